@@ -1,0 +1,247 @@
+"""Carries a plan out, action by action; each one makes sure again of what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import assert_never
+
+import structlog
+
+from bridge.decide.prune import needed_ids
+from bridge.decide.target import shape_of
+from bridge.errors import (
+    AnswerLost,
+    BridgeError,
+    ContentRefused,
+    NameTaken,
+    NotFound,
+    OutOfSequence,
+    SwarmRefused,
+    SwarmUnreachable,
+    VaultRefused,
+)
+from bridge.model.memory import Outcome, Result
+from bridge.model.naming import PREFIX, REFUSED, origin_of
+from bridge.model.payload import render
+from bridge.model.plan import (
+    Action,
+    Annotate,
+    CreateSecret,
+    KeepVerdict,
+    Plan,
+    RemoveSecret,
+    RollService,
+    swapped,
+)
+from bridge.model.reasons import Reason
+from bridge.model.world import SwarmView, Verdict, state_config_name
+from bridge.servers.swarm import Swarm
+from bridge.servers.vault import Vault
+
+_TRIES = 3
+
+
+class Applier:
+    """Carries plans out.
+
+    Args:
+        look: Looks at the swarm anew, for what must be seen immediately before it is done.
+    """
+
+    def __init__(
+        self, vault: Vault, swarm: Swarm, instance: str, look: Callable[[], SwarmView]
+    ) -> None:
+        self._vault = vault
+        self._swarm = swarm
+        self._instance = instance
+        self._look = look
+        self._log = structlog.get_logger("bridge")
+
+    def apply(self, plan: Plan, stopping: Callable[[], bool]) -> tuple[Outcome, ...]:
+        """Carry out each chain until one of its actions fails; stop after the action in hand.
+
+        Raises:
+            SwarmUnreachable: The swarm went away; what was not begun is left alone.
+        """
+        outcomes: list[Outcome] = []
+        for chain in plan.chains:
+            for action in chain:
+                if stopping():
+                    return tuple(outcomes)
+                outcome = self._one(action)
+                outcomes.append(outcome)
+                self._say(outcome)
+                if outcome.result != Result.DONE:
+                    break
+        return tuple(outcomes)
+
+    def _one(self, action: Action) -> Outcome:
+        try:
+            return self._do(action)
+        except (OutOfSequence, NotFound) as error:
+            return Outcome(action, Result.MOVED, str(error))
+        except AnswerLost as error:
+            return Outcome(action, Result.UNKNOWN, str(error))
+        except SwarmUnreachable:
+            raise
+        except BridgeError as error:
+            return Outcome(action, Result.FAILED, str(error))
+
+    def _do(self, action: Action) -> Outcome:
+        match action:
+            case CreateSecret():
+                return self._create(action)
+            case Annotate():
+                return self._annotate(action)
+            case RollService():
+                return self._roll(action)
+            case RemoveSecret():
+                return self._remove(action)
+            case KeepVerdict():
+                return self._keep(action)
+            case _:
+                assert_never(action)
+
+    # --- actions ---------------------------------------------------------------------------------
+
+    def _create(self, action: CreateSecret) -> Outcome:
+        identity = action.identity
+        try:
+            version = self._vault.read_version(identity.source, identity.version)
+            if version["metadata"].get("created_time") != identity.created:
+                message = f"{identity.source} was written anew in the meantime"
+                return Outcome(action, Result.MOVED, message)
+            data = render(version["data"], action.content)
+        except ContentRefused as error:
+            return self._refused(action, Reason(error.reason), error.message)
+        except VaultRefused as error:
+            if error.reason == Reason.VERSION_DELETED:
+                return Outcome(action, Result.MOVED, str(error))
+            raise
+        try:
+            self._swarm.create_secret(action.docker_name, data, action.labels)
+        except NameTaken:
+            found = [s for s in self._swarm.secrets() if _same_name(s, action.docker_name)]
+            labels = (found[0]["Spec"].get("Labels") or {}) if found else {}
+            if not found or origin_of(labels) != origin_of(action.labels):
+                # The next look sees who has the name.
+                return Outcome(action, Result.MOVED, f"the name {action.docker_name} is taken")
+            if not self._swarm.holds(found[0]["ID"], action.docker_name, data):
+                message = (
+                    f"{action.docker_name} exists with this version's labels and other content"
+                )
+                return self._refused(action, Reason.CONTENT_DIFFERS, message)
+        except SwarmRefused as error:
+            return self._refused(action, Reason.SWARM_REFUSED, str(error))
+        return Outcome(action, Result.DONE)
+
+    def _refused(self, action: CreateSecret, reason: Reason, message: str) -> Outcome:
+        verdict = Verdict(action.identity, shape_of(action.content), reason, message)
+        return Outcome(action, Result.REFUSED, message, verdict)
+
+    def _annotate(self, action: Annotate) -> Outcome:
+        """Write labels by compare-and-set; others write other labels of the same secret."""
+        for attempt in range(_TRIES):
+            raw = self._swarm.secret(action.secret_id)
+            labels = dict(raw["Spec"].get("Labels") or {})
+            wanted = {k: v for k, v in {**labels, **action.put}.items() if k not in action.drop}
+            if wanted == labels:
+                break
+            index, name = raw["Version"]["Index"], raw["Spec"]["Name"]
+            try:
+                self._swarm.set_secret_labels(action.secret_id, index, name, wanted)
+                break
+            except OutOfSequence:
+                if attempt == _TRIES - 1:
+                    raise
+        return Outcome(action, Result.DONE)
+
+    def _roll(self, action: RollService) -> Outcome:
+        raw = self._swarm.service(action.service_id)
+        if raw["Version"]["Index"] != action.index:
+            return Outcome(action, Result.MOVED, "the service was written in the meantime")
+        spec = swapped(raw["Spec"], action.swaps)
+        if spec == raw["Spec"]:
+            return Outcome(action, Result.MOVED, "the service is there already")
+        self._swarm.update_service(action.service_id, action.index, spec)
+        return Outcome(action, Result.DONE)
+
+    def _remove(self, action: RemoveSecret) -> Outcome:
+        view = self._look()
+        mirror = view.mirror_by_id.get(action.secret_id)
+        if mirror is None or mirror.instance != self._instance:
+            return Outcome(action, Result.MOVED, "it is gone, or no longer ours")
+        if action.secret_id in needed_ids(view):
+            return Outcome(action, Result.MOVED, "something refers to it again")
+        self._swarm.remove_secret(action.secret_id)
+        return Outcome(action, Result.DONE)
+
+    def _keep(self, action: KeepVerdict) -> Outcome:
+        name, key = state_config_name(self._instance), f"{REFUSED}{action.secret}"
+        config = self._swarm.config(name)
+        if config is None:
+            if action.verdict is None:
+                return Outcome(action, Result.DONE)
+            labels = {f"{PREFIX}instance": self._instance, key: action.verdict.write()}
+            self._swarm.create_config(name, b"wishes and verdicts of vault-swarm-bridge\n", labels)
+            return Outcome(action, Result.DONE)
+        labels = dict(config["Spec"].get("Labels") or {})
+        labels.pop(key, None)
+        if action.verdict:
+            labels[key] = action.verdict.write()
+        self._swarm.set_config_labels(config, labels)
+        return Outcome(action, Result.DONE)
+
+    # --- the log ---------------------------------------------------------------------------------
+
+    def _say(self, outcome: Outcome) -> None:
+        action = outcome.action
+        fields = {"reason": str(action.reason), "why": action.why, **_fields(action)}
+        log = self._log.bind(**fields)
+        match outcome.result:
+            case Result.DONE:
+                log.info(_EVENTS[type(action)])
+            case Result.MOVED | Result.UNKNOWN:
+                log.info("looking again", wanted=action.summary, because=outcome.message)
+            case Result.REFUSED:
+                refusal = outcome.verdict.reason if outcome.verdict else action.reason
+                log.warning("refused", because=outcome.message, reason=str(refusal))
+            case Result.FAILED:
+                log.warning(
+                    "failed, will be tried again", wanted=action.summary, because=outcome.message
+                )
+
+
+_EVENTS = {
+    CreateSecret: "mirrored",
+    Annotate: "noted",
+    RollService: "rolling",
+    RemoveSecret: "pruned",
+    KeepVerdict: "verdict kept",
+}
+
+
+def _fields(action: Action) -> dict[str, object]:
+    match action:
+        case CreateSecret():
+            return {
+                "secret": action.secret,
+                "version": action.identity.version,
+                "docker_secret": action.docker_name,
+            }
+        case RollService():
+            return {
+                "service": action.service_name,
+                "secret": ",".join(swap.secret for swap in action.swaps),
+                "from_version": ",".join(swap.from_name or "-" for swap in action.swaps),
+                "to_version": ",".join(swap.to_name for swap in action.swaps),
+            }
+        case Annotate() | RemoveSecret():
+            return {"secret": action.secret, "docker_secret": action.docker_name}
+        case KeepVerdict():
+            return {"secret": action.secret}
+
+
+def _same_name(raw: dict[str, object], name: str) -> bool:
+    spec = raw["Spec"]
+    return isinstance(spec, dict) and str(spec["Name"]).lower() == name.lower()

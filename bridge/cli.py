@@ -1,0 +1,237 @@
+"""The command line: reads arguments, calls the loop, prints, and ends with a documented code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import click
+import structlog
+from rich.console import Console
+
+from bridge import __version__, logs
+from bridge.check import Finding, Level
+from bridge.check import check as check_all
+from bridge.config import Configuration, load
+from bridge.errors import BridgeError, ConfigError, Exit
+from bridge.loop import Loop, Step
+from bridge.model.plan import action_key
+from bridge.report.status import exit_code, plan_json, print_plan, print_status, status_json
+
+DEFAULT_CONFIG = "/etc/vault-bridge/bridge.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user said before the command's name."""
+
+    config: str
+    verbose: bool
+
+    def load(self) -> Configuration:
+        """Read the configuration. Raises ``ConfigError``."""
+        configuration = load(self.config, os.environ)
+        for warning in configuration.warnings:
+            structlog.get_logger("bridge").warning("configuration", because=warning)
+        return configuration
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="vault-bridge")
+@click.option(
+    "-c",
+    "--config",
+    envvar="BRIDGE_CONFIG",
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    help="The configuration file; $BRIDGE_CONFIG names it too.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log more.")
+@click.pass_context
+def cli(context: click.Context, config: str, *, verbose: bool) -> None:
+    """Rotate Docker Swarm secrets from HashiCorp Vault, with no downtime."""
+    logs.configure(verbose=verbose)
+    context.obj = Options(config, verbose)
+
+
+_LEVELS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@cli.command()
+@click.pass_obj
+def run(options: Options) -> None:
+    """Run as a service until stopped.
+
+    SIGTERM and SIGINT end it after the action in hand; SIGHUP reads the configuration again.
+    """
+    log = structlog.get_logger("bridge")
+    configuration = options.load()
+    reload = False
+
+    while True:
+        with _loop(configuration) as loop:
+            reload = False
+
+            def on_hangup(*_: object, loop: Loop = loop) -> None:
+                nonlocal reload
+                reload = True
+                loop.stop()
+
+            signal.signal(signal.SIGHUP, on_hangup)
+            log.info(
+                "bridge runs",
+                version=__version__,
+                instance=configuration.desired.instance,
+                secrets=len(configuration.desired.secrets),
+            )
+            loop.run()
+        if not reload:
+            break
+        try:
+            configuration = options.load()
+            log.info("configuration read again")
+        except ConfigError as error:
+            for problem in error.problems:
+                log.warning("configuration not taken, the former one stays", because=str(problem))
+    log.info("bridge ends")
+
+
+@cli.command()
+@click.option("--timeout", type=click.FloatRange(min=0), help="Seconds after which it gives up.")
+@_JSON
+@click.pass_obj
+def sync(options: Options, *, timeout: float | None, as_json: bool) -> None:
+    """Run cycles until nothing is left to do, showing each step, then exit."""
+    progress = None if as_json else _progress()
+    with _loop(options.load()) as loop:
+        plan, finished = loop.sync(timeout, progress)
+    if as_json:
+        _print_json(status_json(plan.conditions) | {"finished": finished})
+    else:
+        print_status(plan.conditions, _console())
+        if not finished:
+            click.echo("Not finished: something is still on its way.", err=True)
+    sys.exit(exit_code(plan) if finished else max(exit_code(plan), Exit.HELD))
+
+
+@cli.command()
+@click.option("--exit-code", "tell", is_flag=True, help="Exit with 10 where there are changes.")
+@_JSON
+@click.pass_obj
+def plan(options: Options, *, tell: bool, as_json: bool) -> None:
+    """Show what a cycle would do, and what is held and why; change nothing."""
+    with _loop(options.load()) as loop:
+        _, planned = loop.plan()
+    if as_json:
+        _print_json(plan_json(planned))
+    else:
+        print_plan(planned, _console())
+    if tell and planned.chains:
+        sys.exit(Exit.CHANGES)
+    sys.exit(exit_code(planned))
+
+
+@cli.command()
+@_JSON
+@click.pass_obj
+def status(options: Options, *, as_json: bool) -> None:
+    """Show how each secret and its services stand."""
+    with _loop(options.load()) as loop:
+        _, planned = loop.plan()
+    if as_json:
+        _print_json(status_json(planned.conditions))
+    else:
+        print_status(planned.conditions, _console())
+    sys.exit(exit_code(planned))
+
+
+@cli.command()
+@_JSON
+@click.pass_obj
+def check(options: Options, *, as_json: bool) -> None:
+    """Check the configuration and that Vault and the swarm can be reached."""
+    configuration = options.load()
+    findings: list[Finding] = []
+    for finding in check_all(configuration.desired, configuration.settings, time.time()):
+        findings.append(finding)
+        if not as_json:
+            click.secho(f"{finding.level:<8}", fg=_LEVELS[finding.level], nl=False)
+            click.echo(f"{finding.where}: {finding.message}")
+    if as_json:
+        _print_json({"findings": [finding.json() for finding in findings]})
+    sys.exit(max(finding.code for finding in findings))
+
+
+def main() -> NoReturn:
+    """Run the command line, and turn every error into a message and a code."""
+    try:
+        cli(standalone_mode=False)
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        sys.exit(error.exit_code)
+    except BridgeError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(Exit.USAGE)
+    except click.Abort:
+        sys.exit(Exit.UNEXPECTED)
+    except Exception:  # noqa: BLE001 - the last resort: a traceback without values
+        structlog.get_logger("bridge").exception("unexpected error")
+        sys.exit(Exit.UNEXPECTED)
+    sys.exit(Exit.DONE)
+
+
+@contextmanager
+def _loop(configuration: Configuration) -> Iterator[Loop]:
+    """Make a loop that SIGTERM and SIGINT end after the action in hand."""
+    loop = Loop(configuration)
+
+    def on_signal(*_: object) -> None:
+        loop.stop()
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, on_signal) for number in signals}
+    try:
+        yield loop
+    finally:
+        loop.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _progress() -> Callable[[Step], None]:
+    """Print what each cycle did and, once per change, what it waits for."""
+    said: set[str] = set()
+
+    def show(step: Step) -> None:
+        for outcome in step.outcomes:
+            click.echo(f"{outcome.action.summary}: {outcome.message or outcome.result}")
+            said.discard(action_key(outcome.action))
+        for condition in step.plan.conditions:
+            for service in condition.services:
+                line = f"{condition.name} on {service.name}: {service.reason}"
+                line += f" ({service.message})" if service.message else ""
+                if line not in said:
+                    said.add(line)
+                    click.echo(line)
+
+    return show
+
+
+def _console() -> Console:
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), markup=False)
+
+
+def _print_json(what: dict[str, Any]) -> None:
+    click.echo(json.dumps(what, indent=2, ensure_ascii=False))

@@ -1,0 +1,82 @@
+"""How does each secret stand, in one state and one reason?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bridge.decide.roll import Stand
+from bridge.decide.target import Target
+from bridge.model.desired import Desired
+from bridge.model.plan import Condition, Hold, ServiceCondition
+from bridge.model.reasons import Reason, State
+from bridge.model.world import Mirror, World
+
+_WORST_FIRST = (State.DEGRADED, State.HELD, State.ROLLING)
+
+
+def condition_of(
+    target: Target, stands: Iterable[Stand], world: World, holds: Iterable[Hold]
+) -> Condition:
+    """Sum a secret up: trouble before holds, holds before what is on its way."""
+    name = target.secret.name
+    services = [s.conditions[name] for s in stands if name in s.conditions]
+    services += [
+        ServiceCondition(hold.service, None, State.HELD, hold.reason, hold.message)
+        for hold in holds
+        if hold.secret == name and hold.reason == Reason.SERVICE_MISSING
+    ]
+    state, reason, message = _worst(target, services)
+    mirrors = (*target.mirrors, *target.others)
+    return Condition(
+        name,
+        state,
+        reason,
+        message,
+        target.vault_version,
+        _oldest_running(mirrors, world),
+        tuple(mirror.identity.version for mirror in reversed(mirrors)),
+        tuple(services),
+    )
+
+
+def _worst(target: Target, services: list[ServiceCondition]) -> tuple[State, Reason, str]:
+    for state in _WORST_FIRST:
+        hold = target.hold
+        if state == State.HELD and hold:
+            return (State.ROLLING if hold.waits else state), hold.reason, hold.message
+        for service in services:
+            if service.state == state:
+                message = service.message
+                return state, service.reason, f"{service.name}: {message}" if message else ""
+        if state == State.ROLLING and target.create:
+            return state, target.create.reason, target.create.why
+    return State.SYNCED, Reason.UP_TO_DATE, ""
+
+
+def _oldest_running(mirrors: Iterable[Mirror], world: World) -> int | None:
+    held: frozenset[str] = frozenset().union(
+        *(task.secret_ids for task in world.swarm.tasks if task.live and not task.ghost)
+    )
+    running = [mirror.identity for mirror in mirrors if mirror.id in held]
+    return min(running).version if running else None
+
+
+def unmapped(desired: Desired, world: World) -> list[Condition]:
+    """List names that we mirrored and that the configuration no longer has; they are kept."""
+    names = {secret.name for secret in desired.secrets}
+    found: dict[str, list[Mirror]] = {}
+    for mirror in world.swarm.mirrors:
+        if mirror.instance == desired.instance and mirror.secret not in names:
+            found.setdefault(mirror.secret, []).append(mirror)
+    return [
+        Condition(
+            name,
+            State.HELD,
+            Reason.UNMAPPED,
+            "it is no longer in the configuration; its versions are kept",
+            None,
+            _oldest_running(mirrors, world),
+            tuple(sorted(mirror.identity.version for mirror in mirrors)),
+        )
+        for name, mirrors in sorted(found.items())
+    ]

@@ -1,0 +1,86 @@
+"""What may hold up a wanted change: quiet time, other people's updates, earlier failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bridge.decide.progress import UNFINISHED
+from bridge.decide.wants import Want
+from bridge.model.desired import Rollout
+from bridge.model.memory import Memory
+from bridge.model.plan import Hold
+from bridge.model.reasons import Reason
+from bridge.model.world import Mirror, Service
+
+FIRST_DAMPING = 10.0
+"""Seconds before a service is moved to the same version for the third time; then twice as long."""
+
+LONGEST_DAMPING = 600.0
+FORGOTTEN_AFTER = 3600.0
+
+
+def reruns(service: Service, want: Want) -> Hold | None:
+    """Hold what an update would run again."""
+    if not service.reruns:
+        return None
+    what = "a job" if not service.runs_once else "a service whose tasks are not restarted"
+    return Hold(
+        want.name,
+        Reason.WOULD_RERUN,
+        f"{service.name} is {what}, and an update would run it again",
+        service.name,
+    )
+
+
+def busy(service: Service, want: Want, ours: bool) -> Hold | None:
+    """Hold a service that is in somebody else's unfinished update."""
+    if ours or service.update not in UNFINISHED:
+        return None
+    return Hold(
+        want.name,
+        Reason.SERVICE_BUSY,
+        f"{service.name} is in an update that is not ours ({service.update}:"
+        f" {service.update_message})",
+        service.name,
+    )
+
+
+def failed_elsewhere(service: Service, want: Want, mirror: Mirror) -> Hold | None:
+    """Hold services that have not begun with a version that failed for another one."""
+    if mirror.good:
+        return None
+    failures = (mark for mark in mirror.asides if mark.by == "failure")
+    failed = next((mark for mark in failures if mark.service_id != service.id), None)
+    if failed is None:
+        return None
+    return Hold(
+        want.name,
+        Reason.FAILED_ELSEWHERE,
+        f"{mirror.docker_name} failed for another service ({failed.why})",
+        service.name,
+    )
+
+
+def settling(wants: Iterable[Want], memory: Memory, rollout: Rollout, now: float) -> float:
+    """Tell until when a service waits for changes that may come together; ``now``: it need not."""
+    if not rollout.settle:
+        return now
+    seen = [_seen(want, memory, now) for want in wants]
+    return max(now, min(max(seen) + rollout.settle, min(seen) + rollout.settle_max))
+
+
+def _seen(want: Want, memory: Memory, now: float) -> float:
+    known = memory.seen.get(want.name)
+    if known is None:
+        return now
+    identity, at = known
+    return at if want.mirror and identity == want.mirror.identity else 0.0
+
+
+def damped(service: Service, mirror: Mirror, memory: Memory, now: float) -> float:
+    """Tell when a service may be moved again to a version that somebody moves it away from."""
+    rolls = memory.rolls.get((service.id, mirror.id), ())
+    recent = [at for at in rolls if at > now - FORGOTTEN_AFTER]
+    if len(recent) <= 1:
+        return now
+    return recent[-1] + min(FIRST_DAMPING * 2.0 ** (len(recent) - 2), LONGEST_DAMPING)

@@ -1,0 +1,84 @@
+"""What is written down once a version has proved itself, and which records are over?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bridge.decide.roll import Stand
+from bridge.decide.target import Target
+from bridge.model.naming import GOOD, ROLL, timestamp
+from bridge.model.plan import Annotate
+from bridge.model.reasons import Reason
+from bridge.model.world import SwarmView
+
+
+def good_mark(target: Target, stands: Iterable[Stand], now: float) -> list[Annotate]:
+    """Mark the newest version as good once it has converged and baked on every service.
+
+    Services that are never rolled (jobs) do not count, and a version that no service has is not
+    good for want of a witness.
+    """
+    name = target.secret.name
+    newest = target.mirrors[0] if target.mirrors else None
+    if newest is None or newest.good or newest.asides:
+        return []
+    scope = [stand for stand in stands if name in stand.wants and not stand.service.reruns]
+    if not scope:
+        return []
+    for stand in scope:
+        references = stand.wants[name].references
+        if not references or any(ref.secret_id != newest.id for ref in references):
+            return []
+        baked = stand.baked is not None and stand.baked <= now
+        if not newest.rolled(stand.service.id) and not baked:
+            return []
+        if newest.open_record(stand.service.id):
+            return []
+    return [
+        Annotate(
+            name,
+            newest.id,
+            newest.docker_name,
+            Reason.CONVERGED,
+            "it is good: every service has converged and baked on it",
+            {GOOD: timestamp(now)},
+        )
+    ]
+
+
+def record_upkeep(target: Target, stands: Iterable[Stand], swarm: SwarmView) -> list[Annotate]:
+    """Drop open records that nothing will ever close: the service is gone, or has moved on."""
+    name = target.secret.name
+    scope = {stand.service.id for stand in stands if name in stand.wants}
+    notes: list[Annotate] = []
+    for mirror in target.mirrors:
+        over = [
+            service_id
+            for service_id in mirror.records
+            if mirror.open_record(service_id)
+            and _is_over(target, mirror.id, service_id, scope, swarm)
+        ]
+        if over:
+            notes.append(
+                Annotate(
+                    name,
+                    mirror.id,
+                    mirror.docker_name,
+                    Reason.SUPERSEDED,
+                    "rolls to it that will not go on are forgotten",
+                    drop=frozenset(f"{ROLL}{service_id}" for service_id in over),
+                )
+            )
+    return notes
+
+
+def _is_over(
+    target: Target, mirror_id: str, service_id: str, scope: set[str], swarm: SwarmView
+) -> bool:
+    service = swarm.service_by_id.get(service_id)
+    if service is None or service_id not in scope:
+        return True
+    if service.torn or mirror_id in service.secret_ids:
+        return False
+    wanted = target.for_service(service_id)
+    return wanted is None or wanted.id != mirror_id

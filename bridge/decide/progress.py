@@ -1,0 +1,126 @@
+"""How far is a service's roll: under way, converged, baked, failed?
+
+``completed`` alone proves nothing: with ``FailureAction: continue`` the engine reports it while
+every task crashes, and a foreign scale in the middle of a roll hides a failure. The tasks are the
+truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.model.desired import Rollout
+from bridge.model.memory import Watch
+from bridge.model.world import Service, SwarmView, Task, UpdateState
+
+UNFINISHED = frozenset(
+    (
+        UpdateState.UPDATING,
+        UpdateState.PAUSED,
+        UpdateState.ROLLBACK_STARTED,
+        UpdateState.ROLLBACK_PAUSED,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How the tasks of a service stand with the secrets that they should hold.
+
+    Attributes:
+        good: Ids of the tasks that run with all of them.
+        others: How many live tasks lack one, also those being shut down.
+        error: The latest error of a task that should have held them, if any.
+    """
+
+    wanted: frozenset[str]
+    good: frozenset[str]
+    others: int
+    desired: int
+    converged: bool
+    error: str
+
+    @property
+    def text(self) -> str:
+        """Say it in words."""
+        words = f"{len(self.good)} of {self.desired} tasks are on it"
+        return f"{words}, {self.others} still on another" if self.others else words
+
+    @property
+    def story(self) -> str:
+        """Say it in words, with the latest error of a task."""
+        return f"{self.text}; a task said: {self.error}" if self.error else self.text
+
+
+def on_trial(service: Service, swarm: SwarmView, instance: str) -> frozenset[str]:
+    """Return the ids of our versions in a service's Spec that have not proved themselves there."""
+    mirrors = (swarm.mirror_by_id.get(reference.secret_id) for reference in service.references)
+    return frozenset(
+        mirror.id
+        for mirror in mirrors
+        if mirror
+        and mirror.instance == instance
+        and (not mirror.good or mirror.open_record(service.id))
+    )
+
+
+def progress_of(service: Service, tasks: tuple[Task, ...], wanted: frozenset[str]) -> Progress:
+    """Judge a service's tasks against the secrets that they should hold."""
+    live = [task for task in tasks if task.live and not task.ghost]
+    good = frozenset(task.id for task in live if task.running and wanted <= task.secret_ids)
+    others = sum(not wanted <= task.secret_ids for task in live)
+    troubled = [task for task in tasks if task.error and wanted <= task.secret_ids]
+    return Progress(
+        wanted,
+        good,
+        others,
+        service.desired_tasks,
+        not service.torn
+        and wanted <= service.secret_ids
+        and not others
+        and len(good) >= service.desired_tasks
+        and service.update not in UNFINISHED,
+        max(troubled, key=lambda task: task.seen).error if troubled else "",
+    )
+
+
+def watched(progress: Progress, before: Watch | None, now: float) -> Watch:
+    """Carry a watch over into the next cycle."""
+    if before is None or before.wanted != progress.wanted:
+        return Watch(progress.wanted, progress.good, now, len(progress.good), now)
+    steady = progress.converged and progress.good == before.good
+    grew = len(progress.good) > before.best
+    return Watch(
+        progress.wanted,
+        progress.good,
+        before.since if steady else now,
+        max(before.best, len(progress.good)),
+        now if grew else before.progress,
+    )
+
+
+def baked_at(
+    service: Service, progress: Progress, watch: Watch | None, rollout: Rollout, now: float
+) -> float:
+    """Tell when a converged service will have baked, if its tasks stay as they are."""
+    bake = max(rollout.bake, service.monitor)
+    steady = watch and watch.wanted == progress.wanted and watch.good == progress.good
+    return (watch.since if watch and steady else now) + bake
+
+
+def failure_of(
+    service: Service, progress: Progress, watch: Watch | None, rollout: Rollout, now: float
+) -> str:
+    """Say why a roll that is not converged has failed; empty while it may still succeed."""
+    error = f"; a task said: {progress.error}" if progress.error else ""
+    if service.update in (UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED):
+        return f"Swarm stopped the update ({service.update_message}){error}"
+    if watch and watch.wanted == progress.wanted and now - watch.progress >= rollout.timeout:
+        return f"no new task became good in {rollout.timeout:g} s; {progress.story}"
+    return ""
+
+
+def timeout_at(progress: Progress, watch: Watch | None, rollout: Rollout, now: float) -> float:
+    """Tell when a roll will have failed, if no further task becomes good."""
+    since = watch.progress if watch and watch.wanted == progress.wanted else now
+    return since + rollout.timeout

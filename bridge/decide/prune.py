@@ -1,0 +1,71 @@
+"""What can nothing need any more?
+
+The engine refuses to remove a secret that a Spec refers to, and nothing else: a PreviousSpec or a
+running task does not stop it (moby/swarmkit#2509), and ``docker service rollback`` then fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.decide.target import Target
+from bridge.model.desired import Retain
+from bridge.model.plan import RemoveSecret
+from bridge.model.reasons import Reason
+from bridge.model.world import SwarmView
+
+
+def needed_ids(swarm: SwarmView) -> frozenset[str]:
+    """Return the ids of the Docker secrets that something may still need (I1).
+
+    That is a Spec, a PreviousSpec, the ``before`` of a roll record, or a task that has not ended; a
+    task on a node that is down may come back, so it counts too.
+    """
+    needed: set[str] = set()
+    for service in swarm.services:
+        needed |= service.secret_ids | (service.previous or frozenset())
+    for task in swarm.tasks:
+        if task.live or task.desired_state == "running":
+            needed |= task.secret_ids
+    for mirror in swarm.mirrors:
+        for record in mirror.records.values():
+            needed |= record.before_ids
+    return frozenset(needed)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """What may go now, and when to look again."""
+
+    removals: tuple[RemoveSecret, ...]
+    wake: tuple[float, ...]
+
+
+def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruning:
+    """Say which mirrored versions of a secret may be removed.
+
+    Nothing goes while Vault's current version is not known and mirrored (I9), while a service is
+    between two versions, or while services look different from one moment to the next.
+    """
+    if target.current is None or target.hold or target.create:
+        return Pruning((), ())
+    if any(service.torn for service in swarm.services):
+        return Pruning((), ())
+    own = (*target.mirrors, *target.others)
+    if any(mirror.open_record(service) for mirror in own for service in mirror.records):
+        return Pruning((), ())
+    needed = needed_ids(swarm)
+    removals: list[RemoveSecret] = []
+    wake: list[float] = []
+    for mirror in reversed(own[retain.versions :]):
+        if mirror.id in needed:
+            continue
+        ripe = mirror.created + retain.min_age
+        if ripe > now:
+            wake.append(ripe)
+            continue
+        why = f"more than {retain.versions} versions are kept, and nothing refers to this one"
+        removals.append(
+            RemoveSecret(target.secret.name, mirror.id, mirror.docker_name, Reason.OUTDATED, why)
+        )
+    return Pruning(tuple(removals), tuple(wake))

@@ -1,0 +1,155 @@
+"""Which version should a secret have?
+
+The target is the newest identity that is not set aside. Vault says which one is current; the swarm
+says which ones are mirrored. Where Vault cannot be asked, or what it says cannot be used, the
+newest mirrored version stays the target: what went missing in Vault rolls nothing (I9).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bridge.model.desired import Content, DesiredSecret
+from bridge.model.memory import Memory
+from bridge.model.naming import Identity, clash_name, labels_of, versioned_name
+from bridge.model.plan import CreateSecret, Hold
+from bridge.model.reasons import Reason
+from bridge.model.world import KvDocument, Mirror, SwarmView, Unreadable, Verdict, World
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The answer for one secret.
+
+    Attributes:
+        mirrors: Its mirrored versions that come from the configured path, newest first.
+        others: Its mirrored versions from elsewhere: the path in the configuration changed.
+        vault_version: Vault's current version number; None where Vault could not be looked at.
+        current: Vault's current version, where there is one and it is alive.
+        create: The mirror to be made.
+        hold: Why Vault's current version is not the target.
+    """
+
+    secret: DesiredSecret
+    mirrors: tuple[Mirror, ...]
+    others: tuple[Mirror, ...]
+    vault_version: int | None = None
+    current: Identity | None = None
+    create: CreateSecret | None = None
+    hold: Hold | None = None
+
+    def for_service(self, service_id: str) -> Mirror | None:
+        """Return the newest mirrored version that may be used by a service, if there is any."""
+        return next((m for m in self.mirrors if not m.aside_for(service_id)), None)
+
+
+def shape_of(content: Content) -> str:
+    """Name what is taken from a version, for the verdict on it."""
+    return f"{content.format}:{content.field}" if content.field is not None else content.format
+
+
+def find_target(
+    secret: DesiredSecret, instance: str, world: World, memory: Memory, now: float
+) -> Target:
+    """Find the version that a secret should have, and what must be made for it."""
+    own = [m for m in world.swarm.mirrors if (m.instance, m.secret) == (instance, secret.name)]
+    own.sort(key=lambda m: m.identity.order, reverse=True)
+    mirrors = tuple(m for m in own if m.identity.source == secret.source)
+    others = tuple(m for m in own if m.identity.source != secret.source)
+
+    target = Target(secret, mirrors, others)
+
+    document = world.vault.paths[secret.source]
+    if isinstance(document, Unreadable):
+        return _with_hold(target, document.reason, document.message)
+    target = replace(target, vault_version=document.current)
+    current = _current(secret, document, now)
+    if isinstance(current, Hold):
+        return replace(target, hold=current)
+    target = replace(target, current=current)
+    if mirrors and current < mirrors[0].identity:
+        return _with_hold(
+            target,
+            Reason.VERSION_WENT_BACK,
+            f"Vault's current version of {secret.source} is {current.version}, older than"
+            f" {mirrors[0].docker_name}; a snapshot restored, or a standby that lags",
+        )
+    if any(mirror.identity == current for mirror in mirrors):
+        return target
+    return _create(target, current, instance, world.swarm, memory)
+
+
+def _current(secret: DesiredSecret, document: KvDocument, now: float) -> Identity | Hold:
+    place = str(secret.source)
+    if document.current == 0:
+        return _hold(secret, Reason.NO_VERSION, f"{place} has metadata and no version yet")
+    version = document.versions.get(document.current)
+    if version is None or version.destroyed:
+        return _hold(
+            secret,
+            Reason.VERSION_DESTROYED,
+            f"version {document.current} of {place} is destroyed in Vault",
+        )
+    if version.deletion_time is not None and version.deletion_time <= now:
+        return _hold(
+            secret,
+            Reason.VERSION_DELETED,
+            f"version {document.current} of {place} is deleted in Vault",
+        )
+    return Identity(secret.source, document.path_created, document.current, version.created)
+
+
+def _create(
+    target: Target, current: Identity, instance: str, swarm: SwarmView, memory: Memory
+) -> Target:
+    secret = target.secret
+    verdict = refusal(secret, current, swarm, memory)
+    if verdict:
+        return _with_hold(
+            target,
+            verdict.reason,
+            f"version {current.version} of {secret.source}: {verdict.message}",
+        )
+    name = versioned_name(secret.name, current)
+    for candidate in (name, clash_name(secret.name, current)):
+        holder = swarm.secret_by_lower_name.get(candidate.lower())
+        if holder is None:
+            create = CreateSecret(
+                secret.name,
+                current,
+                secret.content,
+                candidate,
+                labels_of(instance, secret.name, current),
+                Reason.NEW_VERSION,
+                f"version {current.version} of {secret.source} is new",
+            )
+            return replace(target, create=create)
+        mirror = swarm.mirror_by_id.get(holder.id)
+        if mirror is None or (mirror.instance, mirror.secret) != (instance, secret.name):
+            break
+        # Ours, of another life of the path or from a former path: the plain name is taken (I12).
+    return _with_hold(
+        target,
+        Reason.NOT_OWNED,
+        f"a secret {holder.name} exists which this bridge did not make"
+        if holder
+        else f"the names for version {current.version} are taken",
+    )
+
+
+def refusal(
+    secret: DesiredSecret, identity: Identity, swarm: SwarmView, memory: Memory
+) -> Verdict | None:
+    """Return the verdict that this content of this identity was refused, from here or the swarm."""
+    for verdict in (memory.verdicts.get(secret.name), swarm.verdicts.get(secret.name)):
+        if verdict and (verdict.identity, verdict.shape) == (identity, shape_of(secret.content)):
+            return verdict
+    return None
+
+
+def _hold(secret: DesiredSecret, reason: Reason, message: str) -> Hold:
+    return Hold(secret.name, reason, message)
+
+
+def _with_hold(target: Target, reason: Reason, message: str) -> Target:
+    return replace(target, hold=_hold(target.secret, reason, message))

@@ -1,0 +1,38 @@
+"""Logs: JSON lines, or words where a person looks at a terminal.
+
+No local variable is ever printed with a traceback (I6): structlog's usual recipes do that, and so
+does its console where rich is installed.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+
+
+def configure(stream: TextIO | None = None, *, verbose: bool = False) -> None:
+    """Set logging up for the process; called once by the command line."""
+    stream = stream or sys.stderr
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if stream.isatty():
+        shared.append(
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        )
+    else:
+        shared += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    level = logging.DEBUG if verbose else logging.INFO
+    structlog.configure(
+        processors=shared,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    # The SDKs log requests, never answers, and even those only where somebody asks for them.
+    logging.basicConfig(level=logging.ERROR, stream=stream, force=True)

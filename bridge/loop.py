@@ -1,0 +1,278 @@
+"""The cadence: look, decide, apply, remember, and wait for the next reason to look.
+
+Nothing waits inside a cycle. Vault is looked at every ``poll.interval``; the swarm at every cycle,
+which events of the swarm bring forward, as does something that is on its way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import structlog
+
+from bridge.apply import Applier
+from bridge.config import Configuration
+from bridge.decide.cycle import decide, remember
+from bridge.errors import SwarmError, SwarmUnreachable
+from bridge.model.memory import Memory, Outcome, Result
+from bridge.model.plan import Condition, Plan
+from bridge.model.reasons import Reason
+from bridge.model.world import SwarmView, Unreadable, VaultView, World
+from bridge.observe import look_at_swarm, look_at_vault
+from bridge.servers.swarm import Swarm
+from bridge.servers.vault import Vault
+
+JITTER = 0.1
+ROLLING_LOOK = 1.0
+"""Seconds between two looks at the swarm while something is on its way."""
+
+EVENT_GAP = 0.2
+"""Seconds that pass at least between two cycles which events asked for: they come in swarms."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds; the longest pause after trouble, unless ``poll.interval`` is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one cycle saw, wanted and did."""
+
+    world: World
+    plan: Plan
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def acted(self) -> bool:
+        """Whether something was done, so that the plan is no longer up to date."""
+        return any(outcome.result == Result.DONE for outcome in self.outcomes)
+
+
+class Loop:
+    """The bridge at work with one configuration.
+
+    Args:
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self, configuration: Configuration, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.configuration = configuration
+        self._clock = clock
+        settings = configuration.settings
+        self._vault = Vault(settings.vault)
+        self._swarm = Swarm(settings.docker)
+        self._memory = Memory()
+        self._applier = Applier(
+            self._vault, self._swarm, configuration.desired.instance, self._look_at_swarm
+        )
+        self._vault_view: VaultView | None = None
+        self._vault_due = 0.0
+        self._vault_troubles = 0
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._said: dict[str, tuple[str, str]] = {}
+        self._said_holds: set[tuple[str, str, str]] = set()
+        self._log = structlog.get_logger("bridge")
+
+    def close(self) -> None:
+        """Close the connections to both servers."""
+        self._vault.close()
+        self._swarm.close()
+
+    def stop(self) -> None:
+        """Ask the loop to end after the action in hand; safe in a signal handler."""
+        self._stop.set()
+        self._wake.set()
+
+    # --- one cycle -------------------------------------------------------------------------------
+
+    def look(self, *, vault: bool = True) -> World:
+        """Look at both servers; at Vault only where ``vault`` says so or its time has come.
+
+        Raises:
+            SwarmUnreachable: The swarm gives no usable answer.
+        """
+        now = self._clock()
+        if vault or self._vault_view is None or now >= self._vault_due:
+            self._vault_view = look_at_vault(self._vault, self.configuration.desired, now)
+            self._schedule_vault(self._vault_view)
+        return World(self._vault_view, self._look_at_swarm())
+
+    def _look_at_swarm(self) -> SwarmView:
+        instance = self.configuration.desired.instance
+        return look_at_swarm(self._swarm, instance, self._clock())
+
+    def plan(self) -> tuple[World, Plan]:
+        """Look, and say what a cycle would do; nothing is changed."""
+        world = self.look()
+        return world, decide(self.configuration.desired, world, self._memory, self._clock())
+
+    def step(self, *, vault: bool = False) -> Step:
+        """Run one cycle.
+
+        Args:
+            vault: Look at Vault even if its time has not come.
+
+        Raises:
+            SwarmUnreachable: The swarm gives no usable answer.
+        """
+        desired = self.configuration.desired
+        world = self.look(vault=vault)
+        plan = decide(desired, world, self._memory, self._clock())
+        self._say(plan)
+        outcomes: tuple[Outcome, ...] = ()
+        try:
+            outcomes = self._applier.apply(plan, self._stop.is_set)
+        finally:
+            self._memory = remember(desired, self._memory, world, outcomes, self._clock())
+        return Step(world, plan, outcomes)
+
+    def _schedule_vault(self, view: VaultView) -> None:
+        """Set the time of the next look at Vault: jittered, and ever later while it is away."""
+        interval = self.configuration.settings.poll_interval
+        trouble = any(
+            isinstance(seen, Unreadable)
+            and seen.reason in (Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED)
+            for seen in view.paths.values()
+        )
+        self._vault_troubles = self._vault_troubles + 1 if trouble else 0
+        pause = min(interval * 2.0 ** min(self._vault_troubles, 10), max(interval, LONGEST_PAUSE))
+        jitter = 1 + random.uniform(-JITTER, JITTER)  # noqa: S311 - no secret depends on it
+        self._vault_due = self._clock() + (pause if trouble else interval) * jitter
+
+    # --- many cycles -----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Run cycles until ``stop`` is called; trouble only makes them rarer."""
+        troubles = 0
+        with self._listening():
+            while not self._stop.is_set():
+                try:
+                    step = self.step()
+                except SwarmError as error:
+                    troubles += 1
+                    if troubles == 1:
+                        self._log.warning("swarm not reachable", because=str(error))
+                    self._pause(min(2.0 ** min(troubles - 1, 10), LONGEST_PAUSE))
+                    continue
+                if troubles:
+                    self._log.info("swarm reachable again")
+                    troubles = 0
+                self._pause(self._time_to_next(step))
+
+    def sync(
+        self, timeout: float | None = None, progress: Callable[[Step], None] | None = None
+    ) -> tuple[Plan, bool]:
+        """Run cycles until nothing is left to do.
+
+        Args:
+            timeout: Seconds after which it ends anyhow.
+            progress: Called after each cycle.
+
+        Returns:
+            The last plan, and whether everything was finished.
+
+        Raises:
+            SwarmUnreachable: The swarm gives no usable answer.
+        """
+        end = self._clock() + timeout if timeout is not None else None
+        with self._listening():
+            step = self.step(vault=True)
+            while not (step.plan.finished or self._stop.is_set()):
+                if progress:
+                    progress(step)
+                if end is not None and self._clock() >= end:
+                    break
+                self._pause(self._time_to_next(step, end))
+                step = self.step()
+        if progress:
+            progress(step)
+        return step.plan, step.plan.finished
+
+    def _time_to_next(self, step: Step, end: float | None = None) -> float:
+        if step.acted:
+            return 0.0
+        now = self._clock()
+        times = [self._vault_due]
+        if step.plan.wake_at is not None:
+            times.append(step.plan.wake_at)
+        if not step.plan.finished:
+            times.append(now + ROLLING_LOOK)
+        if end is not None:
+            times.append(end)
+        return max(0.0, min(times) - now)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, or less where an event or a signal comes."""
+        if self._wake.wait(seconds) and not self._stop.is_set():
+            time.sleep(min(seconds, EVENT_GAP))
+        self._wake.clear()
+
+    @contextlib.contextmanager
+    def _listening(self) -> Generator[None]:
+        """Listen to the swarm's events in the background: they only wake."""
+        over = threading.Event()
+        listener = threading.Thread(target=self._listen, args=(over,), daemon=True)
+        listener.start()
+        try:
+            yield
+        finally:
+            over.set()
+
+    def _listen(self, over: threading.Event) -> None:
+        pause = ROLLING_LOOK
+        while not (over.is_set() or self._stop.is_set()):
+            events = Swarm(self.configuration.settings.docker)
+            try:
+                self._wake.set()  # what happened while nobody listened is not told again
+                for _ in events.events():
+                    pause = ROLLING_LOOK
+                    self._wake.set()
+                    if over.is_set():
+                        break
+            except SwarmUnreachable:
+                pass
+            finally:
+                events.close()
+            over.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    # --- the log ---------------------------------------------------------------------------------
+
+    def _say(self, plan: Plan) -> None:
+        """Log how secrets stand and what is held, once per change."""
+        for condition in plan.conditions:
+            now = (str(condition.state), str(condition.reason))
+            if self._said.get(condition.name) != now:
+                self._said[condition.name] = now
+                self._log.info("state", **_fields(condition))
+        holds = {(h.secret, h.service, str(h.reason)): h for h in plan.holds if not h.waits}
+        for key in holds.keys() - self._said_holds:
+            hold = holds[key]
+            self._log.warning(
+                "held",
+                secret=hold.secret,
+                service=hold.service or None,
+                reason=str(hold.reason),
+                because=hold.message,
+            )
+        for secret, service, reason in self._said_holds - holds.keys():
+            self._log.info("no longer held", secret=secret, service=service or None, reason=reason)
+        self._said_holds = set(holds)
+
+
+def _fields(condition: Condition) -> dict[str, object]:
+    return {
+        "secret": condition.name,
+        "state": str(condition.state),
+        "reason": str(condition.reason),
+        "because": condition.message or None,
+        "vault_version": condition.vault_version,
+        "running_version": condition.running_version,
+    }

@@ -1,0 +1,130 @@
+"""What the user asked for: secrets, the services they go to, and how carefully to roll."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class KvPath:
+    """A KV v2 path. Several secrets may name the same one; it is looked at once.
+
+    Attributes:
+        namespace: Empty for the root namespace.
+        mount: Mount of the KV v2 engine, without slashes at its ends.
+        path: Path below the mount, without slashes at its ends.
+    """
+
+    namespace: str
+    mount: str
+    path: str
+
+    def __str__(self) -> str:
+        place = f"{self.mount}/{self.path}"
+        return f"{place} (namespace {self.namespace})" if self.namespace else place
+
+
+class Format(StrEnum):
+    """How the fields of a Vault version become the bytes of a Docker secret."""
+
+    RAW = "raw"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What of a Vault version goes into the Docker secret.
+
+    Attributes:
+        field: The one field taken, for ``raw``; else absent.
+    """
+
+    format: Format
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileFields:
+    """Where and for whom the file appears in a container; None keeps what the service has now.
+
+    Attributes:
+        target: File name below ``/run/secrets``, or an absolute path elsewhere. Always in its short
+            form: ``/run/secrets/x`` is written ``x``.
+        uid, gid: Digits, as the engine wants them.
+        mode: Permission bits, ``0o400`` for the owner's read.
+    """
+
+    target: str | None = None
+    uid: str | None = None
+    gid: str | None = None
+    mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """One service that gets a secret.
+
+    Attributes:
+        service: The Swarm service's full name.
+    """
+
+    service: str
+    file: FileFields
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredSecret:
+    """One secret of the configuration: ``name`` becomes ``name_v1``, then ``name_v2``."""
+
+    name: str
+    source: KvPath
+    content: Content
+    services: tuple[Mapping, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """How services are rolled. Durations are in seconds.
+
+    Attributes:
+        max_in_flight: Services whose roll we began and which have not converged, at most.
+        settle: Quiet time after a change, so that changes which come together roll once.
+        settle_max: Longest that ``settle`` may hold a change up.
+        bake: How long every task must stay up on a version before it counts as good there.
+        timeout: Longest time without any new good task; then the roll has failed.
+    """
+
+    max_in_flight: int = 1
+    settle: float = 0.0
+    settle_max: float = 300.0
+    bake: float = 30.0
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retain:
+    """How many old versions stay.
+
+    Attributes:
+        versions: Newest versions of each name that stay, the current one included.
+        min_age: Seconds for which no version is removed after its Docker secret was made.
+    """
+
+    versions: int = 2
+    min_age: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The whole of what the user asked for.
+
+    Attributes:
+        instance: Name of this bridge; another instance's secrets are never touched.
+        secrets: In the order of the configuration file.
+    """
+
+    instance: str
+    secrets: tuple[DesiredSecret, ...]
+    rollout: Rollout = Rollout()
+    retain: Retain = Retain()

@@ -1,0 +1,87 @@
+"""What one process remembers between its cycles. Losing it only delays: nothing rests on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bridge.model.naming import Identity
+from bridge.model.plan import Action
+from bridge.model.world import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How the tasks of a service that is being rolled have been doing.
+
+    Attributes:
+        wanted: Ids of the secrets that its tasks should hold.
+        good: Ids of the tasks that run with them.
+        since: When exactly these tasks were first seen, with no other task alive.
+        best: Most good tasks seen at once.
+        progress: When ``best`` last grew.
+    """
+
+    wanted: frozenset[str]
+    good: frozenset[str]
+    since: float
+    best: int
+    progress: float
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """When a failed action may be tried again.
+
+    Attributes:
+        tries: Failures in a row.
+        message: What went wrong the last time.
+    """
+
+    tries: int
+    until: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Everything remembered.
+
+    Attributes:
+        seen: When each identity was first seen to be Vault's current one, by secret's name.
+        watches: By service id.
+        verdicts: Content refused in this process, by secret's name, until the swarm keeps it.
+        backoffs: By the action's key.
+        rolls: When each service was moved to each Docker secret, by ``(service id, secret id)``.
+    """
+
+    seen: Mapping[str, tuple[Identity, float]] = field(default_factory=dict)
+    watches: Mapping[str, Watch] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    backoffs: Mapping[str, Backoff] = field(default_factory=dict)
+    rolls: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
+
+
+class Result(StrEnum):
+    """What became of an action."""
+
+    DONE = "done"
+    MOVED = "moved"  # somebody wrote in between, or the world is another: look again at once
+    UNKNOWN = "unknown"  # the answer did not come (I13): look before anything is done again
+    REFUSED = "refused"  # the content; it would be refused again
+    FAILED = "failed"  # try again later
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one action.
+
+    Attributes:
+        verdict: Where the content was refused.
+    """
+
+    action: Action
+    result: Result
+    message: str = ""
+    verdict: Verdict | None = None

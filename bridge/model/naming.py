@@ -1,0 +1,142 @@
+"""Names and labels: what makes a Docker secret ours, and which Vault version it holds.
+
+A version is its *identity* (I12): a path that is deleted and written anew counts from 1 again, so
+``db_password_v1`` alone does not say which content it holds. The labels do.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import total_ordering
+from typing import Any
+
+from bridge.model.desired import KvPath
+
+PREFIX = "vault-bridge."
+GOOD = f"{PREFIX}good"
+ASIDE = f"{PREFIX}aside"
+ROLL = f"{PREFIX}roll."
+REFUSED = f"{PREFIX}refused."
+
+MAX_NAME = 40
+"""Longest name: Docker's 64 characters less ``_v``, 8 digits and a clash suffix of 14."""
+
+_NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]*[a-zA-Z0-9])?")
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
+
+
+def is_valid_name(name: str) -> bool:
+    """Tell whether a secret may have this name: Docker's characters, and room for the suffixes."""
+    return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
+
+
+def instant(text: str) -> int:
+    """Read an RFC 3339 time as nanoseconds since the epoch.
+
+    Vault and the engine drop trailing zeros of the fraction, so that the texts do not sort as the
+    times do.
+
+    Raises:
+        ValueError: The text is not such a time.
+    """
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not an RFC 3339 time: {text!r}")
+    whole, fraction, zone = match.groups()
+    seconds = datetime.fromisoformat(whole + ("+00:00" if zone == "Z" else zone)).timestamp()
+    return int(seconds) * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))
+
+
+def timestamp(seconds: float) -> str:
+    """Write seconds since the epoch as RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One version of one life of a path; "newer" orders by the key's creation, then the number.
+
+    Attributes:
+        path_created: Vault's ``created_time`` of the key, as Vault wrote it.
+        version: The KV v2 version number.
+        created: Vault's ``created_time`` of the version, as Vault wrote it.
+    """
+
+    source: KvPath
+    path_created: str
+    version: int
+    created: str
+
+    def __lt__(self, other: Identity) -> bool:
+        return self.order < other.order
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """The sort key; a restored snapshot gives one number to two contents, hence ``created``."""
+        return instant(self.path_created), self.version, instant(self.created)
+
+
+def versioned_name(name: str, identity: Identity) -> str:
+    """Name the Docker secret of a version: ``db_password_v7``."""
+    return f"{name}_v{identity.version}"
+
+
+def clash_name(name: str, identity: Identity) -> str:
+    """Name a version whose plain name is another life's: ``db_password_v1_1795486459123``.
+
+    The suffix is the time at which Vault made the version, in milliseconds since the epoch.
+    """
+    return f"{versioned_name(name, identity)}_{instant(identity.created) // 1_000_000}"
+
+
+def is_hand_made(name: str, docker_name: str) -> bool:
+    """Tell whether an unlabelled Docker secret looks like one that people rotated by hand."""
+    return re.fullmatch(rf"{re.escape(name)}(_v\d+)?", docker_name) is not None
+
+
+def source_label(source: KvPath) -> str:
+    """Write a KV path for the ``source`` label; its parts may hold any character."""
+    parts = {"namespace": source.namespace, "mount": source.mount, "path": source.path}
+    return json.dumps({key: value for key, value in parts.items() if value}, ensure_ascii=False)
+
+
+def labels_of(instance: str, name: str, identity: Identity) -> dict[str, str]:
+    """Write the labels that a Docker secret is made with."""
+    return {
+        f"{PREFIX}instance": instance,
+        f"{PREFIX}secret": name,
+        f"{PREFIX}version": str(identity.version),
+        f"{PREFIX}source": source_label(identity.source),
+        f"{PREFIX}created": identity.created,
+        f"{PREFIX}path_created": identity.path_created,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the labels of a Docker secret say of where it came from."""
+
+    instance: str
+    secret: str
+    identity: Identity
+
+
+def origin_of(labels: Mapping[str, str]) -> Origin | None:
+    """Read back ``labels_of``; None where the labels are absent or somebody has damaged them."""
+    try:
+        source: dict[str, Any] = json.loads(labels[f"{PREFIX}source"])
+        identity = Identity(
+            KvPath(source.get("namespace", ""), source["mount"], source["path"]),
+            labels[f"{PREFIX}path_created"],
+            int(labels[f"{PREFIX}version"]),
+            labels[f"{PREFIX}created"],
+        )
+        _ = identity.order
+        return Origin(labels[f"{PREFIX}instance"], labels[f"{PREFIX}secret"], identity)
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None

@@ -1,0 +1,288 @@
+"""What a cycle wants: actions in chains, what is held and why, how each secret stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.model.desired import Content, FileFields
+from bridge.model.naming import Identity
+from bridge.model.reasons import Reason, State
+from bridge.model.world import Verdict, short_target
+
+# --- Actions -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSecret:
+    """Read one version from Vault and make the Docker secret that mirrors it.
+
+    Attributes:
+        secret: Name in the configuration.
+    """
+
+    secret: str
+    identity: Identity
+    content: Content
+    docker_name: str
+    labels: Mapping[str, str]
+    reason: Reason
+    why: str
+
+    @property
+    def summary(self) -> str:
+        """Say in words what is done."""
+        return f"create secret {self.docker_name} from version {self.identity.version} in Vault"
+
+
+@dataclass(frozen=True, slots=True)
+class Annotate:
+    """Write labels of a Docker secret; all others stay.
+
+    Attributes:
+        put: Labels to set.
+        drop: Labels to remove.
+    """
+
+    secret: str
+    secret_id: str
+    docker_name: str
+    reason: Reason
+    why: str
+    put: Mapping[str, str] = field(default_factory=dict)
+    drop: frozenset[str] = frozenset()
+
+    @property
+    def summary(self) -> str:
+        """Say in words what is done."""
+        return f"note on secret {self.docker_name}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """One reference of a service that moves to another version.
+
+    Attributes:
+        secret: Name in the configuration.
+        replaces: Ids of the secrets whose references move; empty where a reference is added.
+        file: For a swap: what the configuration fixes, the rest stays. For an added reference: all.
+    """
+
+    secret: str
+    to_id: str
+    to_name: str
+    from_name: str
+    replaces: frozenset[str]
+    file: FileFields
+
+
+@dataclass(frozen=True, slots=True)
+class RollService:
+    """Point a service to other versions: one update for all its changed references.
+
+    Attributes:
+        index: The version index that the decision was made on; any other means: look again.
+    """
+
+    service_id: str
+    service_name: str
+    index: int
+    swaps: tuple[Swap, ...]
+    reason: Reason
+    why: str
+
+    @property
+    def summary(self) -> str:
+        """Say in words what is done."""
+        moves = ", ".join(
+            f"{swap.from_name} -> {swap.to_name}" if swap.from_name else f"add {swap.to_name}"
+            for swap in self.swaps
+        )
+        return f"roll service {self.service_name}: {moves}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveSecret:
+    """Remove a Docker secret that nothing needs, after one more look (I1)."""
+
+    secret: str
+    secret_id: str
+    docker_name: str
+    reason: Reason
+    why: str
+
+    @property
+    def summary(self) -> str:
+        """Say in words what is done."""
+        return f"remove secret {self.docker_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class KeepVerdict:
+    """Write down in the swarm that a version's content was refused, or forget it.
+
+    Attributes:
+        verdict: None to forget what is written.
+    """
+
+    secret: str
+    verdict: Verdict | None
+    reason: Reason
+    why: str
+
+    @property
+    def summary(self) -> str:
+        """Say in words what is done."""
+        verb = "write down" if self.verdict else "forget"
+        return f"{verb} that the content of {self.secret} is refused"
+
+
+Action = CreateSecret | Annotate | RollService | RemoveSecret | KeepVerdict
+Chain = tuple[Action, ...]
+"""Actions that depend on one another: one that fails ends its chain, and no other."""
+
+
+def action_key(action: Action) -> str:
+    """Name an action for its backoff: the same wish has the same key in every cycle."""
+    match action:
+        case CreateSecret():
+            return f"create {action.docker_name}"
+        case Annotate():
+            return f"annotate {action.docker_name} {action.reason}"
+        case RollService():
+            return f"roll {action.service_id} " + " ".join(swap.to_id for swap in action.swaps)
+        case RemoveSecret():
+            return f"remove {action.docker_name}"
+        case KeepVerdict():
+            return f"verdict {action.secret}"
+
+
+# --- What is said --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something that is wanted and not done now.
+
+    Attributes:
+        service: Name of the service concerned; empty for the whole secret.
+        until: When it may go on by itself, seconds since the epoch; None where that is not known.
+        waits: Whether it passes by itself (a turn, a quiet time), rather than wanting somebody.
+    """
+
+    secret: str
+    reason: Reason
+    message: str
+    service: str = ""
+    until: float | None = None
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCondition:
+    """How a service stands with one secret.
+
+    Attributes:
+        version: Version that its Spec refers to; None where it refers to none of ours.
+    """
+
+    name: str
+    version: int | None
+    state: State
+    reason: Reason
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a secret stands.
+
+    Attributes:
+        vault_version: Vault's current version; None where Vault could not be looked at.
+        running_version: The oldest version that a live task holds; None where none does.
+        versions: Versions that are mirrored, oldest first.
+    """
+
+    name: str
+    state: State
+    reason: Reason
+    message: str
+    vault_version: int | None
+    running_version: int | None
+    versions: tuple[int, ...] = ()
+    services: tuple[ServiceCondition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one cycle wants.
+
+    Attributes:
+        wake_at: When time alone may change the plan, seconds since the epoch.
+        rolling: Whether something is on its way, so that the swarm is looked at again soon.
+    """
+
+    chains: tuple[Chain, ...]
+    holds: tuple[Hold, ...]
+    conditions: tuple[Condition, ...]
+    wake_at: float | None = None
+    rolling: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do or to wait for but what somebody must mend."""
+        return not self.chains and not self.rolling and not any(h.waits for h in self.holds)
+
+
+# --- The change of a spec ------------------------------------------------------------------------
+
+
+def swapped(spec: Mapping[str, Any], swaps: tuple[Swap, ...]) -> dict[str, Any]:
+    """Return the spec with only its secret references moved, in place and in order (I3).
+
+    The engine compares the references literally and restarts tasks when their order changes.
+    """
+    template = dict(spec["TaskTemplate"])
+    container = dict(template["ContainerSpec"])
+    references = []
+    for ref in container.get("Secrets") or ():
+        swap = next((swap for swap in swaps if ref["SecretID"] in swap.replaces), None)
+        references.append(_moved(ref, swap) if swap else ref)
+    references += [_added(swap) for swap in swaps if not swap.replaces]
+    container["Secrets"] = references
+    template["ContainerSpec"] = container
+    return {**spec, "TaskTemplate": template}
+
+
+def _moved(ref: Mapping[str, Any], swap: Swap) -> dict[str, Any]:
+    file = _fixed(ref["File"], swap.file)
+    return {**ref, "SecretID": swap.to_id, "SecretName": swap.to_name, "File": file}
+
+
+def _fixed(file: Mapping[str, Any], wanted: FileFields) -> dict[str, Any]:
+    fixed = dict(file)
+    # The same file under its long name is left as it is: a no-op change would still restart tasks.
+    if wanted.target is not None and short_target(file["Name"]) != wanted.target:
+        fixed["Name"] = wanted.target
+    if wanted.uid is not None:
+        fixed["UID"] = wanted.uid
+    if wanted.gid is not None:
+        fixed["GID"] = wanted.gid
+    if wanted.mode is not None:
+        fixed["Mode"] = wanted.mode
+    return fixed
+
+
+def _added(swap: Swap) -> dict[str, Any]:
+    file = swap.file
+    return {
+        "File": {
+            "Name": swap.secret if file.target is None else file.target,
+            "UID": "0" if file.uid is None else file.uid,
+            "GID": "0" if file.gid is None else file.gid,
+            "Mode": 0o444 if file.mode is None else file.mode,
+        },
+        "SecretID": swap.to_id,
+        "SecretName": swap.to_name,
+    }

@@ -1,0 +1,68 @@
+"""Every reason that the bridge gives; ``docs/reference/reasons.md`` says what to do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """How a secret, or one service of it, stands."""
+
+    SYNCED = "Synced"
+    ROLLING = "Rolling"
+    HELD = "Held"
+    DEGRADED = "Degraded"
+
+
+class Reason(StrEnum):
+    """Why something is done, waits, or is wrong."""
+
+    # Nothing to do, or on the way
+    UP_TO_DATE = "UpToDate"
+    NEW_VERSION = "NewVersion"
+    ROLLING = "Rolling"
+    BAKING = "Baking"
+    SETTLING = "Settling"
+    WAITING_FOR_TURN = "WaitingForTurn"
+    LOOKING_AGAIN = "LookingAgain"
+    CONVERGED = "Converged"
+    SUPERSEDED = "Superseded"
+    OUTDATED = "Outdated"
+    DRIFTED = "Drifted"
+
+    # Vault
+    VAULT_UNREACHABLE = "VaultUnreachable"
+    LOGIN_REFUSED = "LoginRefused"
+    PERMISSION_DENIED = "PermissionDenied"
+    PATH_MISSING = "PathMissing"
+    MOUNT_MISSING = "MountMissing"
+    NAMESPACE_MISSING = "NamespaceMissing"
+    NOT_KV_V2 = "NotKvV2"
+    NO_VERSION = "NoVersion"
+    VERSION_DELETED = "VersionDeleted"
+    VERSION_DESTROYED = "VersionDestroyed"
+    VERSION_WENT_BACK = "VersionWentBack"
+    VAULT_REFUSED = "VaultRefused"
+
+    # Content
+    FIELD_MISSING = "FieldMissing"
+    FIELD_NOT_TEXT = "FieldNotText"
+    CONTENT_EMPTY = "ContentEmpty"
+    CONTENT_TOO_LARGE = "ContentTooLarge"
+
+    # Swarm
+    NOT_OWNED = "NotOwned"
+    CONTENT_DIFFERS = "ContentDiffers"
+    SERVICE_MISSING = "ServiceMissing"
+    SERVICE_BUSY = "ServiceBusy"
+    TARGET_TAKEN = "TargetTaken"
+    WOULD_RERUN = "WouldRerun"
+    SWARM_REFUSED = "SwarmRefused"
+    TRYING_AGAIN = "TryingAgain"
+    UNMAPPED = "Unmapped"
+
+    # Trouble
+    ROLL_FAILED = "RollFailed"
+    FAILED_ELSEWHERE = "FailedElsewhere"
+    SET_ASIDE = "SetAside"
+    SERVICE_UNHEALTHY = "ServiceUnhealthy"

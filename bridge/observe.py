@@ -1,0 +1,175 @@
+"""Looks at the servers and makes the World of what they say; errors of one path become data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bridge.errors import LoginRefused, VaultRefused, VaultUnreachable
+from bridge.model.desired import Desired, KvPath
+from bridge.model.naming import REFUSED, instant
+from bridge.model.reasons import Reason
+from bridge.model.world import (
+    DockerSecret,
+    Kind,
+    KvDocument,
+    KvVersion,
+    Reference,
+    Service,
+    SwarmView,
+    Task,
+    Unreadable,
+    UpdateState,
+    VaultView,
+    Verdict,
+    state_config_name,
+)
+from bridge.servers.swarm import Swarm
+from bridge.servers.vault import Vault
+
+_NANO = 1_000_000_000
+_DEFAULT_MONITOR = 5.0
+
+Json = Mapping[str, Any]
+
+
+# --- Vault ---------------------------------------------------------------------------------------
+
+
+def look_at_vault(vault: Vault, desired: Desired, now: float) -> VaultView:
+    """Read the metadata of each distinct path once, however many secrets use it.
+
+    Once Vault has not answered, the rest of the look is given up: nothing would come of it but
+    waiting.
+    """
+    found: dict[KvPath, KvDocument | Unreadable] = {}
+    down: Unreadable | None = None
+    for secret in desired.secrets:
+        if secret.source in found:
+            continue
+        seen = down or _document(vault, secret.source)
+        if isinstance(seen, Unreadable) and seen.reason in _EVERYWHERE:
+            down = seen
+        found[secret.source] = seen
+    return VaultView(now, found)
+
+
+_EVERYWHERE = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED))
+
+
+def _document(vault: Vault, path: KvPath) -> KvDocument | Unreadable:
+    try:
+        return read_document(vault.metadata(path))
+    except VaultUnreachable as error:
+        return Unreadable(Reason.VAULT_UNREACHABLE, str(error))
+    except LoginRefused as error:
+        return Unreadable(Reason.LOGIN_REFUSED, str(error))
+    except VaultRefused as error:
+        return Unreadable(Reason(error.reason), str(error))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return Unreadable(Reason.VAULT_UNREACHABLE, f"Vault's metadata of {path} is not understood")
+
+
+def read_document(raw: Json) -> KvDocument:
+    """Read Vault's metadata document; fields that are not known are ignored."""
+    versions = {
+        int(number): KvVersion(
+            version["created_time"],
+            instant(version["deletion_time"]) / _NANO if version.get("deletion_time") else None,
+            bool(version.get("destroyed")),
+        )
+        for number, version in (raw.get("versions") or {}).items()
+    }
+    return KvDocument(raw["created_time"], int(raw["current_version"]), versions)
+
+
+# --- Swarm ---------------------------------------------------------------------------------------
+
+
+def look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
+    """List everything once, the services twice: one that changed in between is *torn*.
+
+    Raises:
+        SwarmUnreachable: The swarm gives no usable answer; half a look is no look.
+    """
+    before = swarm.services()
+    tasks = swarm.tasks()
+    nodes = swarm.nodes()
+    secrets = swarm.secrets()
+    config = swarm.config(state_config_name(instance))
+    after = {service["ID"]: service["Version"]["Index"] for service in swarm.services()}
+    down = {node["ID"] for node in nodes if node["Status"]["State"] == "down"}
+    known = {node["ID"] for node in nodes}
+    return SwarmView(
+        now,
+        tuple(_secret(raw) for raw in secrets),
+        tuple(_service(raw, after.get(raw["ID"])) for raw in before),
+        tuple(_task(raw, down, known) for raw in tasks),
+        _verdicts(config),
+    )
+
+
+def _secret(raw: Json) -> DockerSecret:
+    spec = raw["Spec"]
+    created = instant(raw["CreatedAt"]) / _NANO
+    return DockerSecret(raw["ID"], spec["Name"], created, spec.get("Labels") or {})
+
+
+def _references(spec: Json) -> Iterable[Reference]:
+    container = (spec.get("TaskTemplate") or {}).get("ContainerSpec") or {}
+    return (Reference.read(ref) for ref in container.get("Secrets") or () if ref.get("File"))
+
+
+def _service(raw: Json, index_after: int | None) -> Service:
+    spec, status = raw["Spec"], raw.get("UpdateStatus") or {}
+    index = raw["Version"]["Index"]
+    previous = raw.get("PreviousSpec")
+    restart = (spec["TaskTemplate"].get("RestartPolicy") or {}).get("Condition")
+    mode = spec.get("Mode") or {}
+    if "ReplicatedJob" in mode or "GlobalJob" in mode:
+        kind = Kind.JOB
+    else:
+        kind = Kind.GLOBAL if "Global" in mode else Kind.REPLICATED
+    monitor = (spec.get("UpdateConfig") or {}).get("Monitor") or 0
+    return Service(
+        raw["ID"],
+        spec["Name"],
+        index,
+        kind,
+        tuple(_references(spec)),
+        frozenset(ref.secret_id for ref in _references(previous)) if previous else None,
+        (raw.get("ServiceStatus") or {}).get("DesiredTasks", 0),
+        restart == "none",
+        UpdateState(status["State"]) if status.get("State") else None,
+        status.get("Message") or "",
+        monitor / _NANO or _DEFAULT_MONITOR,
+        index_after != index,
+    )
+
+
+def _task(raw: Json, down: set[str], known: set[str]) -> Task:
+    container = raw.get("Spec", {}).get("ContainerSpec") or {}
+    status = raw.get("Status") or {}
+    desired, node = raw.get("DesiredState") or "", raw.get("NodeID") or ""
+    ended = desired in ("shutdown", "remove")
+    lost = bool(node) and (node in down or node not in known)
+    return Task(
+        raw["ID"],
+        raw.get("ServiceID") or "",
+        status.get("State") or "",
+        desired,
+        frozenset(ref["SecretID"] for ref in container.get("Secrets") or ()),
+        status.get("Err") or "",
+        ended and lost,
+        instant(status["Timestamp"]) / _NANO if status.get("Timestamp") else 0.0,
+    )
+
+
+def _verdicts(config: Json | None) -> dict[str, Verdict]:
+    labels = (config or {}).get("Spec", {}).get("Labels") or {}
+    read = {
+        key.removeprefix(REFUSED): Verdict.read(value)
+        for key, value in labels.items()
+        if key.startswith(REFUSED)
+    }
+    return {name: verdict for name, verdict in read.items() if verdict}

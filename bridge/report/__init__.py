@@ -1,0 +1,1 @@
+"""Projections of what a cycle saw and decided; they read, and change nothing."""

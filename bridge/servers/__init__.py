@@ -1,0 +1,1 @@
+"""The two servers, each behind the one module that imports its SDK."""
