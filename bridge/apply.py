@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import Any, assert_never
 
 import structlog
 
@@ -21,7 +21,7 @@ from bridge.errors import (
     VaultRefused,
 )
 from bridge.model.memory import Outcome, Result
-from bridge.model.naming import PREFIX, REFUSED, origin_of
+from bridge.model.naming import GOOD, PREFIX, REFUSED, origin_of
 from bridge.model.payload import render
 from bridge.model.plan import (
     Action,
@@ -194,13 +194,28 @@ class Applier:
 
     # --- the log ---------------------------------------------------------------------------------
 
+    def _say_done(self, log: Any, action: Action) -> None:
+        match action:
+            case CreateSecret():
+                log.info("mirrored")
+            case RollService():
+                log.info("rolling")
+            case RemoveSecret():
+                log.info("pruned")
+            case Annotate() if action.reason == Reason.CONVERGED:
+                log.info("good" if GOOD in action.put else "converged")
+            case Annotate() if action.reason in (Reason.ROLL_FAILED, Reason.SET_ASIDE):
+                log.warning("set aside")
+            case Annotate() | KeepVerdict():
+                log.debug("noted")
+
     def _say(self, outcome: Outcome) -> None:
         action = outcome.action
         fields = {"reason": str(action.reason), "why": action.why, **_fields(action)}
         log = self._log.bind(**fields)
         match outcome.result:
             case Result.DONE:
-                log.info(_EVENTS[type(action)])
+                self._say_done(log, action)
             case Result.MOVED | Result.UNKNOWN:
                 log.info("looking again", wanted=action.summary, because=outcome.message)
             case Result.REFUSED:
@@ -210,15 +225,6 @@ class Applier:
                 log.warning(
                     "failed, will be tried again", wanted=action.summary, because=outcome.message
                 )
-
-
-_EVENTS = {
-    CreateSecret: "mirrored",
-    Annotate: "noted",
-    RollService: "rolling",
-    RemoveSecret: "pruned",
-    KeepVerdict: "verdict kept",
-}
 
 
 def _fields(action: Action) -> dict[str, object]:

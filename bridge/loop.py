@@ -21,7 +21,7 @@ from bridge.decide.cycle import decide, remember
 from bridge.errors import SwarmError, SwarmUnreachable
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Condition, Plan
-from bridge.model.reasons import Reason
+from bridge.model.reasons import Reason, State
 from bridge.model.world import SwarmView, Unreadable, VaultView, World
 from bridge.observe import look_at_swarm, look_at_vault
 from bridge.servers.swarm import Swarm
@@ -248,7 +248,8 @@ class Loop:
     def _say(self, plan: Plan) -> None:
         """Log how secrets stand and what is held, once per change."""
         for condition in plan.conditions:
-            now = (str(condition.state), str(condition.reason))
+            rolling = condition.state == State.ROLLING
+            now = (str(condition.state), "" if rolling else str(condition.reason))
             if self._said.get(condition.name) != now:
                 self._said[condition.name] = now
                 self._log.info("state", **_fields(condition))

@@ -1,0 +1,88 @@
+"""What can nothing need any more?"""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.model.desired import Retain
+from bridge.model.plan import Plan, RemoveSecret
+from bridge.model.world import Service, Task
+from tests.support.builders import (
+    NOW,
+    desired_of,
+    document,
+    plan_of,
+    secret_of,
+    service_of,
+    task_of,
+    world_of,
+)
+from tests.unit.decide.test_roll import GOOD, open_roll
+
+
+def removed(plan: Plan) -> list[str]:
+    """Return what a plan removes."""
+    return [a.docker_name for c in plan.chains for a in c if isinstance(a, RemoveSecret)]
+
+
+VERSIONS = [secret_of(n, labels=GOOD) for n in (1, 2, 3, 4)]
+
+
+def test_the_newest_versions_stay() -> None:
+    """``retain.versions`` counts the current one."""
+    world = world_of(document(4), VERSIONS, [service_of("api", "db_v4")])
+    assert removed(plan_of(desired_of("api"), world)) == ["db_v1", "db_v2"]
+
+
+def test_young_versions_stay_and_the_plan_wakes_when_they_are_ripe() -> None:
+    """``min_age`` counts from when the Docker secret was made."""
+    secrets = [secret_of(n, labels=GOOD, age=60.0) for n in (1, 2, 3)]
+    plan = plan_of(desired_of(retain=Retain(2, 100.0)), world_of(document(3), secrets))
+    assert not removed(plan)
+    assert plan.wake_at == NOW + 40
+
+
+_OLD = service_of("old", "db_v1")
+
+
+@pytest.mark.parametrize(
+    ("service", "task"),
+    [
+        (_OLD, None),
+        (service_of("old", previous=frozenset({"id-db_v1"})), None),
+        (service_of("old"), task_of(_OLD, "db_v1", desired_state="shutdown")),
+        (service_of("old"), task_of(_OLD, "db_v1", state="pending")),
+        (service_of("old"), task_of(_OLD, "db_v1", desired_state="shutdown", ghost=True)),
+    ],
+    ids=["spec", "previous-spec", "shutting-down", "pending", "ghost"],
+)
+def test_what_anything_refers_to_stays(service: Service, task: Task | None) -> None:
+    """I1: a Spec, a PreviousSpec and a task that has not ended each keep a version."""
+    job = Service(**{**_fields(service), "runs_once": True})
+    world = world_of(document(4), VERSIONS, [job], [task] if task else [])
+    assert removed(plan_of(desired_of(), world)) == ["db_v2"]
+
+
+def _fields(service: Service) -> dict[str, object]:
+    return {name: getattr(service, name) for name in service.__dataclass_fields__}
+
+
+def test_nothing_goes_while_a_roll_is_open() -> None:
+    """I1: the way back stays until the roll is done."""
+    secrets = [*VERSIONS[:3], secret_of(4, labels=open_roll("api", "db_v1"))]
+    service = service_of("api", "db_v4", index=12, desired_tasks=2)
+    assert not removed(plan_of(desired_of("api"), world_of(document(4), secrets, [service])))
+
+
+def test_what_is_no_longer_in_the_configuration_stays() -> None:
+    """Removing an entry removes nothing."""
+    others = [secret_of(n, name="gone", labels=GOOD) for n in (1, 2, 3, 4)]
+    plan = plan_of(desired_of(), world_of(document(1), [secret_of(1), *others]))
+    assert not removed(plan)
+    assert [c.reason for c in plan.conditions][-1] == "Unmapped"
+
+
+def test_another_instance_s_versions_stay() -> None:
+    """Two bridges on one swarm never touch each other's secrets."""
+    theirs = [secret_of(n, instance="other") for n in (1, 2, 3)]
+    assert not removed(plan_of(desired_of(), world_of(document(4), [*theirs, secret_of(4)])))

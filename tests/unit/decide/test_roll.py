@@ -1,0 +1,376 @@
+"""How does each service stand, and which may be rolled next?"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bridge.decide.cycle import remember
+from bridge.model.desired import KvPath, Rollout
+from bridge.model.memory import Memory, Outcome, Result
+from bridge.model.plan import Annotate, CreateSecret, Plan, RollService
+from bridge.model.reasons import Reason, State
+from bridge.model.world import Kind, RollRecord, UpdateState, read_asides
+from tests.support.builders import (
+    NOW,
+    after,
+    desired_of,
+    document,
+    plan_of,
+    reference,
+    secret_of,
+    service_of,
+    task_of,
+    wanted,
+    world_of,
+)
+
+GOOD = {"vault-bridge.good": "2026-11-02T00:00:00Z"}
+
+
+def open_roll(service: str, before: str = "db_v1", index: int = 5) -> dict[str, str]:
+    """Return the label of a roll that was begun."""
+    record = RollRecord((reference(before).write(),), index, "2026-11-03T00:00:00Z")
+    return {f"vault-bridge.roll.id-{service}": record.write()}
+
+
+def rolls(plan: Plan) -> list[str]:
+    """Return the names of the services that a plan rolls."""
+    return [a.service_name for c in plan.chains for a in c if isinstance(a, RollService)]
+
+
+def notes(plan: Plan) -> list[Annotate]:
+    """Return the notes of a plan."""
+    return [a for chain in plan.chains for a in chain if isinstance(a, Annotate)]
+
+
+def test_the_record_is_written_before_the_service_is_touched() -> None:
+    """The chain ends where the record cannot be written: there is always a way back (I10)."""
+    world = world_of(document(2), [secret_of(1), secret_of(2)], [service_of("api", "db_v1")])
+    (chain,) = plan_of(desired_of("api"), world).chains
+    record, roll = chain
+    assert isinstance(record, Annotate)
+    assert isinstance(roll, RollService)
+    assert record.docker_name == "db_v2"
+    written = json.loads(record.put["vault-bridge.roll.id-api"])
+    assert written["before"] == [reference("db_v1").write()]
+    assert written["index"] == roll.index == 10
+
+
+def test_both_changed_secrets_of_a_service_come_with_one_update() -> None:
+    """One update per service for all its changed references."""
+    other = KvPath("", "secret", "apps/other")
+    desired = desired_of(secrets=[wanted("db", "api"), wanted("key", "api", path=other)])
+    secrets = [
+        secret_of(1),
+        secret_of(2),
+        secret_of(1, name="key", path=other),
+        secret_of(2, name="key", path=other),
+    ]
+    world = world_of(
+        {wanted("db").source: document(2), other: document(2)},
+        secrets,
+        [service_of("api", "db_v1", "key_v1")],
+    )
+    (chain,) = plan_of(desired, world).chains
+    roll = chain[-1]
+    assert isinstance(roll, RollService)
+    assert [swap.to_name for swap in roll.swaps] == ["db_v2", "key_v2"]
+    assert len(chain) == 3
+
+
+def test_a_roll_waits_for_a_mirror_that_is_being_made_in_the_same_cycle() -> None:
+    """Two secrets that changed together roll once, though one is mirrored a moment later."""
+    other = KvPath("", "secret", "apps/other")
+    desired = desired_of(secrets=[wanted("db", "api"), wanted("key", "api", path=other)])
+    world = world_of(
+        {wanted("db").source: document(2), other: document(2)},
+        [secret_of(1), secret_of(2), secret_of(1, name="key", path=other)],
+        [service_of("api", "db_v1", "key_v1")],
+    )
+    plan = plan_of(desired, world)
+    assert not rolls(plan)
+    (create,) = [a for c in plan.chains for a in c if isinstance(a, CreateSecret)]
+    failed = remember(desired, Memory(), world, [Outcome(create, Result.FAILED, "x")], NOW)
+    assert rolls(plan_of(desired, world, failed, NOW + 0.1)) == ["api"]  # I8: it holds up itself
+
+
+def test_never_more_than_max_in_flight_services_are_under_way() -> None:
+    """I7: two may fly, one flies already, so one more begins."""
+    names = ("a", "b", "c")
+    flying = service_of("a", "db_v2", update=UpdateState.UPDATING, desired_tasks=2)
+    world = world_of(
+        document(2),
+        [secret_of(1), secret_of(2, labels=open_roll("a"))],
+        [flying, *(service_of(name, "db_v1") for name in names[1:])],
+    )
+    plan = plan_of(desired_of(*names, rollout=Rollout(max_in_flight=2)), world)
+    assert rolls(plan) == ["b"]
+    waiting = plan.conditions[0].services[-1]
+    assert (waiting.name, waiting.reason) == ("c", Reason.WAITING_FOR_TURN)
+
+
+def test_a_service_bakes_until_its_tasks_have_stayed_up() -> None:
+    """Converged is not done: the same tasks must stay for ``bake``."""
+    service = service_of("api", "db_v2", index=11, update=UpdateState.COMPLETED)
+    world = world_of(document(2), [secret_of(1), secret_of(2, labels=open_roll("api"))], [service])
+    desired = desired_of("api", rollout=Rollout(bake=10))
+    plan, memory = after(desired, world, 1, 9)
+    assert plan.conditions[0].reason == Reason.BAKING
+    assert plan.wake_at == pytest.approx(NOW + 11, abs=0.01)
+    plan, _ = after(desired, world, 12, memory=memory)
+    (note,) = notes(plan)
+    assert json.loads(note.put["vault-bridge.roll.id-api"])["done"]
+
+
+def test_bake_is_never_shorter_than_the_service_s_own_monitor() -> None:
+    """The engine itself may still turn back while it monitors."""
+    service = service_of("api", "db_v2", index=11, monitor=30.0)
+    world = world_of(document(2), [secret_of(1), secret_of(2, labels=open_roll("api"))], [service])
+    plan, _ = after(desired_of("api", rollout=Rollout(bake=0)), world, 0, 29)
+    assert plan.conditions[0].reason == Reason.BAKING
+
+
+def test_other_tasks_start_the_bake_again() -> None:
+    """A task that was replaced has not stayed up."""
+    service = service_of("api", "db_v2", index=11)
+    secrets = [secret_of(1), secret_of(2, labels=open_roll("api"))]
+    first = world_of(document(2), secrets, [service], [task_of(service, "db_v2", number=1)])
+    second = world_of(document(2), secrets, [service], [task_of(service, "db_v2", number=2)])
+    desired = desired_of("api", rollout=Rollout(bake=10))
+    _, memory = after(desired, first, 1, 9)
+    plan, _ = after(desired, second, 12, 15, memory=memory)
+    assert plan.conditions[0].reason == Reason.BAKING
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"desired_state": "shutdown"},  # start-first: the engine says completed already
+        {"state": "preparing"},
+    ],
+)
+def test_a_task_that_still_holds_the_old_version_is_waited_for(left: dict[str, str]) -> None:
+    """The engine's ``completed`` proves nothing."""
+    service = service_of("api", "db_v2", index=11, update=UpdateState.COMPLETED)
+    tasks = [task_of(service, "db_v2"), task_of(service, "db_v1", number=2, **left)]
+    world = world_of(
+        document(2), [secret_of(1), secret_of(2, labels=open_roll("api"))], [service], tasks
+    )
+    plan, _ = after(desired_of("api"), world, 1, 100)
+    assert plan.conditions[0].reason == Reason.ROLLING
+
+
+def test_a_ghost_on_a_dead_node_is_not_waited_for() -> None:
+    """Nobody will ever report the end of a task that was shut down on a node that is gone."""
+    service = service_of("api", "db_v2", index=11)
+    ghost = task_of(service, "db_v1", number=2, desired_state="shutdown", ghost=True)
+    world = world_of(
+        document(2),
+        [secret_of(1), secret_of(2, labels=open_roll("api"))],
+        [service],
+        [task_of(service, "db_v2"), ghost],
+    )
+    plan, _ = after(desired_of("api"), world, 1, 2)
+    assert plan.conditions[0].reason == Reason.BAKING
+
+
+@pytest.mark.parametrize(
+    ("state", "spec", "previous"),
+    [
+        (UpdateState.PAUSED, "db_v2", frozenset({"id-db_v1"})),
+        (UpdateState.ROLLBACK_COMPLETED, "db_v1", None),
+        (UpdateState.ROLLBACK_STARTED, "db_v1", None),
+        (UpdateState.ROLLBACK_PAUSED, "db_v1", None),
+    ],
+)
+def test_a_roll_that_the_engine_gave_up_is_set_aside_and_not_tried_again(
+    state: UpdateState, spec: str, previous: frozenset[str] | None
+) -> None:
+    """I11: paused or rolled back, it is marked, reported, and left until a newer version comes."""
+    service = service_of(
+        "api", spec, index=12, update=state, update_message="task died", previous=previous
+    )
+    secrets = [secret_of(1, labels=GOOD), secret_of(2, labels=open_roll("api"))]
+    plan = plan_of(desired_of("api"), world_of(document(2), secrets, [service]))
+    (note,) = notes(plan)
+    (mark,) = read_asides(note.put["vault-bridge.aside"])
+    assert (mark.service_id, mark.by) == ("id-api", "failure")
+    assert not rolls(plan)
+
+    marked = secret_of(2, labels={**open_roll("api"), **note.put})
+    world = world_of(document(2), [secrets[0], marked], [service])
+    plan, memory = after(desired_of("api"), world, 1, 100, 10_000)
+    assert not rolls(plan)
+    assert plan.conditions[0].state == State.DEGRADED
+    assert plan.conditions[0].reason == Reason.ROLL_FAILED
+
+    newer = world_of(document(3), [secrets[0], marked, secret_of(3)], [service])
+    assert rolls(plan_of(desired_of("api"), newer, memory)) == ["api"]
+
+
+def test_no_new_good_task_for_the_time_out_is_a_failure() -> None:
+    """``FailureAction: continue`` reports ``completed`` while every task crashes."""
+    service = service_of("api", "db_v2", index=11, update=UpdateState.COMPLETED)
+    dead = task_of(service, "db_v2", state="failed", desired_state="shutdown", error="exit 3")
+    world = world_of(
+        document(2), [secret_of(1), secret_of(2, labels=open_roll("api"))], [service], [dead]
+    )
+    desired = desired_of("api", rollout=Rollout(timeout=60))
+    plan, memory = after(desired, world, 0, 59)
+    assert plan.conditions[0].reason == Reason.ROLLING
+    plan, _ = after(desired, world, 61, memory=memory)
+    assert "exit 3" in plan.conditions[0].message
+    assert plan.conditions[0].reason == Reason.ROLL_FAILED
+
+
+def test_a_version_that_failed_for_one_service_is_not_begun_with_another() -> None:
+    """The others wait (``FailedElsewhere``) until a newer version or somebody's word."""
+    aside = json.dumps([{"service": "id-a", "by": "failure", "at": "t", "why": "died"}])
+    world = world_of(
+        document(2),
+        [secret_of(1), secret_of(2, labels={"vault-bridge.aside": aside})],
+        [service_of("a", "db_v1"), service_of("b", "db_v1")],
+    )
+    plan = plan_of(desired_of("a", "b"), world)
+    assert not rolls(plan)
+    assert plan.conditions[0].services[1].reason == Reason.FAILED_ELSEWHERE
+
+
+def test_an_operator_s_rollback_by_hand_is_respected() -> None:
+    """``docker service rollback`` leaves a PreviousSpec; Swarm's own rollback leaves none."""
+    done = RollRecord((), 5, "t", "t").write()
+    service = service_of(
+        "api", "db_v1", update=UpdateState.ROLLBACK_COMPLETED, previous=frozenset({"id-db_v2"})
+    )
+    world = world_of(
+        document(2),
+        [secret_of(1), secret_of(2, labels={"vault-bridge.roll.id-api": done, **GOOD})],
+        [service],
+    )
+    plan = plan_of(desired_of("api"), world)
+    assert not rolls(plan)
+    (mark,) = read_asides(notes(plan)[0].put["vault-bridge.aside"])
+    assert mark.by == "operator"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"kind": Kind.JOB}, Reason.WOULD_RERUN),
+        ({"runs_once": True}, Reason.WOULD_RERUN),
+        ({"update": UpdateState.UPDATING}, Reason.SERVICE_BUSY),
+        ({"update": UpdateState.PAUSED}, Reason.SERVICE_BUSY),
+        ({"torn": True}, Reason.LOOKING_AGAIN),
+    ],
+)
+def test_what_must_not_be_touched_is_held(changes: dict[str, object], reason: Reason) -> None:
+    """Jobs would run again, somebody else's update is theirs, a torn look proves nothing."""
+    service = service_of("api", "db_v1", **changes)
+    world = world_of(document(2), [secret_of(1), secret_of(2)], [service])
+    plan = plan_of(desired_of("api"), world)
+    assert not rolls(plan)
+    assert plan.conditions[0].services[0].reason == reason
+
+
+def test_a_newer_version_wins_at_once_over_a_roll_under_way() -> None:
+    """The record keeps the way back to the last version that was good."""
+    service = service_of("api", "db_v2", index=12, update=UpdateState.UPDATING, desired_tasks=2)
+    world = world_of(
+        document(3),
+        [secret_of(1), secret_of(2, labels=open_roll("api")), secret_of(3)],
+        [service],
+        [task_of(service, "db_v2")],
+    )
+    plan = plan_of(desired_of("api"), world)
+    assert rolls(plan) == ["api"]
+    record = next(note for note in notes(plan) if note.docker_name == "db_v3")
+    before = json.loads(record.put["vault-bridge.roll.id-api"])["before"]
+    assert before == [reference("db_v1").write()]
+
+
+def test_settle_waits_for_changes_that_come_together_but_not_for_ever() -> None:
+    """Quiet time counts from the last change, ``settle_max`` from the first."""
+    world = world_of(document(2), [secret_of(1), secret_of(2)], [service_of("api", "db_v1")])
+    desired = desired_of("api", rollout=Rollout(settle=10, settle_max=15))
+    plan, memory = after(desired, world, 0, 9)
+    assert plan.conditions[0].reason == Reason.SETTLING
+    assert plan.wake_at == pytest.approx(NOW + 10, abs=0.01)
+    plan, _ = after(desired, world, 10, memory=memory)
+    assert rolls(plan) == ["api"]
+
+
+def test_a_fight_over_a_service_is_damped() -> None:
+    """Somebody moves it back again and again: forward at once, then later and later."""
+    done = RollRecord((), 5, "t", "t").write()
+    world = world_of(
+        document(2),
+        [secret_of(1), secret_of(2, labels={"vault-bridge.roll.id-api": done, **GOOD})],
+        [service_of("api", "db_v1")],
+    )
+    desired = desired_of("api")
+    plan = plan_of(desired, world)
+    assert rolls(plan) == ["api"]
+    (roll,) = [a for chain in plan.chains for a in chain if isinstance(a, RollService)]
+    memory = Memory()
+    for second in (0, 1):
+        memory = remember(desired, memory, world, [Outcome(roll, Result.DONE)], NOW + second)
+    plan = plan_of(desired, world, memory, NOW + 2)
+    assert not rolls(plan)
+    assert plan.conditions[0].reason == Reason.DRIFTED
+    assert rolls(plan_of(desired, world, memory, NOW + 12)) == ["api"]
+
+
+def test_a_version_is_good_once_every_service_has_baked_on_it() -> None:
+    """Then, and only then, the next trouble is not the version's fault."""
+    done = {"vault-bridge.roll.id-a": RollRecord((), 5, "t", "t").write()}
+    services = [service_of("a", "db_v2"), service_of("b", "db_v2")]
+    half = world_of(document(2), [secret_of(1), secret_of(2, labels=done)], services)
+    assert not notes(plan_of(desired_of("a", "b"), half))
+    both = {**done, "vault-bridge.roll.id-b": RollRecord((), 5, "t", "t").write()}
+    world = world_of(document(2), [secret_of(1), secret_of(2, labels=both)], services)
+    (note,) = notes(plan_of(desired_of("a", "b"), world))
+    assert "vault-bridge.good" in note.put
+
+
+def test_trouble_on_a_good_version_is_reported_and_not_blamed_on_it() -> None:
+    """A service that is ill on a good version is said to be ill."""
+    service = service_of("api", "db_v2", desired_tasks=2)
+    world = world_of(
+        document(2), [secret_of(2, labels=GOOD)], [service], [task_of(service, "db_v2")]
+    )
+    plan = plan_of(desired_of("api"), world)
+    assert not plan.chains
+    assert plan.conditions[0].reason == Reason.SERVICE_UNHEALTHY
+
+
+def test_replicas_zero_converges_at_once() -> None:
+    """Nothing runs, and the next task will have the new version."""
+    service = service_of("api", "db_v2", index=11, desired_tasks=0)
+    world = world_of(
+        document(2), [secret_of(1), secret_of(2, labels=open_roll("api"))], [service], []
+    )
+    plan, _ = after(desired_of("api"), world, 0, 5)
+    assert "done" in notes(plan)[0].put["vault-bridge.roll.id-api"]
+
+
+def test_a_record_whose_service_is_gone_is_dropped() -> None:
+    """Else it would keep the old version for ever."""
+    world = world_of(document(2), [secret_of(1), secret_of(2, labels=open_roll("gone"))], [])
+    (note,) = notes(plan_of(desired_of(), world))
+    assert note.drop == {"vault-bridge.roll.id-gone"}
+
+
+def test_nothing_to_do_means_nothing_is_done() -> None:
+    """I5: a swarm that is as it should be gets an empty plan from a process with no memory."""
+    done = {"vault-bridge.roll.id-api": RollRecord((), 5, "t", "t").write(), **GOOD}
+    world = world_of(
+        document(2),
+        [secret_of(1, labels=GOOD), secret_of(2, labels=done)],
+        [service_of("api", "db_v2", previous=frozenset({"id-db_v1"}))],
+    )
+    plan = plan_of(desired_of("api"), world)
+    assert not plan.chains
+    assert plan.finished
+    assert plan.conditions[0].state == State.SYNCED
