@@ -81,7 +81,7 @@ def _target(
 def _stands(
     desired: Desired, targets: Iterable[Target], world: World, memory: Memory, now: float
 ) -> list[Stand]:
-    """Judge each service that has to do with a secret of ours, in the order of the configuration."""
+    """Judge each service that has to do with a secret of ours, in the configuration's order."""
     order: dict[str, None] = {}
     for target in targets:
         for mapping in target.secret.services:

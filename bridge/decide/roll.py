@@ -1,9 +1,9 @@
 """How does each service stand, and which may be rolled next?
 
 A roll is observed, not awaited: each cycle sees specs, tasks and roll records, and says the next
-step. The record of a roll is written on the Docker secret rolled to, before the service is touched;
-it is *open* until the service has converged and baked. Whether an open record's update was ever sent
-is seen from the Spec and from the service's version index.
+step. The record of a roll is written on the Docker secret rolled to before the service is touched;
+it is *open* until the service has converged and baked. Whether an open record's update was ever
+sent is seen from the Spec and from the service's version index.
 """
 
 from __future__ import annotations

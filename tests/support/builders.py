@@ -1,4 +1,4 @@
-"""Small worlds for tests of the pure core: a secret ``db`` at one path, and services that have it."""
+"""Small worlds for tests of the pure core: a secret ``db`` at one path, and its services."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from bridge.model.desired import (
     FileFields,
     Format,
     KvPath,
-    Mapping as ServiceMapping,
     Retain,
     Rollout,
+)
+from bridge.model.desired import (
+    Mapping as ServiceMapping,
 )
 from bridge.model.memory import Memory
 from bridge.model.naming import Identity, labels_of

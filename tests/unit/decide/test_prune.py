@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.model.desired import Retain
@@ -58,13 +60,9 @@ _OLD = service_of("old", "db_v1")
 )
 def test_what_anything_refers_to_stays(service: Service, task: Task | None) -> None:
     """I1: a Spec, a PreviousSpec and a task that has not ended each keep a version."""
-    job = Service(**{**_fields(service), "runs_once": True})
+    job = replace(service, runs_once=True)
     world = world_of(document(4), VERSIONS, [job], [task] if task else [])
     assert removed(plan_of(desired_of(), world)) == ["db_v2"]
-
-
-def _fields(service: Service) -> dict[str, object]:
-    return {name: getattr(service, name) for name in service.__dataclass_fields__}
 
 
 def test_nothing_goes_while_a_roll_is_open() -> None:

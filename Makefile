@@ -1,0 +1,59 @@
+# Everything a developer runs. The virtual environment is made from the locked versions by itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit lint types contracts acceptance test-engines lock clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@sh tests/support/packages.sh
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
+	@echo "Installing into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: $(STAMP) ## Install what is missing: system packages (root, Debian or Ubuntu) and the virtual environment
+
+demo: $(STAMP) ## Watch three rotations on real servers; about a minute
+	@$(BIN)/python -m demo
+
+test: lint types contracts $(STAMP) ## Everything: linters, types, layers, all tests on real servers
+	$(BIN)/python -m pytest
+
+unit: $(STAMP) ## Only the tests that need no server
+	$(BIN)/python -m pytest tests/unit
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contracts: $(STAMP)
+	$(BIN)/lint-imports
+
+acceptance: $(STAMP) ## The whole of the long tests
+	$(BIN)/python -m pytest -m "acceptance or not acceptance" --timeout 1800
+
+test-engines: $(STAMP) ## The fidelity of a roll on this engine and on the newest ones that Debian packages
+	$(BIN)/python -m pytest -m engines tests/integration/test_fidelity.py
+
+lock: $(STAMP) ## Lock the versions of all dependencies anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--upgrade pyproject.toml -o requirements/run.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--upgrade pyproject.toml --group dev -o requirements/dev.txt
+
+clean: ## Remove what was installed here
+	rm -rf $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

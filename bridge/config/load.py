@@ -1,0 +1,238 @@
+"""From the file to the nouns of the model: everything wrong with it is said at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from bridge.config import schema
+from bridge.config.rules import contradictions, doubts, not_built
+from bridge.config.source import Key, Source, read
+from bridge.errors import ConfigError, Problem
+from bridge.model.desired import (
+    Content,
+    Desired,
+    DesiredSecret,
+    FileFields,
+    Format,
+    KvPath,
+    Retain,
+    Rollout,
+)
+from bridge.model.desired import Mapping as ServiceMapping
+from bridge.model.settings import AppRole, DockerSettings, Settings, TokenFile, VaultSettings
+
+_ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
+    ("VAULT_ADDR", "vault", "address"),
+    ("VAULT_NAMESPACE", "vault", "namespace"),
+    ("VAULT_CACERT", "vault", "ca_file"),
+    ("DOCKER_HOST", "docker", "host"),
+)
+
+_WORDS = {
+    "missing": "it is needed",
+    "string_type": "text is needed; put it in quotes",
+    "string_too_short": "it is empty",
+    "int_type": "a whole number is needed",
+    "int_parsing": "a whole number is needed",
+    "float_type": "a number is needed",
+    "float_parsing": "a number is needed",
+    "bool_type": "true or false is needed",
+    "list_type": "a list is needed",
+    "dict_type": "a mapping is needed",
+    "model_type": "a mapping is needed",
+    "model_attributes_type": "a mapping is needed",
+    "union_tag_not_found": "`method` is needed: token or approle",
+    "union_tag_invalid": "`method` is one of token, approle, jwt, cert",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A configuration that can be used.
+
+    Attributes:
+        warnings: What is allowed and probably not meant, each with its place.
+    """
+
+    desired: Desired
+    settings: Settings
+    warnings: tuple[str, ...] = ()
+
+
+def load(file: str, environ: Mapping[str, str]) -> Configuration:
+    """Read and check a configuration file.
+
+    Args:
+        file: Its path.
+        environ: Fills absent keys: ``VAULT_ADDR``, ``VAULT_NAMESPACE``, ``VAULT_CACERT``,
+            ``DOCKER_HOST``.
+
+    Raises:
+        ConfigError: It cannot be used; every mistake is named, none with a value.
+    """
+    source = read(file)
+    _drop_empty_sections(source.data)
+    from_environment = _fill(source.data, environ)
+    unbuilt = not_built(source)
+    problems = [*source.problems, *(problem for _, problem in unbuilt), *contradictions(source)]
+    document: schema.Document | None = None
+    try:
+        document = schema.Document.model_validate(source.data)
+    except ValidationError as error:
+        problems += _translated(source, error, tuple(key for key, _ in unbuilt))
+    if problems:
+        raise ConfigError(tuple({_placed(p, from_environment) for p in problems})) from None
+    assert document is not None  # noqa: S101 - no document is a problem
+    return Configuration(
+        _desired(document), _settings(document), doubts(source, document.vault.address)
+    )
+
+
+def _drop_empty_sections(data: dict[str, Any]) -> None:
+    """Take ``poll:`` with nothing below it as absent, as Compose does."""
+    for key in [key for key, value in data.items() if value is None]:
+        del data[key]
+    secrets = data.get("secrets")
+    for secret in secrets.values() if isinstance(secrets, dict) else ():
+        services = secret.get("services") if isinstance(secret, dict) else None
+        if isinstance(services, dict):
+            services.update({name: {} for name, file in services.items() if file is None})
+
+
+def _fill(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
+    """Fill absent keys from the environment; returns which variable each dotted key came from."""
+    filled = {}
+    for variable, section, key in _ENVIRONMENT:
+        value = environ.get(variable)
+        if not value:
+            continue
+        part = data.setdefault(section, {})
+        if isinstance(part, dict) and part.get(key) is None:
+            part[key] = value
+            filled[f"{section}.{key}"] = f"${variable}"
+    return filled
+
+
+def _placed(problem: Problem, from_environment: Mapping[str, str]) -> Problem:
+    variable = from_environment.get(problem.key)
+    return Problem(variable, 0, problem.key, problem.message) if variable else problem
+
+
+def _translated(source: Source, error: ValidationError, skip: tuple[Key, ...]) -> list[Problem]:
+    found = []
+    for detail in error.errors(include_url=False, include_input=False):
+        key = _key(source.data, detail["loc"])
+        if not any(key[: len(unbuilt)] == unbuilt for unbuilt in skip):
+            found.append(source.problem(key, _words(key, detail["type"], detail)))
+    return found
+
+
+def _key(data: Any, location: tuple[str | int, ...]) -> Key:
+    """Turn pydantic's location into the file's: union tags and ``[key]`` are not in the file."""
+    key: list[str | int] = []
+    for position, part in enumerate(location):
+        is_last = position == len(location) - 1
+        if part == "[key]":
+            continue
+        if isinstance(data, dict):
+            if part not in data and not is_last:
+                continue
+            data = data.get(str(part))
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        key.append(part)
+    return tuple(key)
+
+
+def _words(key: Key, kind: str, detail: Any) -> str:
+    context = detail.get("ctx") or {}
+    if kind == "extra_forbidden":
+        known = schema.keys_at(key[:-1])
+        close = difflib.get_close_matches(str(key[-1]), known, n=1)
+        if close:
+            return f"unknown key; did you mean `{close[0]}`?"
+        return f"unknown key; known here: {', '.join(known)}"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return f"one of {str(context['expected']).replace(chr(39), '')} is needed"
+    if kind in {"greater_than_equal", "greater_than"}:
+        least = context.get("ge", context.get("gt"))
+        return f"a number {'from' if 'ge' in context else 'above'} {least} is needed"
+    if kind in {"too_short", "too_long"}:
+        return f"{context.get('min_length', context.get('max_length'))} at {_MOST[kind]}"
+    return _WORDS.get(kind) or str(detail["msg"])
+
+
+_MOST = {"too_short": "least", "too_long": "most"}
+
+
+def _desired(document: schema.Document) -> Desired:
+    rollout = document.rollout
+    return Desired(
+        instance=document.instance,
+        secrets=tuple(
+            _secret(name, secret, document.vault.namespace or "")
+            for name, secret in document.secrets.items()
+        ),
+        rollout=Rollout(
+            rollout.max_in_flight,
+            rollout.settle,
+            rollout.settle_max,
+            rollout.bake,
+            rollout.timeout,
+        ),
+        retain=Retain(document.retain.versions, document.retain.min_age),
+    )
+
+
+def _secret(name: str, secret: schema.Secret, namespace: str) -> DesiredSecret:
+    kv = secret.kv
+    assert kv is not None  # noqa: S101 - the other sources are not built yet
+    return DesiredSecret(
+        name,
+        KvPath(namespace, kv.mount, kv.path),
+        Content(Format(secret.format or "raw"), kv.field),
+        tuple(
+            ServiceMapping(service, FileFields(file.target, file.uid, file.gid, file.mode))
+            for service, file in secret.services.items()
+        ),
+    )
+
+
+def _settings(document: schema.Document) -> Settings:
+    vault, docker = document.vault, document.docker
+    return Settings(
+        vault=VaultSettings(
+            address=vault.address,
+            auth=_auth(vault.auth),
+            namespace=vault.namespace or "",
+            ca_file=vault.ca_file or "",
+            max_rps=vault.max_rps,
+        ),
+        docker=DockerSettings(
+            host=docker.host,
+            plaintext=docker.plaintext,
+            ca_file=docker.ca_file or "",
+            cert_file=docker.cert_file or "",
+            key_file=docker.key_file or "",
+        ),
+        poll_interval=document.poll.interval,
+    )
+
+
+def _auth(
+    auth: schema.AuthToken | schema.AuthAppRole | schema.AuthJwt | schema.AuthCert,
+) -> TokenFile | AppRole:
+    match auth:
+        case schema.AuthToken():
+            return TokenFile(auth.token_file)
+        case schema.AuthAppRole():
+            return AppRole(auth.role_id_file, auth.secret_id_file, auth.mount)
+        case schema.AuthJwt() | schema.AuthCert():
+            raise AssertionError("refused as not built")

@@ -1,0 +1,160 @@
+"""What a schema of single keys cannot say: rules between keys, and what is not built yet.
+
+They look at the raw data with patience, so that they speak up beside the schema's own complaints
+and the user sees every mistake at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from bridge.config.source import Key, Source
+from bridge.config.values import is_plain_and_remote, short_target
+from bridge.errors import Problem
+
+_NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
+    ("vault", "custody"),
+    ("rollout", "canary"),
+    ("rollout", "windows"),
+    ("limits",),
+    ("discovery",),
+    ("http",),
+    ("notify",),
+    ("trees",),
+    ("secrets", "*", "database"),
+    ("secrets", "*", "static"),
+    ("secrets", "*", "lease"),
+    ("secrets", "*", "kv", "lease"),
+    ("secrets", "*", "template"),
+    ("secrets", "*", "decode"),
+    ("secrets", "*", "trailing_newline"),
+    ("secrets", "*", "max_age"),
+)
+_NOT_BUILT_VALUES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("vault", "auth", "method"), "jwt"),
+    (("vault", "auth", "method"), "cert"),
+    (("rollout", "on_failure"), "all"),
+    (("secrets", "*", "format"), "dotenv"),
+)
+_SOURCES = ("kv", "database", "static")
+
+
+def not_built(source: Source) -> list[tuple[Key, Problem]]:
+    """List what the file asks for that this version of the bridge cannot do."""
+    found = [
+        (key, source.problem(key, "known, but not built yet in this version"))
+        for pattern in _NOT_BUILT_KEYS
+        for key, _ in _matches(source.data, pattern)
+    ]
+    found += [
+        (key, source.problem(key, f"`{refused}` is known, but not built yet in this version"))
+        for pattern, refused in _NOT_BUILT_VALUES
+        for key, value in _matches(source.data, pattern)
+        if value == refused
+    ]
+    return found
+
+
+def contradictions(source: Source) -> list[Problem]:
+    """List the mistakes that lie between keys."""
+    return [
+        source.problem(key, message)
+        for rule in (_docker, _names, _origins, _formats, _targets)
+        for key, message in rule(source.data)
+    ]
+
+
+def doubts(source: Source, address: str) -> tuple[str, ...]:
+    """List what is allowed and probably not meant."""
+    said: list[tuple[Key, str]] = []
+    if is_plain_and_remote(address):
+        message = "tokens and values cross the network in clear text: use https://"
+        said.append((("vault", "address"), message))
+    if not _mapping(source.data.get("secrets")):
+        said.append((("secrets",), "no secret is named, so there is nothing to do"))
+    for key, path in _matches(source.data, ("secrets", "*", "kv", "path")):
+        if isinstance(path, str) and path.startswith("data/"):
+            message = (
+                "it begins with `data/`, which is part of Vault's API and not of the path; give it"
+                " as `vault kv get` takes it"
+            )
+            said.append((key, message))
+    return tuple(str(source.problem(key, message)) for key, message in said)
+
+
+Found = Iterator[tuple[Key, str]]
+
+
+def _docker(data: dict[str, Any]) -> Found:
+    docker = _mapping(data.get("docker"))
+    host = docker.get("host")
+    if not isinstance(host, str):
+        return
+    has_tls = "ca_file" in docker or "cert_file" in docker
+    if host.startswith("tcp://") and not has_tls and docker.get("plaintext") is not True:
+        message = (
+            "tcp:// needs `ca_file`, `cert_file` and `key_file`, or `plaintext: true` where"
+            " everybody who reaches the port may do what root may"
+        )
+        yield ("docker", "host"), message
+    for one, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
+        if one in docker and other not in docker:
+            yield ("docker", one), f"it needs `{other}` beside it"
+
+
+def _names(data: dict[str, Any]) -> Found:
+    first: dict[str, str] = {}
+    for name in _mapping(data.get("secrets")):
+        before = first.setdefault(name.lower(), name)
+        if before != name:
+            message = f"it differs from `{before}` only in case, which Docker takes for one name"
+            yield ("secrets", name), message
+
+
+def _origins(data: dict[str, Any]) -> Found:
+    for name, secret in _mapping(data.get("secrets")).items():
+        given = [key for key in _SOURCES if key in _mapping(secret)]
+        if len(given) != 1:
+            what = f"found {' and '.join(given)}" if given else "none is given"
+            yield ("secrets", name), f"exactly one of `kv`, `database`, `static` is needed; {what}"
+
+
+def _formats(data: dict[str, Any]) -> Found:
+    for name, raw in _mapping(data.get("secrets")).items():
+        secret = _mapping(raw)
+        if "kv" not in secret or "template" in secret:
+            continue
+        form, field = secret.get("format", "raw"), _mapping(secret["kv"]).get("field")
+        if form == "raw" and field is None and isinstance(secret["kv"], dict):
+            message = "the format `raw` needs `field`; `format: json` takes all fields"
+            yield ("secrets", name, "kv", "field"), message
+        elif form in {"json", "dotenv"} and field is not None:
+            message = f"the format `{form}` takes all fields: leave `field` out, or use `raw`"
+            yield ("secrets", name, "kv", "field"), message
+
+
+def _targets(data: dict[str, Any]) -> Found:
+    taken: dict[tuple[str, str], str] = {}
+    for name, secret in _mapping(data.get("secrets")).items():
+        for service, file in _mapping(_mapping(secret).get("services")).items():
+            target = _mapping(file).get("target", name)
+            if not isinstance(target, str):
+                continue
+            before = taken.setdefault((service, short_target(target)), name)
+            if before != name:
+                message = f"`{before}` has this target in {service} too; a file has one content"
+                yield ("secrets", name, "services", service, "target"), message
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _matches(data: object, pattern: tuple[str, ...], at: Key = ()) -> Iterator[tuple[Key, Any]]:
+    if not pattern:
+        yield at, data
+        return
+    here = _mapping(data)
+    for key in here if pattern[0] == "*" else [pattern[0]] if pattern[0] in here else []:
+        yield from _matches(here[key], pattern[1:], (*at, key))

@@ -1,0 +1,158 @@
+"""A YAML file as plain data that remembers on which line each key stands.
+
+PyYAML takes the last of two equal keys without a word and drops the lines; both matter here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from bridge.errors import ConfigError, Problem
+
+Key = tuple[str | int, ...]
+"""Where something stands: the keys and list positions from the top."""
+
+
+class WrittenInt(int):
+    """An integer that knows how it was written: YAML reads ``0400`` as 256."""
+
+    text: str
+
+    def __new__(cls, value: int, text: str) -> Self:
+        """Make one."""
+        made = super().__new__(cls, value)
+        made.text = text
+        return made
+
+
+@dataclass(slots=True)
+class Source:
+    """What stands in a configuration file.
+
+    Attributes:
+        file: The path as the user gave it.
+        data: Mappings, lists and scalars; whole numbers are ``WrittenInt``.
+        lines: The line of each key and list item, counted from 1.
+        problems: Duplicate keys and keys that are not text.
+    """
+
+    file: str
+    data: dict[str, Any] = field(default_factory=dict)
+    lines: dict[Key, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def line(self, key: Key) -> int:
+        """Return the line of a key, or of the nearest one above it that is there."""
+        while key and key not in self.lines:
+            key = key[:-1]
+        return self.lines.get(key, 1 if key else 0)
+
+    def problem(self, key: Key, message: str) -> Problem:
+        """Name a mistake at a key."""
+        return Problem(self.file, self.line(key), dotted(key), message)
+
+
+def dotted(key: Key) -> str:
+    """Write a key as users do: ``notify[0].format``."""
+    text = ""
+    for part in key:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def read(file: str) -> Source:
+    """Read a YAML file; nothing of its contents is quoted in an error.
+
+    Raises:
+        ConfigError: It cannot be read or is not YAML. Other mistakes are in ``problems``.
+    """
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError((Problem(file, 0, "", "it is not text in UTF-8"),)) from None
+    except OSError as error:
+        message = f"cannot be read ({error.strerror}): name the file with -c or $BRIDGE_CONFIG"
+        raise ConfigError((Problem(file, 0, "", message),)) from None
+    source = Source(file)
+    try:
+        loader = yaml.SafeLoader(text)
+        root = loader.get_single_node()
+        if isinstance(root, yaml.MappingNode):
+            source.data = _Reader(loader, source).value(root, ())
+        elif root is not None:
+            message = "a mapping is needed: keys such as `vault:` and `secrets:`"
+            source.problems.append(Problem(file, 1, "", message))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        message = f"not YAML: {_without_quotes(error.problem or 'it cannot be parsed')}"
+        raise ConfigError((Problem(file, mark.line + 1 if mark else 0, "", message),)) from None
+    except (yaml.YAMLError, ValueError):
+        raise ConfigError((Problem(file, 0, "", "not YAML: it cannot be parsed"),)) from None
+    return source
+
+
+def _without_quotes(problem: str) -> str:
+    """Drop what PyYAML quotes from the file: it may be part of a credential."""
+    return problem.split("'", 1)[0].rstrip(" ,:")
+
+
+class _Reader:
+    def __init__(self, loader: yaml.SafeLoader, source: Source) -> None:
+        self._loader = loader
+        self._source = source
+        self._open: set[int] = set()
+
+    def value(self, node: yaml.Node, at: Key) -> Any:
+        if id(node) in self._open:
+            self._source.problems.append(self._source.problem(at, "it contains itself"))
+            return None
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, at)
+            if isinstance(node, yaml.SequenceNode):
+                return [self._item(child, (*at, i)) for i, child in enumerate(node.value)]
+            return self._scalar(node)
+        finally:
+            self._open.discard(id(node))
+
+    def _item(self, node: yaml.Node, at: Key) -> Any:
+        self._source.lines[at] = node.start_mark.line + 1
+        return self.value(node, at)
+
+    def _mapping(self, node: yaml.MappingNode, at: Key) -> dict[str, Any]:
+        self._refuse_duplicates(node, at)
+        self._loader.flatten_mapping(node)
+        read: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            key = self._scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+            if not isinstance(key, str):
+                message = "a key that is not text; put it in quotes"
+                self._source.problems.append(Problem(self._source.file, line, dotted(at), message))
+                continue
+            self._source.lines[(*at, key)] = line
+            read[key] = self.value(value_node, (*at, key))
+        return read
+
+    def _refuse_duplicates(self, node: yaml.MappingNode, at: Key) -> None:
+        """Before merge keys (``<<``) are resolved: overriding a merged key is what they are for."""
+        first: dict[str, int] = {}
+        for key_node, _ in node.value:
+            if isinstance(key_node, yaml.ScalarNode):
+                line = key_node.start_mark.line + 1
+                if key_node.value in first:
+                    message = f"given twice, also in line {first[key_node.value]}"
+                    key = dotted((*at, key_node.value))
+                    self._source.problems.append(Problem(self._source.file, line, key, message))
+                first.setdefault(key_node.value, line)
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        value = self._loader.construct_object(node, deep=True)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return WrittenInt(value, str(node.value))
+        return value

@@ -1,0 +1,389 @@
+"""The configuration file: what is read, what is refused, and how it is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from bridge.config import Configuration, json_schema, load
+from bridge.config.values import Duration, Mode
+from bridge.errors import ConfigError
+from bridge.model.desired import Content, FileFields, Format, KvPath, Retain, Rollout
+from bridge.model.settings import AppRole, TokenFile
+
+ROOT = Path(__file__).parents[3]
+CANARY = "c4n4ry-0f-a-credential"
+
+BASE = """\
+vault: {address: "https://vault:8200", auth: {method: token, token_file: /t}}
+"""
+
+
+class Read:
+    """Writes a file and loads it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "bridge.yaml"
+
+    def __call__(self, text: str, **environ: str) -> Configuration:
+        self.file.write_text(text)
+        return load(str(self.file), environ)
+
+    def refused(self, text: str, **environ: str) -> list[str]:
+        """Return the problems as ``line key: message``, without the file."""
+        with pytest.raises(ConfigError) as raised:
+            self(text, **environ)
+        assert CANARY not in str(raised.value) + repr(raised.value)
+        assert raised.value.__cause__ is None
+        assert raised.value.__suppress_context__ or raised.value.__context__ is None
+        return [str(p).removeprefix(f"{self.file}:") for p in raised.value.problems]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    return Read(tmp_path)
+
+
+def secret(body: str) -> str:
+    return f"{BASE}secrets:\n  db:\n    {body}\n"
+
+
+def test_the_example_is_accepted() -> None:
+    found = load(str(ROOT / "config" / "bridge.example.yaml"), {})
+    assert found.warnings == ()
+    assert found.desired.rollout == Rollout(1, 0, 300, 30, 600)
+    assert found.desired.retain == Retain(2, 86400)
+    assert found.settings.vault.auth == AppRole("/run/secrets/role_id", "/run/secrets/secret_id")
+    password, config = found.desired.secrets
+    assert password.source == KvPath("", "secret", "apps/shop/db")
+    assert password.content == Content(Format.RAW, "password")
+    assert password.services[0].file == FileFields("db_password", "1000", "1000", 0o400)
+    assert password.services[1].file == FileFields()
+    assert config.content == Content(Format.JSON)
+
+
+def test_the_example_names_the_defaults(read: Read) -> None:
+    example = load(str(ROOT / "config" / "bridge.example.yaml"), {})
+    bare = read(BASE)
+    assert example.desired.rollout == bare.desired.rollout
+    assert example.desired.retain == bare.desired.retain
+    assert example.desired.instance == bare.desired.instance
+    assert example.settings.docker == bare.settings.docker
+    assert example.settings.poll_interval == bare.settings.poll_interval
+    assert example.settings.vault.max_rps == bare.settings.vault.max_rps
+
+
+EIGHT = f"""\
+instance: default
+vault:
+  adress: https://vault:8200
+  auth: {{method: token, token_file: 5}}
+poll: {{interval: 10}}
+rollout: {{max_in_flight: 0}}
+retain: {{versions: 2, versions: 3}}
+secrets:
+  db:
+    kv: {{mount: secret, path: apps/db}}
+    services:
+      api: {{mode: 400, uid: 1000}}
+  {CANARY}/:
+    kv: {{mount: secret, path: /{CANARY}, field: x}}
+    password: {CANARY}
+"""
+
+
+def test_every_mistake_is_named_at_once(read: Read) -> None:
+    text = EIGHT.replace(f"  {CANARY}/:", "  Db:").replace(f"/{CANARY}", f"{CANARY}/")
+    assert [line.split(": ")[:2] for line in read.refused(text)] == [
+        ["2", "vault.address"],
+        ["3", "vault.adress"],
+        ["4", "vault.auth.token_file"],
+        ["5", "poll.interval"],
+        ["6", "rollout.max_in_flight"],
+        ["7", "retain.versions"],
+        ["10", "secrets.db.kv.field"],
+        ["12", "secrets.db.services.api.mode"],
+        ["12", "secrets.db.services.api.uid"],
+        ["13", "secrets.Db"],
+        ["14", "secrets.Db.kv.path"],
+        ["15", "secrets.Db.password"],
+    ]
+
+
+def test_a_misspelt_key_gets_a_suggestion(read: Read) -> None:
+    (problem,) = read.refused(secret("kv: {mount: s, path: p, field: f, lase: {}}"))
+    assert problem.endswith("unknown key; did you mean `lease`?")
+    (problem,) = read.refused(BASE.replace("token_file", "token_flie") + "")[1:]
+    assert problem.endswith("unknown key; did you mean `token_file`?")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("vault: {custody: {token_role: x}}", "vault.custody"),
+        ("rollout: {canary: [x]}", "rollout.canary"),
+        ("rollout: {windows: []}", "rollout.windows"),
+        ("rollout: {on_failure: all}", "rollout.on_failure"),
+        ("limits: {max_services: 20}", "limits"),
+        ("discovery: {allow_services: [x]}", "discovery"),
+        ("http: {listen: ':9180'}", "http"),
+        ("notify: [{url_file: /x}]", "notify"),
+        ("trees: []", "trees"),
+        ("secrets: {a: {database: {mount: d, role: r}}}", "secrets.a.database"),
+        ("secrets: {a: {static: {mount: d, roles: [r]}}}", "secrets.a.static"),
+        (
+            "secrets: {a: {kv: {mount: m, path: p, lease: {}}, format: json}}",
+            "secrets.a.kv.lease",
+        ),
+        ("secrets: {a: {kv: {mount: m, path: p}, format: dotenv}}", "secrets.a.format"),
+        ("secrets: {a: {kv: {mount: m, path: p}, template: x}}", "secrets.a.template"),
+        (
+            "secrets: {a: {kv: {mount: m, path: p, field: f}, decode: base64}}",
+            "secrets.a.decode",
+        ),
+        (
+            "secrets: {a: {kv: {mount: m, path: p, field: f}, trailing_newline: add}}",
+            "secrets.a.trailing_newline",
+        ),
+        ("secrets: {a: {kv: {mount: m, path: p, field: f}, max_age: 1d}}", "secrets.a.max_age"),
+    ],
+)
+def test_a_key_not_built_yet_is_refused_as_such(read: Read, text: str, key: str) -> None:
+    whole = text if text.startswith("vault") else BASE + text
+    found = [line for line in read.refused(whole) if "not built yet" in line]
+    assert [line.split(": ")[1] for line in found] == [key]
+    if whole != text:
+        assert len(read.refused(whole)) == 1
+
+
+@pytest.mark.parametrize("method", ["jwt", "cert"])
+def test_a_login_not_built_yet_is_refused_as_such(read: Read, method: str) -> None:
+    text = f"vault: {{address: 'http://v', auth: {{method: {method}}}}}"
+    assert any("vault.auth.method" in line and "not built" in line for line in read.refused(text))
+
+
+@pytest.mark.parametrize("written", ['"0400"', "0400", "0o400", '"0o400"', "'400'", "400", "256"])
+def test_a_mode_is_octal_or_refused(read: Read, written: str) -> None:
+    body = "kv: {mount: s, path: p, field: f}\n    services: {a: {mode: %s}}"
+    if written.strip("\"'")[0] == "0":
+        (wanted,) = read(secret(body % written)).desired.secrets
+        assert wanted.services[0].file.mode == 0o400
+    else:
+        (problem,) = read.refused(secret(body % written))
+        assert "leading zero" in problem
+
+
+@given(st.integers(0, 0o777))
+def test_every_mode_reads_back(bits: int) -> None:
+    assert TypeAdapter(Mode).validate_python(f"0{bits:o}") == bits
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [("500ms", 0.5), ("10s", 10), ("1m30s", 90), ("24h", 86400), ("90d", 7776000), ("1.5h", 5400)],
+)
+def test_durations(written: str, seconds: float) -> None:
+    assert TypeAdapter(Duration).validate_python(written) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("written", [10, "10", "", "-1s", "1 s", "s", "1w", True, None])
+def test_what_is_no_duration(written: object) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Duration).validate_python(written)
+
+
+@pytest.mark.parametrize("target", ["../x", "a/b", "/a/../b", "", "/", "/run/secrets/", "a\nb"])
+def test_a_target_stays_where_it_belongs(read: Read, target: str) -> None:
+    body = f"kv: {{mount: s, path: p, field: f}}\n    services: {{a: {{target: {target!r}}}}}"
+    assert any("target" in problem for problem in read.refused(secret(body.replace("'", '"'))))
+
+
+def test_one_target_is_one_file(read: Read) -> None:
+    """``/run/secrets/x`` and ``x`` are one target, and a name is the target where none is given."""
+    text = BASE + (
+        "secrets:\n"
+        "  a: {kv: {mount: s, path: a, field: f}, services: {api: {target: /run/secrets/b}}}\n"
+        "  b: {kv: {mount: s, path: b, field: f}, services: {api: , web: }}\n"
+    )
+    (problem,) = read.refused(text)
+    assert problem == (
+        "4: secrets.b.services.api.target: `a` has this target in api too; a file has one content"
+    )
+    fine = read(text.replace("services: {api: ,", "services: {")).desired.secrets
+    assert fine[0].services[0].file.target == "b"
+
+
+def test_names_are_dockers(read: Read) -> None:
+    for name in ("a" * 41, "-a", "a b", "a/b"):
+        text = BASE + f'secrets: {{"{name}": {{kv: {{mount: s, path: p, field: f}}}}}}'
+        assert "letters, digits" in read.refused(text)[0]
+    (problem,) = read.refused(
+        BASE + "secrets:\n  a: {kv: {mount: s, path: p, field: f}}\n"
+        "  A: {kv: {mount: s, path: p, field: f}}"
+    )
+    assert problem.startswith("4: secrets.A: it differs from `a` only in case")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "format: json",
+        "kv: {mount: s, path: p, field: f}\n    database: {mount: d, role: r}",
+    ],
+)
+def test_a_secret_has_one_source(read: Read, body: str) -> None:
+    assert any("exactly one of" in problem for problem in read.refused(secret(body)))
+
+
+def test_a_format_and_its_field(read: Read) -> None:
+    assert "needs `field`" in read.refused(secret("kv: {mount: s, path: p}"))[0]
+    (problem,) = read.refused(secret("kv: {mount: s, path: p, field: f}\n    format: json"))
+    assert "leave `field` out" in problem
+
+
+@pytest.mark.parametrize("path", ["/a", "a/", "a//b", "", "a/../b", "'a\tb'"], ids=repr)
+def test_a_path_is_written_as_vault_kv_get_takes_it(read: Read, path: str) -> None:
+    written = path if path.startswith("'") else f"'{path}'"
+    assert len(read.refused(secret(f"kv: {{mount: s, field: f, path: {written}}}"))) == 1
+
+
+def test_an_api_path_is_doubted(read: Read) -> None:
+    (warning,) = read(secret("kv: {mount: s, path: data/apps/db, field: f}")).warnings
+    assert "secrets.db.kv.path" in warning
+    assert ":4:" in warning
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["vault:8200", "ftp://v", "https://", "https://v/v1", "https://v?x", f"https://u:{CANARY}@v",
+     "https://v:99999"],
+)  # fmt: skip
+def test_what_is_no_address(read: Read, address: str) -> None:
+    (problem,) = read.refused(BASE.replace("https://vault:8200", address))
+    assert "vault.address" in problem
+
+
+def test_clear_text_to_another_machine_is_doubted(read: Read) -> None:
+    assert "clear text" in read(BASE.replace("https", "http")).warnings[0]
+    local = read(BASE.replace("https://vault", "http://127.0.0.1")).warnings
+    assert not any("clear text" in warning for warning in local)
+
+
+def test_nothing_to_do_is_doubted(read: Read) -> None:
+    assert "nothing to do" in read(BASE).warnings[0]
+
+
+def test_docker_over_tcp_needs_tls_or_a_word(read: Read) -> None:
+    (problem,) = read.refused(BASE + "docker: {host: 'tcp://m:2375'}")
+    assert "plaintext: true" in problem
+    assert read(BASE + "docker: {host: 'tcp://m:2375', plaintext: true}").settings.docker.plaintext
+    (problem,) = read.refused(BASE + "docker: {host: 'tcp://m:2376', cert_file: /c}")
+    assert "key_file" in problem
+    (problem,) = read.refused(BASE, DOCKER_HOST="tcp://m:2375")
+    with pytest.raises(ConfigError, match=r"^\$DOCKER_HOST: docker.host: tcp:// needs"):
+        read(BASE, DOCKER_HOST="tcp://m:2375")
+
+
+def test_the_environment_fills_what_is_absent(read: Read) -> None:
+    found = read(
+        "vault: {auth: {method: token, token_file: /t}}",
+        VAULT_ADDR="https://env:8200/",
+        VAULT_NAMESPACE="team",
+        VAULT_CACERT="/ca",
+        VAULT_TOKEN=CANARY,
+        DOCKER_HOST="unix:///other.sock",
+    ).settings
+    assert found.vault.address == "https://env:8200"
+    assert (found.vault.namespace, found.vault.ca_file) == ("team", "/ca")
+    assert found.vault.auth == TokenFile("/t")
+    assert found.docker.host == "unix:///other.sock"
+    assert read(BASE, VAULT_ADDR="https://env").settings.vault.address == "https://vault:8200"
+
+
+def test_a_wrong_address_of_the_environment_is_blamed_on_it(read: Read) -> None:
+    with pytest.raises(ConfigError, match=r"^\$VAULT_ADDR: vault.address:"):
+        read("vault: {auth: {method: token, token_file: /t}}", VAULT_ADDR="nowhere")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- a\n- b",
+        "just words",
+        f"a: '{CANARY}",
+        f"a: [{CANARY}",
+        f"a: *{CANARY}",
+        f"a: !{CANARY} x",
+        f"%{CANARY}",
+        "a: \x07",
+        f"? [{CANARY}]\n: x",
+        "secrets: &a {b: *a}",
+        "a: 99999-99-99",
+        "---\na: 1\n---\nb: 2",
+    ],
+)
+def test_what_is_no_configuration_at_all(read: Read, text: str) -> None:
+    assert read.refused(text)
+
+
+def test_keys_are_text_and_come_once(read: Read) -> None:
+    problems = read.refused(BASE + "on: 1\nretain: {versions: 2}\nretain: {versions: 3}")
+    assert problems[0] == "2: a key that is not text; put it in quotes"
+    assert problems[1] == "4: retain: given twice, also in line 3"
+
+
+def test_merge_keys_work(read: Read) -> None:
+    found = read(
+        BASE + "secrets:\n"
+        "  a: {kv: {mount: s, path: a, field: f}, services: {x: &file {mode: '0400', uid: '7'}}}\n"
+        "  b: {kv: {mount: s, path: b, field: f}, services: {y: {<<: *file, uid: '8'}}}\n"
+    )
+    assert found.desired.secrets[1].services[0].file == FileFields(None, "8", None, 0o400)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nope\.yaml: cannot be read .*BRIDGE_CONFIG"):
+        load(str(tmp_path / "nope.yaml"), {})
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load(str(tmp_path / "binary.yaml"), {})
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["vault", "auth", "secrets", "kv", "services", "mode", "db", "docker"]
+                ),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=20,
+    )
+)
+def test_whatever_is_written_is_answered(tmp_path_factory: Any, data: object) -> None:
+    """No shape of a file ends in anything but a configuration or a list of problems."""
+    import json  # noqa: PLC0415
+
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_text(json.dumps(data))
+    try:
+        load(str(file), {})
+    except ConfigError as error:
+        assert error.problems  # noqa: PT017 - either way is an answer
+
+
+def test_the_schema_knows_the_whole_contract() -> None:
+    schema = json_schema()
+    assert set(schema["properties"]) >= {"vault", "docker", "secrets", "trees", "notify", "limits"}
+    assert schema["additionalProperties"] is False
