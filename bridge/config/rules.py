@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge.config.source import Key, Source
-from bridge.config.values import is_plain_and_remote, short_target
+from bridge.config.values import is_plain_and_remote
 from bridge.errors import Problem
+from bridge.model.world import short_target
 
 _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("vault", "custody"),

@@ -14,13 +14,13 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from bridge.config.source import WrittenInt
 from bridge.model.naming import MAX_NAME, is_valid_name
+from bridge.model.world import short_target
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _MODE = re.compile(r"0o?([0-7]{1,4})")
 _MAX_MODE = 0o777
-_RUN_SECRETS = "/run/secrets/"
 
 
 def _duration(value: object) -> float:
@@ -51,11 +51,6 @@ def _digits(value: object) -> str:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return value
     raise ValueError('a number in quotes is needed, as in "1000"')
-
-
-def short_target(target: str) -> str:
-    """Write a target in its short form: ``/run/secrets/x`` and ``x`` are one file."""
-    return target.removeprefix(_RUN_SECRETS)
 
 
 def _target(value: str) -> str:

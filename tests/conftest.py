@@ -1,0 +1,63 @@
+"""The real servers: one Vault and one swarm per run, and a corner of them for each test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.lab import Lab
+from tests.support.processes import RunDirectory
+from tests.support.requirements import missing
+from tests.support.swarm import Engine, PrivateSwarm
+from tests.support.vault import VaultServer
+
+
+def _require(*, engine: bool) -> None:
+    """Skip a test whose servers cannot run here; where CI says so, that is a failure."""
+    problems = missing(engine=engine)
+    if problems:
+        reason = f"the servers cannot run here: {'; '.join(problems)}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def run_directory() -> Iterator[Path]:
+    """A directory that is gone after any exit."""
+    directory = RunDirectory()
+    yield directory.path
+    directory.close()
+
+
+@pytest.fixture(scope="session")
+def swarm(run_directory: Path) -> Iterator[Engine]:
+    """The engine that ``$DOCKER_HOST`` names, else a private one."""
+    host = os.environ.get("DOCKER_HOST")
+    _require(engine=not host)
+    engine = Engine(host) if host else PrivateSwarm(run_directory / "swarm")
+    if host:
+        engine.import_busybox()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def vault(run_directory: Path) -> Iterator[VaultServer]:
+    """A private server with Vault's API."""
+    _require(engine=False)
+    server = VaultServer(run_directory / "vault")
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, swarm: Engine, vault: VaultServer) -> Iterator[Lab]:
+    """A corner of both servers for one test."""
+    made = Lab(tmp_path, swarm, vault)
+    yield made
+    made.close()

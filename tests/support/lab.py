@@ -1,0 +1,264 @@
+"""A test's own corner of the servers: a KV mount, a prefix for names, a bridge to run there."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bridge import logs
+from bridge.config import load
+from bridge.loop import Loop
+from bridge.model.plan import Plan
+from tests.support.processes import eventually
+from tests.support.proxy import Proxy
+from tests.support.swarm import Engine
+from tests.support.vault import VaultServer
+
+Json = dict[str, Any]
+
+_numbers = itertools.count(1)
+ROOT = Path(__file__).parents[2]
+
+
+class Lab:
+    """What one test has.
+
+    Names of secrets and services are written without the prefix everywhere but in ``config``.
+    """
+
+    def __init__(self, folder: Path, swarm: Engine, vault: VaultServer) -> None:
+        self.folder = folder
+        self.swarm = swarm
+        self.vault = vault
+        self.prefix = f"t{next(_numbers)}-"
+        self.mount = f"kv-{self.prefix}data"
+        self.config = folder / "bridge.yaml"
+        self.token_file = folder / "token"
+        self.canaries: list[str] = []
+        self.docker_host = swarm.host
+        self.vault_address = vault.address
+        self._settings: Json = {}
+        self._secrets: Json = {}
+        self._said = [io.StringIO()]
+        self._logs: list[Path] = []
+        self._processes: list[BridgeProcess] = []
+        self._proxies: list[Proxy] = []
+        vault.mount_kv(self.mount)
+        self.token_file.write_text(vault.token)
+        logs.configure(self._said[0])
+
+    def close(self) -> None:
+        """Take everything away, and look for every value of this test in all that was said."""
+        for process in self._processes:
+            process.kill()
+        for proxy in self._proxies:
+            proxy.close()
+        self.swarm.remove(self.prefix)
+        self.vault.unmount(self.mount)
+        said = "".join(stream.getvalue() for stream in self._said)
+        said += "".join(log.read_text(errors="replace") for log in self._logs)
+        found = [canary for canary in [*self.canaries, self.vault.token] if canary in said]
+        assert not found, "values were said (I6)"
+
+    # --- Vault -----------------------------------------------------------------------------------
+
+    def canary(self) -> str:
+        """Return a value that must be seen nowhere but in the containers."""
+        value = f"canary-{uuid.uuid4()}"
+        self.canaries.append(value)
+        return value
+
+    def rotate(self, path: str, field: str = "password", **more: str) -> str:
+        """Write a new version with a value never seen before; returns the value."""
+        value = self.canary()
+        self.vault.write(self.mount, path, **{field: value}, **more)
+        return value
+
+    # --- the configuration -----------------------------------------------------------------------
+
+    def name(self, name: str) -> str:
+        """Return a secret's or service's whole name."""
+        return f"{self.prefix}{name}"
+
+    def secret(
+        self, name: str, services: Mapping[str, Json], *, kv: Json | None = None, **more: Any
+    ) -> None:
+        """Add a secret; it takes the field ``password`` of the path of its own name."""
+        default = {"mount": self.mount, "path": name}
+        if "format" not in more:
+            default["field"] = "password"
+        mapped = {self.name(service): dict(file) for service, file in services.items()}
+        source = {**default, **(kv or {})}
+        self._secrets[self.name(name)] = {"kv": source, "services": mapped, **more}
+
+    def settings(self, **sections: Json) -> None:
+        """Set sections of the configuration besides the quick ones."""
+        self._settings.update(sections)
+
+    def write_config(self) -> Path:
+        """Write the configuration file."""
+        document = {
+            "instance": self.name("bridge"),
+            "vault": {
+                "address": self.vault_address,
+                "auth": {"method": "token", "token_file": str(self.token_file)},
+                "max_rps": 1000,
+            },
+            "docker": {"host": self.docker_host},
+            "poll": {"interval": "500ms"},
+            "rollout": {"bake": "1s", "max_in_flight": 3},
+            "retain": {"versions": 2, "min_age": "0s"},
+            **self._settings,
+            "secrets": self._secrets,
+        }
+        self.config.write_text(yaml.safe_dump(document, sort_keys=False))
+        return self.config
+
+    def through_proxies(self) -> tuple[Proxy, Proxy]:
+        """Put a proxy before each server; returns Vault's and the engine's."""
+        proxies = Proxy(self.vault.address, self.folder), Proxy(self.swarm.host, self.folder)
+        self._proxies += proxies
+        self.vault_address, self.docker_host = (proxy.address for proxy in proxies)
+        return proxies
+
+    # --- the bridge ------------------------------------------------------------------------------
+
+    @contextmanager
+    def loop(self) -> Iterator[Loop]:
+        """Run a loop in this process."""
+        loop = Loop(load(str(self.write_config()), {}))
+        try:
+            yield loop
+        finally:
+            loop.close()
+
+    def sync(self, seconds: float = 90.0) -> Plan:
+        """Run cycles in this process until nothing is left to do; returns the last plan."""
+        with self.loop() as loop:
+            plan, finished = loop.sync(seconds)
+        assert finished, (plan.chains, plan.holds, plan.conditions)
+        return plan
+
+    def cli(self, *arguments: str, code: int | None = 0, **environ: str) -> str:
+        """Run the command as a user would; returns its output.
+
+        Args:
+            code: The exit code that is expected; None for any.
+        """
+        self.write_config()
+        done = subprocess.run(
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            env=self.environ(**environ),
+            timeout=180,
+            check=False,
+        )
+        self._said.append(io.StringIO(done.stdout + done.stderr))
+        assert code is None or done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
+    def json(self, *arguments: str, code: int | None = 0) -> Any:
+        """Run a command with ``--json``."""
+        return json.loads(self.cli(*arguments, "--json", code=code))
+
+    def status(self, *, code: int | None = 0) -> dict[str, Json]:
+        """Return ``status --json`` by name."""
+        secrets = self.json("status", code=code)["secrets"]
+        return {secret["name"].removeprefix(self.prefix): secret for secret in secrets}
+
+    def start(self, *arguments: str, **environ: str) -> BridgeProcess:
+        """Start the bridge as a process of its own, ``run`` where nothing else is named."""
+        self.write_config()
+        log = self.folder / f"bridge-{len(self._logs)}.log"
+        self._logs.append(log)
+        process = BridgeProcess(
+            self.command(*(arguments or ("run",))), log, self.environ(**environ)
+        )
+        self._processes.append(process)
+        return process
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return a command line of the bridge with this test's configuration."""
+        return [sys.executable, "-m", "bridge", "-c", str(self.config), *arguments]
+
+    def environ(self, **more: str) -> dict[str, str]:
+        """Return what of the environment the bridge gets; a wrong token lies in wait there."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "PYTHONPATH": str(ROOT),
+            "VAULT_TOKEN": "not-to-be-used",
+            **more,
+        }
+
+    # --- looking ---------------------------------------------------------------------------------
+
+    def versions(self, name: str) -> set[int]:
+        """Return the versions of a secret that the swarm has."""
+        start = self.name(name) + "_v"
+        return {int(found.removeprefix(start)) for found in self.swarm.secret_names(start)}
+
+    def service(self, name: str, **fields: Any) -> None:
+        """Create a service."""
+        self.swarm.create_service(self.name(name), **fields)
+
+    def updates(self, engine: Proxy, name: str) -> int:
+        """Return how often the bridge has written a service, as the proxy before the engine saw."""
+        place = f"/services/{self.swarm.service(self.name(name))['ID']}/update"
+        return sum(place in write for write in engine.writes())
+
+
+class BridgeProcess:
+    """A bridge that runs as a process of its own."""
+
+    def __init__(self, command: list[str], log: Path, environ: Mapping[str, str]) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "--", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(environ),
+            )
+
+    def lines(self, event: str = "") -> list[Json]:
+        """Return the log's lines, or those of one kind."""
+        found = []
+        for line in self.log.read_text().splitlines():
+            with suppress(ValueError):
+                found.append(json.loads(line))
+        return [line for line in found if not event or line.get("event") == event]
+
+    def wait_for(self, event: str, seconds: float = 60.0, **fields: Any) -> None:
+        """Wait for a line of the log."""
+        eventually(
+            lambda: any(fields.items() <= line.items() for line in self.lines(event)), seconds
+        )
+
+    def wait(self, seconds: float = 60.0) -> int:
+        """Wait for its end; returns the exit code."""
+        return self.process.wait(seconds)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and wait for its end."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.wait(30)

@@ -1,0 +1,146 @@
+"""A private server that speaks Vault's API: OpenBao, or the binary in ``$BRIDGE_TEST_VAULT``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.support.processes import Server, free_port
+from tests.support.requirements import vault_binary
+
+Json = dict[str, Any]
+
+_CONFIGURATION = """\
+storage "raft" {{
+  path = "{folder}/data"
+  node_id = "one"
+  performance_multiplier = 1
+}}
+listener "tcp" {{ address = "127.0.0.1:{port}" tls_disable = true }}
+api_addr = "{address}"
+cluster_addr = "http://127.0.0.1:{cluster_port}"
+disable_mlock = true
+ui = false
+"""
+
+
+class VaultServer:
+    """A server whose data outlive a stop; unsealed, with its root token in ``token``.
+
+    Args:
+        folder: For its data; made here.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.address = f"http://127.0.0.1:{free_port()}"
+        self.token = ""
+        self._key = ""
+        self._http = requests.Session()
+        self._http.trust_env = False
+        self._server: Server | None = None
+        (folder / "data").mkdir()
+        (folder / "server.hcl").write_text(
+            _CONFIGURATION.format(
+                folder=folder,
+                address=self.address,
+                port=self.address.rpartition(":")[2],
+                cluster_port=free_port(),
+            )
+        )
+
+    def start(self) -> None:
+        """Start and unseal it; the first time it is initialized."""
+        environ = {"HOME": str(self.folder), "PATH": os.environ["PATH"]}
+        command = [str(vault_binary()), "server", f"-config={self.folder / 'server.hcl'}"]
+        self._server = Server(command, self.folder / "log", environ)
+        self._server.wait_until(self._answers)
+        if not self._key:
+            keys = self.put("sys/init", secret_shares=1, secret_threshold=1)
+            self._key, self.token = keys["keys_base64"][0], keys["root_token"]
+        self.unseal()
+
+    def stop(self) -> None:
+        """Kill it; ``start`` brings it back with its data."""
+        if self._server:
+            self._server.kill()
+            self._server = None
+
+    def close(self) -> None:
+        """Stop it for good."""
+        self.stop()
+        self._http.close()
+
+    def seal(self) -> None:
+        """Seal it."""
+        self.put("sys/seal")
+
+    def unseal(self) -> None:
+        """Unseal it and wait until it serves."""
+        self.put("sys/unseal", key=self._key)
+        assert self._server
+        self._server.wait_until(
+            lambda: self._http.get(f"{self.address}/v1/sys/health").status_code == requests.codes.ok
+        )
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self._http.get(f"{self.address}/v1/sys/seal-status", timeout=5))
+        except requests.ConnectionError:
+            return False
+
+    # --- the API, as root ------------------------------------------------------------------------
+
+    def call(self, method: str, path: str, body: Json | None = None, token: str = "") -> Json:
+        """Send one request; raises for what is not a success."""
+        headers = {"X-Vault-Token": token or self.token}
+        url = f"{self.address}/v1/{path}"
+        answer = self._http.request(method, url, json=body, headers=headers, timeout=30)
+        answer.raise_for_status()
+        return answer.json() if answer.content else {}
+
+    def put(self, path: str, **body: Any) -> Json:
+        """Write."""
+        return self.call("PUT", path, body)
+
+    def get(self, path: str) -> Json:
+        """Read what an answer has as ``data``."""
+        data: Json = self.call("GET", path)["data"]
+        return data
+
+    def mount_kv(self, mount: str, version: int = 2) -> None:
+        """Mount a KV engine and wait until it takes writes: version 2 upgrades itself first."""
+        self.put(f"sys/mounts/{mount}", type="kv", options={"version": str(version)})
+        if version == 2:
+            assert self._server
+            self._server.wait_until(lambda: self._takes_writes(mount))
+
+    def _takes_writes(self, mount: str) -> bool:
+        try:
+            self.get(f"{mount}/config")
+        except requests.HTTPError:
+            return False
+        return True
+
+    def unmount(self, mount: str) -> None:
+        """Remove a mount with all below it."""
+        self.call("DELETE", f"sys/mounts/{mount}")
+
+    def write(self, mount: str, path: str, **fields: Any) -> int:
+        """Write a version of a KV v2 path; returns its number."""
+        answer = self.call("POST", f"{mount}/data/{path}", {"data": fields})
+        return int(answer["data"]["version"])
+
+    def policy(self, name: str, hcl: str) -> None:
+        """Write a policy."""
+        self.put(f"sys/policies/acl/{name}", policy=hcl)
+
+    def make_token(self, *policies: str, **more: Any) -> str:
+        """Make a token; root's own policy where none is named."""
+        body = {"policies": list(policies or ("root",)), **more}
+        token: str = self.put("auth/token/create", **body)["auth"]["client_token"]
+        return token
