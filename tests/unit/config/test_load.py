@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -373,8 +374,6 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 )
 def test_whatever_is_written_is_answered(tmp_path_factory: Any, data: object) -> None:
     """No shape of a file ends in anything but a configuration or a list of problems."""
-    import json  # noqa: PLC0415
-
     file = tmp_path_factory.getbasetemp() / "any.yaml"
     file.write_text(json.dumps(data))
     try:

@@ -1,0 +1,84 @@
+"""The file in the container: its name, owner and mode stay, and its content changes."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.lab import Lab
+
+_STAT = ("stat", "-c", "%u %g %a")
+
+
+def test_owner_mode_and_target_are_the_same_before_and_after(lab: Lab) -> None:
+    """As the configuration says, from inside, over a rotation; absolute targets too."""
+    lab.service("api", replicas=1)
+    fields = {"target": "pw", "uid": "33", "gid": "44", "mode": "0440"}
+    lab.secret("db", {"api": fields})
+    lab.secret("key", {"api": {"target": "/etc/app/key"}})
+    lab.secret("plain", {"api": {}})
+    paths = ("/run/secrets/pw", "/etc/app/key", f"/run/secrets/{lab.name('plain')}")
+    for _ in range(2):
+        values = [lab.rotate(path) for path in ("db", "key", "plain")]
+        lab.sync()
+        contents = [lab.swarm.run(lab.name("api"), "cat", path) for path in paths]
+        assert contents == [[value] for value in values]
+        assert [lab.swarm.run(lab.name("api"), *_STAT, path) for path in paths] == [
+            ["33 44 440\n"],
+            ["0 0 444\n"],  # Docker's own defaults
+            ["0 0 444\n"],
+        ]
+
+
+def test_a_service_that_was_rotated_by_hand_is_taken_over(lab: Lab) -> None:
+    """``db_v1`` and ``db`` made by hand, under the configured target: moved from, file kept."""
+    for number, name in enumerate(("db_v1", "key")):
+        lab.swarm.create_secret(lab.name(name), f"by hand {number}".encode())
+    lab.service(
+        "api",
+        replicas=1,
+        secrets=[(lab.name("db_v1"), "pw"), (lab.name("key"), "/run/secrets/key")],
+    )
+    lab.secret("db", {"api": {"target": "pw"}})
+    lab.secret("key", {"api": {"target": "key"}})
+    lab.rotate("db")  # its name in Docker is taken by hand
+    db, key = lab.rotate("db"), lab.rotate("key")
+    lab.sync()
+    assert lab.swarm.references(lab.name("api")) == {
+        "pw": lab.name("db_v2"),
+        "/run/secrets/key": lab.name("key_v1"),
+    }
+    assert lab.swarm.run(lab.name("api"), "cat", "/run/secrets/pw", "/run/secrets/key") == [
+        db + key
+    ]
+    assert lab.name("db_v1") in lab.swarm.secret_names()  # not ours to remove
+
+
+def test_names_that_begin_alike_are_told_apart(lab: Lab) -> None:
+    """``db`` beside ``db_vpn``: each moves by its own versions."""
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.secret("db_vpn", {"api": {"target": "vpn"}})
+    vpn = lab.rotate("db_vpn")
+    for version in (1, 2, 3):
+        lab.rotate("db")
+        lab.sync()
+        assert lab.swarm.references(lab.name("api")) == {
+            "db": lab.name(f"db_v{version}"),
+            "vpn": lab.name("db_vpn_v1"),
+        }
+    assert lab.swarm.read(lab.name("api"), "vpn") == [vpn]
+
+
+def test_all_fields_as_json(lab: Lab) -> None:
+    lab.service("api", replicas=1)
+    lab.secret("cfg", {"api": {"target": "cfg.json"}}, format="json")
+    value = lab.canary()
+    lab.vault.write(lab.mount, "cfg", port=5432, password=value, nested={"on": True}, ü="é")
+    lab.sync()
+    (text,) = lab.swarm.read(lab.name("api"), "cfg.json")
+    assert json.loads(text) == {
+        "port": 5432,
+        "password": value,
+        "nested": {"on": True},
+        "ü": "é",
+    }
