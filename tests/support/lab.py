@@ -28,6 +28,9 @@ from tests.support.vault import VaultServer
 
 Json = dict[str, Any]
 
+_RUN = uuid.uuid4().hex[:4]
+"""On somebody's own swarm the names of a run must not meet others."""
+
 _numbers = itertools.count(1)
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +45,7 @@ class Lab:
         self.folder = folder
         self.swarm = swarm
         self.vault = vault
-        self.prefix = f"t{next(_numbers)}-"
+        self.prefix = f"vb{_RUN}-{next(_numbers)}-"
         self.mount = f"kv-{self.prefix}data"
         self.config = folder / "bridge.yaml"
         self.token_file = folder / "token"

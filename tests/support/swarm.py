@@ -212,13 +212,10 @@ class Engine:
     # --- taking away -----------------------------------------------------------------------------
 
     def remove(self, prefix: str) -> None:
-        """Remove all services, secrets and configs whose names begin so, and await their tasks."""
-        for service in self.call("GET", "/services"):
-            if service["Spec"]["Name"].startswith(prefix):
-                self.call("DELETE", f"/services/{service['ID']}")
-        for kind in ("secrets", "configs"):
+        """Remove the services, secrets and configs whose names begin so, and a bridge's state."""
+        for kind in ("services", "secrets", "configs"):
             for found in self.call("GET", f"/{kind}"):
-                if prefix in found["Spec"]["Name"]:
+                if found["Spec"]["Name"].startswith((prefix, f"vault-bridge.{prefix}")):
                     self.call("DELETE", f"/{kind}/{found['ID']}")
 
 

@@ -1,0 +1,1 @@
+"""Three rotations on real servers, for people to watch: ``make demo``."""
