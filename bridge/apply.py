@@ -21,6 +21,7 @@ from bridge.errors import (
     VaultRefused,
 )
 from bridge.model.memory import Outcome, Result
+from bridge.model.mirror import Verdict, state_config_name
 from bridge.model.naming import GOOD, PREFIX, REFUSED, origin_of
 from bridge.model.payload import render
 from bridge.model.plan import (
@@ -34,7 +35,7 @@ from bridge.model.plan import (
     swapped,
 )
 from bridge.model.reasons import Reason
-from bridge.model.world import SwarmView, Verdict, state_config_name
+from bridge.model.world import SwarmView
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from bridge.errors import LoginRefused, VaultRefused, VaultUnreachable
 from bridge.model.desired import Desired, KvPath
+from bridge.model.mirror import DockerSecret, Verdict, state_config_name
 from bridge.model.naming import REFUSED, instant
 from bridge.model.reasons import Reason
 from bridge.model.world import (
-    DockerSecret,
     Kind,
     KvDocument,
     KvVersion,
@@ -21,8 +21,6 @@ from bridge.model.world import (
     Unreadable,
     UpdateState,
     VaultView,
-    Verdict,
-    state_config_name,
 )
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from bridge.decide.roll import Stand
 from bridge.decide.target import Target
 from bridge.model.desired import Desired
+from bridge.model.mirror import Mirror
 from bridge.model.plan import Condition, Hold, ServiceCondition
 from bridge.model.reasons import Reason, State
-from bridge.model.world import Mirror, World
+from bridge.model.world import World
 
 _WORST_FIRST = (State.DEGRADED, State.HELD, State.ROLLING)
 

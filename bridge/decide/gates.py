@@ -8,9 +8,10 @@ from bridge.decide.progress import UNFINISHED
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
 from bridge.model.memory import Memory
+from bridge.model.mirror import Mirror
 from bridge.model.plan import Hold
 from bridge.model.reasons import Reason
-from bridge.model.world import Mirror, Service
+from bridge.model.world import Service
 
 FIRST_DAMPING = 10.0
 """Seconds before a service is moved to the same version for the third time; then twice as long."""

@@ -16,17 +16,11 @@ from bridge.decide.progress import Progress, baked_at, failure_of, timeout_at
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
 from bridge.model.memory import Memory, Watch
+from bridge.model.mirror import Mirror, RollRecord, SetAside, write_asides
 from bridge.model.naming import ASIDE, ROLL, timestamp
 from bridge.model.plan import Annotate, Chain, Hold, RollService, ServiceCondition, action_key
 from bridge.model.reasons import Reason, State
-from bridge.model.world import (
-    Mirror,
-    RollRecord,
-    Service,
-    SetAside,
-    UpdateState,
-    write_asides,
-)
+from bridge.model.world import Service, UpdateState
 
 _ROLLED_BACK = frozenset(
     (UpdateState.ROLLBACK_STARTED, UpdateState.ROLLBACK_COMPLETED, UpdateState.ROLLBACK_PAUSED)

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 from bridge.model.desired import Content, DesiredSecret
 from bridge.model.memory import Memory
+from bridge.model.mirror import Mirror, Verdict
 from bridge.model.naming import Identity, clash_name, labels_of, versioned_name
 from bridge.model.plan import CreateSecret, Hold
 from bridge.model.reasons import Reason
-from bridge.model.world import KvDocument, Mirror, SwarmView, Unreadable, Verdict, World
+from bridge.model.world import KvDocument, SwarmView, Unreadable, World
 
 
 @dataclass(frozen=True, slots=True)

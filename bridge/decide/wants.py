@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from bridge.decide.target import Target
 from bridge.model.desired import FileFields
+from bridge.model.mirror import Mirror
 from bridge.model.naming import is_hand_made
 from bridge.model.plan import Hold, Swap
 from bridge.model.reasons import Reason
-from bridge.model.world import Mirror, Reference, Service
+from bridge.model.world import Reference, Service
 
 NO_FIELDS = FileFields()
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bridge.model.mirror import Verdict
 from bridge.model.naming import Identity
 from bridge.model.plan import Action
-from bridge.model.world import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.model.desired import Content, FileFields
+from bridge.model.mirror import Verdict
 from bridge.model.naming import Identity
 from bridge.model.reasons import Reason, State
-from bridge.model.world import Verdict, short_target
+from bridge.model.world import short_target
 
 # --- Actions -------------------------------------------------------------------------------------
 

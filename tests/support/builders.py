@@ -21,10 +21,10 @@ from bridge.model.desired import (
     Mapping as ServiceMapping,
 )
 from bridge.model.memory import Memory
+from bridge.model.mirror import DockerSecret
 from bridge.model.naming import Identity, labels_of
 from bridge.model.plan import Plan
 from bridge.model.world import (
-    DockerSecret,
     Kind,
     KvDocument,
     KvVersion,

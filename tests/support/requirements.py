@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 _COMMANDS = {
+    "docker": "docker.io (its command line; docker-cli where there is such a package)",
     "dockerd": "docker.io",
     "unshare": "util-linux",
     "setpriv": "util-linux",

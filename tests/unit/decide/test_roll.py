@@ -9,9 +9,10 @@ import pytest
 from bridge.decide.cycle import remember
 from bridge.model.desired import KvPath, Rollout
 from bridge.model.memory import Memory, Outcome, Result
+from bridge.model.mirror import RollRecord, read_asides
 from bridge.model.plan import Annotate, CreateSecret, Plan, RollService
 from bridge.model.reasons import Reason, State
-from bridge.model.world import Kind, RollRecord, UpdateState, read_asides
+from bridge.model.world import Kind, UpdateState
 from tests.support.builders import (
     NOW,
     after,

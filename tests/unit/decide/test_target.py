@@ -7,10 +7,11 @@ import pytest
 from bridge.decide.cycle import decide
 from bridge.model.desired import KvPath
 from bridge.model.memory import Memory
+from bridge.model.mirror import SetAside, Verdict, write_asides
 from bridge.model.naming import Identity
 from bridge.model.plan import CreateSecret
 from bridge.model.reasons import Reason, State
-from bridge.model.world import KvDocument, SetAside, Unreadable, Verdict, write_asides
+from bridge.model.world import KvDocument, Unreadable
 from tests.support.builders import (
     NOW,
     PATH,

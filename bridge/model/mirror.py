@@ -1,0 +1,214 @@
+"""Docker secrets that mirror a Vault version, and what their labels say.
+
+The labels are the bridge's memory in the swarm: which version it is, whether it is good, for whom
+it is set aside, and which rolls to it were begun.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.model.desired import KvPath
+from bridge.model.naming import ASIDE, GOOD, PREFIX, ROLL, Identity, origin_of
+from bridge.model.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class RollRecord:
+    """What was written down before a service was rolled, on the Docker secret it was rolled to.
+
+    Attributes:
+        before: The engine's own reference objects that were replaced; empty where one was added.
+        index: The service's version index that the update was sent with.
+        at: When it was written, RFC 3339.
+        done: When the service had converged and baked; empty until then.
+    """
+
+    before: tuple[Mapping[str, Any], ...]
+    index: int
+    at: str
+    done: str = ""
+
+    @property
+    def before_ids(self) -> frozenset[str]:
+        """Ids of the secrets that going back would need; none once the roll is done."""
+        return frozenset() if self.done else frozenset(ref["SecretID"] for ref in self.before)
+
+    def write(self) -> str:
+        """Write the label's value."""
+        if self.done:
+            return json.dumps({"at": self.at, "done": self.done})
+        return json.dumps({"before": list(self.before), "index": self.index, "at": self.at})
+
+    @classmethod
+    def read(cls, text: str) -> RollRecord | None:
+        """Read the label's value; None where somebody has damaged it."""
+        try:
+            raw = json.loads(text)
+            before = tuple(dict(ref) for ref in raw.get("before", ()))
+            record = cls(before, int(raw.get("index", 0)), str(raw["at"]), str(raw.get("done", "")))
+            _ = record.before_ids
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A mark that a version is not to be used.
+
+    Attributes:
+        service_id: For which service; empty for the whole name.
+        by: ``failure``, ``operator`` or ``suspect``.
+        at: When, RFC 3339.
+        why: In words.
+    """
+
+    service_id: str
+    by: str
+    at: str
+    why: str
+
+
+def write_asides(marks: tuple[SetAside, ...]) -> str:
+    """Write the ``aside`` label."""
+    return json.dumps(
+        [{"service": m.service_id, "by": m.by, "at": m.at, "why": m.why} for m in marks]
+    )
+
+
+def read_asides(text: str) -> tuple[SetAside, ...]:
+    """Read the ``aside`` label; a damaged one sets the version aside for the whole name."""
+    try:
+        return tuple(
+            SetAside(str(m["service"]), str(m["by"]), str(m["at"]), str(m["why"]))
+            for m in json.loads(text)
+        )
+    except (ValueError, KeyError, TypeError):
+        return (SetAside("", "operator", "", "its `aside` label cannot be read"),)
+
+
+@dataclass(frozen=True, slots=True)
+class DockerSecret:
+    """One Docker secret, ours or not.
+
+    Attributes:
+        created: Seconds since the epoch at which the engine made it.
+    """
+
+    id: str
+    name: str
+    created: float
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """A Docker secret that holds a Vault version: one that a bridge made.
+
+    Attributes:
+        secret: Name of the secret in the configuration.
+        docker_name: ``<secret>_vN``, perhaps with a clash suffix.
+        good: When it had converged and baked everywhere; empty until then.
+        asides: Why it is set aside, and for whom.
+        records: Roll records by service id.
+    """
+
+    id: str
+    docker_name: str
+    created: float
+    instance: str
+    secret: str
+    identity: Identity
+    good: str = ""
+    asides: tuple[SetAside, ...] = ()
+    records: Mapping[str, RollRecord] = field(default_factory=dict)
+
+    def rolled(self, service_id: str) -> bool:
+        """Tell whether a roll of the service to it was begun and done."""
+        record = self.records.get(service_id)
+        return bool(record and record.done)
+
+    def aside_for(self, service_id: str) -> SetAside | None:
+        """Return the mark that sets it aside for a service, its own or the whole name's."""
+        return next((m for m in self.asides if m.service_id in ("", service_id)), None)
+
+    def open_record(self, service_id: str) -> RollRecord | None:
+        """Return the record of a roll that was begun and is not done."""
+        record = self.records.get(service_id)
+        return record if record and not record.done else None
+
+    @classmethod
+    def read(cls, secret: DockerSecret) -> Mirror | None:
+        """Read the labels; None where the secret is not a bridge's."""
+        origin = origin_of(secret.labels)
+        if origin is None:
+            return None
+        found = {
+            key.removeprefix(ROLL): RollRecord.read(value)
+            for key, value in secret.labels.items()
+            if key.startswith(ROLL)
+        }
+        return cls(
+            secret.id,
+            secret.name,
+            secret.created,
+            origin.instance,
+            origin.secret,
+            origin.identity,
+            secret.labels.get(GOOD, ""),
+            read_asides(secret.labels[ASIDE]) if ASIDE in secret.labels else (),
+            {service: record for service, record in found.items() if record},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Content of one identity that was refused, so that its value is not read again.
+
+    Attributes:
+        shape: What was asked for (format and field); another one deserves another look.
+    """
+
+    identity: Identity
+    shape: str
+    reason: Reason
+    message: str
+
+    def write(self) -> str:
+        """Write the label's value."""
+        return json.dumps(
+            {
+                "version": self.identity.version,
+                "created": self.identity.created,
+                "path_created": self.identity.path_created,
+                "source": [
+                    self.identity.source.namespace,
+                    self.identity.source.mount,
+                    self.identity.source.path,
+                ],
+                "shape": self.shape,
+                "reason": self.reason,
+                "message": self.message,
+            },
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def read(cls, text: str) -> Verdict | None:
+        """Read the label's value; None where somebody has damaged it."""
+        try:
+            raw = json.loads(text)
+            source = KvPath(*raw["source"])
+            identity = Identity(source, raw["path_created"], int(raw["version"]), raw["created"])
+            return cls(identity, raw["shape"], Reason(raw["reason"]), raw["message"])
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+def state_config_name(instance: str) -> str:
+    """Name the Docker config that keeps an instance's wishes and verdicts."""
+    return f"{PREFIX}{instance}.state"
