@@ -35,7 +35,7 @@ from bridge.model.plan import (
     swapped,
 )
 from bridge.model.reasons import Reason
-from bridge.model.world import SwarmView
+from bridge.model.world import SwarmView, fingerprint
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
@@ -158,13 +158,20 @@ class Applier:
         return Outcome(action, Result.DONE)
 
     def _roll(self, action: RollService) -> Outcome:
-        raw = self._swarm.service(action.service_id)
-        if raw["Version"]["Index"] != action.index:
-            return Outcome(action, Result.MOVED, "the service was written in the meantime")
-        spec = swapped(raw["Spec"], action.swaps)
-        if spec == raw["Spec"]:
-            return Outcome(action, Result.MOVED, "the service is there already")
-        self._swarm.update_service(action.service_id, action.index, spec)
+        """Write the service by compare-and-set; others may write its labels and its scale."""
+        for attempt in range(_TRIES):
+            raw = self._swarm.service(action.service_id)
+            if fingerprint(raw["Spec"]) != action.template:
+                return Outcome(action, Result.MOVED, "the service was changed in the meantime")
+            spec = swapped(raw["Spec"], action.swaps)
+            if spec == raw["Spec"]:
+                return Outcome(action, Result.MOVED, "the service is there already")
+            try:
+                self._swarm.update_service(action.service_id, raw["Version"]["Index"], spec)
+                break
+            except OutOfSequence:
+                if attempt == _TRIES - 1:
+                    raise
         return Outcome(action, Result.DONE)
 
     def _remove(self, action: RemoveSecret) -> Outcome:

@@ -21,6 +21,7 @@ from bridge.model.world import (
     Unreadable,
     UpdateState,
     VaultView,
+    fingerprint,
 )
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
@@ -140,7 +141,9 @@ def _service(raw: Json, index_after: int | None) -> Service:
         restart == "none",
         UpdateState(status["State"]) if status.get("State") else None,
         status.get("Message") or "",
+        instant(status["StartedAt"]) / _NANO if status.get("StartedAt") else 0.0,
         monitor / _NANO or _DEFAULT_MONITOR,
+        fingerprint(spec),
         index_after != index,
     )
 

@@ -9,7 +9,7 @@ from bridge.decide.conditions import condition_of, unmapped
 from bridge.decide.marks import good_mark, record_upkeep
 from bridge.decide.progress import on_trial, progress_of, watched
 from bridge.decide.prune import prune
-from bridge.decide.roll import Stand, roll_chain, stand_of
+from bridge.decide.roll import Stand, pass_gates, roll_chain, stand_of
 from bridge.decide.target import Target, find_target, shape_of
 from bridge.decide.wants import want_of
 from bridge.model.desired import Desired, DesiredSecret
@@ -99,6 +99,9 @@ def _stands(
             tasks = world.swarm.tasks_by_service.get(service.id, ())
             progress = progress_of(service, tasks, trial or service.secret_ids)
             stands.append(stand_of(service, wants, progress, memory, desired.rollout, now))
+    failing = frozenset[str]().union(*(stand.failing for stand in stands))
+    for stand in stands:
+        pass_gates(stand, failing, memory, desired.rollout, now)
     return stands
 
 
@@ -227,8 +230,11 @@ def _watches(desired: Desired, memory: Memory, world: World, now: float) -> Mapp
     watches: dict[str, Watch] = {}
     for service in world.swarm.services:
         trial = on_trial(service, world.swarm, desired.instance)
-        if trial:
+        known = memory.watches.get(service.id)
+        if trial and service.torn and known:
+            watches[service.id] = known  # nothing was learned
+        elif trial:
             tasks = world.swarm.tasks_by_service.get(service.id, ())
             progress = progress_of(service, tasks, trial)
-            watches[service.id] = watched(progress, memory.watches.get(service.id), now)
+            watches[service.id] = watched(progress, known, now)
     return watches

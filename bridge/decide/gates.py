@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridge.decide.progress import UNFINISHED
+from bridge.decide.progress import MOVING, UNFINISHED
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
 from bridge.model.memory import Memory
@@ -33,31 +33,44 @@ def reruns(service: Service, want: Want) -> Hold | None:
     )
 
 
-def busy(service: Service, want: Want, ours: bool) -> Hold | None:
-    """Hold a service that is in somebody else's unfinished update."""
+def busy(service: Service, want: Want, ours: bool, rollout: Rollout, now: float) -> Hold | None:
+    """Hold a service that is in somebody else's unfinished update.
+
+    One that moves passes by itself, but is not counted on for longer than a roll of ours.
+    """
     if ours or service.update not in UNFINISHED:
         return None
+    overdue = service.update_started + rollout.timeout
+    waits = service.update in MOVING and now < overdue
     return Hold(
         want.name,
         Reason.SERVICE_BUSY,
         f"{service.name} is in an update that is not ours ({service.update}:"
         f" {service.update_message})",
         service.name,
+        until=overdue if waits else None,
+        waits=waits,
     )
 
 
-def failed_elsewhere(service: Service, want: Want, mirror: Mirror) -> Hold | None:
-    """Hold services that have not begun with a version that failed for another one."""
+def failed_elsewhere(
+    service: Service, want: Want, mirror: Mirror, failing: frozenset[str]
+) -> Hold | None:
+    """Hold services that have not begun with a version that failed for another one.
+
+    Args:
+        failing: Ids of the versions of which that was noticed just now, before any mark says so.
+    """
     if mirror.good:
         return None
     failures = (mark for mark in mirror.asides if mark.by == "failure")
-    failed = next((mark for mark in failures if mark.service_id != service.id), None)
-    if failed is None:
+    failed = next((mark.why for mark in failures if mark.service_id != service.id), None)
+    if failed is None and mirror.id not in failing:
         return None
     return Hold(
         want.name,
         Reason.FAILED_ELSEWHERE,
-        f"{mirror.docker_name} failed for another service ({failed.why})",
+        f"{mirror.docker_name} failed for another service" + (f" ({failed})" if failed else ""),
         service.name,
     )
 

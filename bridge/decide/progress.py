@@ -13,14 +13,10 @@ from bridge.model.desired import Rollout
 from bridge.model.memory import Watch
 from bridge.model.world import Service, SwarmView, Task, UpdateState
 
-UNFINISHED = frozenset(
-    (
-        UpdateState.UPDATING,
-        UpdateState.PAUSED,
-        UpdateState.ROLLBACK_STARTED,
-        UpdateState.ROLLBACK_PAUSED,
-    )
-)
+MOVING = frozenset((UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED))
+"""States of an update that ends by itself."""
+
+UNFINISHED = MOVING | {UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED}
 
 
 @dataclass(frozen=True, slots=True)

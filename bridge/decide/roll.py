@@ -34,6 +34,8 @@ class Stand:
     Attributes:
         wants: What it should have, by secret's name.
         flying: Whether a roll of ours is under way and has not converged (I7).
+        under_way: Whether a roll of ours is under way, converged or not.
+        went_back: Names of the secrets whose roll was seen just now to have gone back.
         baked: When its tasks will have baked as they are; None while they have not converged.
         ready: Wants that nothing holds up but the turn.
         notes: Labels to be written about it.
@@ -43,12 +45,19 @@ class Stand:
     service: Service
     wants: Mapping[str, Want]
     flying: bool = False
+    under_way: bool = False
+    went_back: frozenset[str] = frozenset()
     baked: float | None = None
     ready: tuple[Want, ...] = ()
     notes: list[Annotate] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     conditions: dict[str, ServiceCondition] = field(default_factory=dict)
     wake: list[float] = field(default_factory=list)
+
+    @property
+    def failing(self) -> frozenset[str]:
+        """Ids of the versions on which it was seen just now to have failed."""
+        return frozenset(n.secret_id for n in self.notes if n.reason == Reason.ROLL_FAILED)
 
     def say(self, want: Want, state: State, reason: Reason, message: str = "") -> None:
         """Set the condition for one secret."""
@@ -75,7 +84,7 @@ def stand_of(
     rollout: Rollout,
     now: float,
 ) -> Stand:
-    """Judge one service: the roll under way first, then what it still wants.
+    """Judge one service: how far is the roll under way, is it well?
 
     Args:
         progress: How its tasks stand with the versions that are on trial there.
@@ -93,7 +102,7 @@ def stand_of(
             message = f"{service.name} changed while it was looked at"
             stand.hold(Hold(want.name, Reason.LOOKING_AGAIN, message, service.name, now, True))
         return stand
-    went_back = _judge_rollbacks(stand, now)
+    stand.went_back = _judge_rollbacks(stand, now)
     watch = memory.watches.get(service.id)
     stand.baked = baked_at(service, progress, watch, rollout, now) if progress.converged else None
     if stand.baked is not None:
@@ -101,12 +110,12 @@ def stand_of(
     under_way = tuple(
         want for want in stand.wants.values() if want.held and want.held.open_record(service.id)
     )
+    stand.under_way = bool(under_way)
     if under_way:
         _judge_roll(stand, under_way, progress, watch, rollout, now)
     else:
         _judge_health(stand, progress, now)
     _say_asides(stand)
-    _judge_wants(stand, bool(under_way), went_back, memory, rollout, now)
     return stand
 
 
@@ -206,28 +215,29 @@ def _judge_health(stand: Stand, progress: Progress, now: float) -> None:
             stand.say(want, State.ROLLING, Reason.BAKING, progress.text)
 
 
-def _judge_wants(
-    stand: Stand,
-    under_way: bool,
-    marks: frozenset[str],
-    memory: Memory,
-    rollout: Rollout,
-    now: float,
+def pass_gates(
+    stand: Stand, failing: frozenset[str], memory: Memory, rollout: Rollout, now: float
 ) -> None:
-    """Pass what the service still wants through the gates."""
+    """Pass what the service still wants through the gates, once all services were judged.
+
+    Args:
+        failing: Ids of the versions on which a service failed just now.
+    """
     service = stand.service
-    ours = under_way or (service.update in _ROLLED_BACK and service.previous is None)
+    if service.torn:
+        return
+    ours = stand.under_way or (service.update in _ROLLED_BACK and service.previous is None)
     ready: list[Want] = []
     for want in stand.wants.values():
         if want.hold:
             stand.hold(want.hold)
             continue
-        if want.swap is None or want.mirror is None or want.name in marks:
+        if want.swap is None or want.mirror is None or want.name in stand.went_back:
             continue
         hold = (
             gates.reruns(service, want)
-            or gates.busy(service, want, ours)
-            or gates.failed_elsewhere(service, want, want.mirror)
+            or gates.busy(service, want, ours, rollout, now)
+            or gates.failed_elsewhere(service, want, want.mirror, failing)
             or _again(service, want, memory, now)
         )
         if hold:
@@ -267,7 +277,7 @@ def roll_chain(stand: Stand, memory: Memory, now: float) -> Chain | Hold:
     drifted = any(want.mirror and want.mirror.rolled(service.id) for want in stand.ready)
     reason = Reason.DRIFTED if drifted else Reason.NEW_VERSION
     why = "it was moved away from the newest version" if drifted else "a newer version is mirrored"
-    action = RollService(service.id, service.name, service.index, swaps, reason, why)
+    action = RollService(service.id, service.name, service.template, swaps, reason, why)
     backoff = memory.backoffs.get(action_key(action))
     if backoff and backoff.until > now:
         first = stand.ready[0]

@@ -83,12 +83,13 @@ class RollService:
     """Point a service to other versions: one update for all its changed references.
 
     Attributes:
-        index: The version index that the decision was made on; any other means: look again.
+        template: Fingerprint of the TaskTemplate that the decision was made on; any other means:
+            look again. Other people's labels and scaling change the version index and not this.
     """
 
     service_id: str
     service_name: str
-    index: int
+    template: str
     swaps: tuple[Swap, ...]
     reason: Reason
     why: str

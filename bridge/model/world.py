@@ -5,6 +5,8 @@ Nothing here is acted upon by itself; ``decide`` reads it together with what is 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -113,6 +115,12 @@ def short_target(target: str) -> str:
     return target.removeprefix("/run/secrets/")
 
 
+def fingerprint(spec: Mapping[str, Any]) -> str:
+    """Tell two TaskTemplates of a service's spec apart; only a change of it restarts tasks."""
+    text = json.dumps(spec.get("TaskTemplate"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 class Kind(StrEnum):
     """What the orchestrator does with a service's tasks."""
 
@@ -144,7 +152,9 @@ class Service:
             which is so before the first update and after Swarm's own rollback.
         desired_tasks: How many tasks the orchestrator wants running.
         update: None before the first update, and after any write that restarts no task.
+        update_started: Seconds since the epoch at which the latest update began; 0 where unknown.
         monitor: Seconds for which the engine watches each new task (``UpdateConfig.Monitor``).
+        template: Fingerprint of the TaskTemplate, see ``fingerprint``.
         torn: Whether it changed while we looked, so that nothing may be concluded from its tasks.
     """
 
@@ -158,7 +168,9 @@ class Service:
     runs_once: bool = False
     update: UpdateState | None = None
     update_message: str = ""
+    update_started: float = 0.0
     monitor: float = 5.0
+    template: str = ""
     torn: bool = False
 
     @property

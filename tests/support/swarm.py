@@ -102,6 +102,7 @@ class Engine:
         secrets: Iterable[tuple[str, str]] = (),
         labels: Mapping[str, str] | None = None,
         update: Json | None = None,
+        placement: Json | None = None,
         **container: Any,
     ) -> str:
         """Create a service that updates quickly; returns its id.
@@ -110,6 +111,7 @@ class Engine:
             replicas: None for a global service.
             secrets: Names of Docker secrets with their targets.
             update: Fields of the update configuration that differ from the quick ones.
+            placement: The TaskTemplate's Placement.
             container: More fields of the ContainerSpec.
         """
         ids = {s["Spec"]["Name"]: s["ID"] for s in self.call("GET", "/secrets")}
@@ -133,6 +135,7 @@ class Engine:
                     **container,
                 },
                 "RestartPolicy": {"Condition": "any", "Delay": 3 * _NANO // 10},
+                **({"Placement": placement} if placement else {}),
             },
             "Mode": {"Global": {}} if replicas is None else {"Replicated": {"Replicas": replicas}},
             "UpdateConfig": {

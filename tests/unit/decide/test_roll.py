@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_the_record_is_written_before_the_service_is_touched() -> None:
     assert record.docker_name == "db_v2"
     written = json.loads(record.put["vault-bridge.roll.id-api"])
     assert written["before"] == [reference("db_v1").write()]
-    assert written["index"] == roll.index == 10
+    assert written["index"] == 10
 
 
 def test_both_changed_secrets_of_a_service_come_with_one_update() -> None:
@@ -237,6 +238,46 @@ def test_a_version_that_failed_for_one_service_is_not_begun_with_another() -> No
     plan = plan_of(desired_of("a", "b"), world)
     assert not rolls(plan)
     assert plan.conditions[0].services[1].reason == Reason.FAILED_ELSEWHERE
+
+
+def test_a_failure_holds_the_others_in_the_very_cycle_that_notices_it() -> None:
+    """The failed one frees its place, and the mark that holds the others is not written yet."""
+    failed = service_of("a", "db_v2", index=12, update=UpdateState.PAUSED, update_message="died")
+    world = world_of(
+        document(2),
+        [secret_of(1, labels=GOOD), secret_of(2, labels=open_roll("a"))],
+        [failed, service_of("b", "db_v1")],
+    )
+    plan = plan_of(desired_of("a", "b"), world)
+    assert not rolls(plan)
+    assert plan.conditions[0].services[1].reason == Reason.FAILED_ELSEWHERE
+
+
+def test_a_torn_look_does_not_begin_the_bake_again() -> None:
+    """Somebody who writes labels all the time must not keep a version from becoming good."""
+    service = service_of("api", "db_v2", index=11)
+    secrets = [secret_of(1), secret_of(2, labels=open_roll("api"))]
+    desired = desired_of("api", rollout=Rollout(bake=10))
+    torn = world_of(document(2), secrets, [replace(service, torn=True)])
+    whole = world_of(document(2), secrets, [service])
+    _, memory = after(desired, whole, 1, 5)
+    _, memory = after(desired, torn, 6, 11, memory=memory)
+    plan, _ = after(desired, whole, 12, memory=memory)
+    assert plan.conditions[0].reason == Reason.CONVERGED
+
+
+def test_an_update_that_ends_by_itself_is_waited_for() -> None:
+    """``sync`` goes on until it is over; a paused or stuck one wants somebody."""
+    for state, age, waits in (
+        (UpdateState.UPDATING, 1, True),
+        (UpdateState.UPDATING, 601, False),
+        (UpdateState.PAUSED, 1, False),
+    ):
+        service = service_of("api", "db_v1", update=state, update_started=NOW - age)
+        world = world_of(document(2), [secret_of(1), secret_of(2)], [service])
+        plan = plan_of(desired_of("api"), world)
+        assert [hold.waits for hold in plan.holds] == [waits]
+        assert plan.finished != waits
 
 
 def test_an_operator_s_rollback_by_hand_is_respected() -> None:

@@ -1,0 +1,177 @@
+"""Every kind of service, and those that somebody else is at work on."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+from bridge.loop import Step
+from bridge.model.reasons import Reason
+from tests.support.lab import Lab
+from tests.support.processes import eventually
+
+
+def test_global_and_empty_services_roll(lab: Lab) -> None:
+    """A service with ``replicas: 0`` gets the new reference, and its first task the new file."""
+    lab.service("global", replicas=None)
+    lab.service("empty", replicas=0)
+    lab.secret("db", {"global": {}, "empty": {}})
+    for version in (1, 2):
+        value = lab.rotate("db")
+        lab.sync()
+        assert lab.swarm.read(lab.name("global"), lab.name("db")) == [value]
+        for service in ("global", "empty"):
+            names = lab.swarm.references(lab.name(service)).values()
+            assert list(names) == [lab.name(f"db_v{version}")]
+
+    def scale(spec: Any) -> None:
+        spec["Mode"]["Replicated"]["Replicas"] = 1
+
+    lab.swarm.update_service(lab.name("empty"), scale)
+    lab.swarm.wait_running(lab.name("empty"), 1)
+    assert lab.swarm.read(lab.name("empty"), lab.name("db")) == [value]
+
+
+def test_what_an_update_would_run_again_is_held(lab: Lab) -> None:
+    """Jobs and services whose tasks are not restarted: an update runs them once more."""
+    spec: dict[str, Any] = {
+        "Name": lab.name("job"),
+        "TaskTemplate": {"ContainerSpec": {"Image": "busybox:local", "Command": ["true"]}},
+        "Mode": {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 1}},
+    }
+    lab.swarm.call("POST", "/services/create", spec)
+    once = {**spec, "Name": lab.name("once"), "Mode": {"Replicated": {"Replicas": 1}}}
+    once["TaskTemplate"] = {**spec["TaskTemplate"], "RestartPolicy": {"Condition": "none"}}
+    lab.swarm.call("POST", "/services/create", once)
+    lab.service("api", replicas=1)
+    lab.secret("db", {"job": {}, "once": {}, "api": {}})
+    lab.rotate("db")
+    lab.cli("sync", code=3)
+    reasons = {s["name"]: s["reason"] for s in lab.status(code=3)["db"]["services"]}
+    assert reasons == {
+        lab.name("job"): "WouldRerun",
+        lab.name("once"): "WouldRerun",
+        lab.name("api"): "UpToDate",
+    }
+
+
+def test_a_service_in_somebody_elses_update_is_left_alone(lab: Lab) -> None:
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {}})
+    lab.rotate("db")
+    lab.sync()
+
+    def change(spec: Any) -> None:
+        spec["TaskTemplate"]["ContainerSpec"]["Env"] = ["A=1"]
+        spec["UpdateConfig"]["Monitor"] = 4_000_000_000
+
+    lab.swarm.update_service(lab.name("api"), change)
+
+    def state() -> object:
+        return (lab.swarm.service(lab.name("api")).get("UpdateStatus") or {}).get("State")
+
+    eventually(lambda: state() == "updating")
+    lab.rotate("db")
+    with lab.loop() as loop:
+        loop.step(vault=True)
+        step = loop.step()
+        assert [(h.service, h.reason) for h in step.plan.holds] == [
+            (lab.name("api"), "ServiceBusy")
+        ]
+        assert state() == "updating"
+    lab.sync()
+    assert list(lab.swarm.references(lab.name("api")).values()) == [lab.name("db_v2")]
+    env = lab.swarm.service(lab.name("api"))["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"]
+    assert env == ["A=1"]
+
+
+def test_a_service_that_is_not_there_yet(lab: Lab) -> None:
+    """It is said, and rolled as soon as it is deployed: an event of the swarm wakes the bridge."""
+    lab.settings(poll={"interval": "10m"})
+    lab.secret("db", {"api": {}})
+    value = lab.rotate("db")
+    process = lab.start()
+    process.wait_for("held", reason="ServiceMissing")
+    lab.service("api", replicas=1)
+    eventually(lambda: lab.swarm.read(lab.name("api"), lab.name("db")) == [value])
+    process.wait_for("no longer held", reason="ServiceMissing")
+    assert process.stop() == 0
+
+
+def test_a_reference_moved_back_by_hand_is_moved_forward(lab: Lab) -> None:
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.rotate("db")
+    lab.sync()
+    old = lab.swarm.secret(lab.name("db_v1"))["ID"]
+    lab.rotate("db")
+    lab.sync()
+
+    def back(spec: Any) -> None:
+        (reference,) = spec["TaskTemplate"]["ContainerSpec"]["Secrets"]
+        reference["SecretID"], reference["SecretName"] = old, lab.name("db_v1")
+
+    lab.swarm.update_service(lab.name("api"), back)
+    lab.sync()
+    assert lab.swarm.references(lab.name("api")) == {"db": lab.name("db_v2")}
+
+
+def test_a_loop_of_label_writes_by_somebody_else(lab: Lab) -> None:
+    """`update out of sequence` is looked at again; no label is lost, no secret, nobody blamed."""
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.rotate("db")
+    lab.sync()
+    command = ["docker", "service", "update", "--quiet", "--detach", "--label-add"]
+    environ = {**lab.environ(), "DOCKER_HOST": lab.swarm.host}
+    written = 0
+    process = lab.start("run")
+    process.wait_for("bridge runs")
+    for version in (2, 3):
+        value = lab.rotate("db")
+        while not process.lines("good")[version - 2 :]:
+            done = subprocess.run(
+                [*command, f"n{written}=x", lab.name("api")],
+                env=environ,
+                capture_output=True,
+                check=False,
+            )
+            written += done.returncode == 0
+    assert process.stop() == 0
+    assert written > 20
+    labels = lab.swarm.service(lab.name("api"))["Spec"]["Labels"]
+    assert {f"n{number}" for number in range(written)} <= set(labels)
+    assert lab.swarm.read(lab.name("api"), "db") == [value]
+    assert not process.lines("set aside")
+    assert len(process.lines("rolling")) == 2
+
+
+def test_many_services_and_one_that_can_never_roll(lab: Lab) -> None:
+    """I7: never more than two in flight; one cannot be scheduled, the others all finish."""
+    lab.settings(rollout={"bake": "500ms", "max_in_flight": 2, "timeout": "15s"})
+    names = [f"s{number}" for number in range(4)]
+    lab.secret("db", {name: {"target": "db"} for name in ["stuck", *names]})
+    lab.rotate("db")
+    lab.sync()
+    for name in ["stuck", *names]:
+        alone = {"MaxReplicas": 1} if name == "stuck" else None  # and start-first needs two
+        secrets = [(lab.name("db_v1"), "db")]
+        lab.service(name, replicas=1, secrets=secrets, placement=alone)
+    lab.sync()
+    value = lab.rotate("db")
+    in_flight = []
+    with lab.loop() as loop:
+
+        def progress(step: Step) -> None:
+            conditions = step.plan.conditions[0].services
+            in_flight.append(sum(s.reason == Reason.ROLLING for s in conditions))
+
+        plan, finished = loop.sync(90, progress)
+    assert finished
+    assert max(in_flight) == 2
+    stuck, *others = plan.conditions[0].services
+    assert stuck.reason == Reason.ROLL_FAILED
+    assert "no suitable node" in stuck.message
+    assert {s.reason for s in others} == {Reason.UP_TO_DATE}
+    for name in names:
+        assert lab.swarm.read(lab.name(name), "db") == [value]
