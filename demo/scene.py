@@ -93,11 +93,8 @@ class Scene:
         vault = self.vault
         vault.mount_kv(MOUNT)
         vault.policy("swarm-bridge", _POLICY)
-        vault.put("sys/auth/approle", type="approle")
-        vault.put("auth/approle/role/swarm-bridge", token_policies="swarm-bridge", token_ttl="20m")
-        role = vault.get("auth/approle/role/swarm-bridge/role-id")
-        secret = vault.put("auth/approle/role/swarm-bridge/secret-id")["data"]
-        for name, value in (("role_id", role["role_id"]), ("secret_id", secret["secret_id"])):
+        credential = vault.make_approle("approle", "swarm-bridge", token_ttl="20m")
+        for name, value in zip(("role_id", "secret_id"), credential, strict=True):
             file = self._directory.path / name
             file.touch(0o600)
             file.write_text(value)

@@ -110,6 +110,10 @@ class Lab:
         """Set sections of the configuration besides the quick ones."""
         self._settings.update(sections)
 
+    def vault_settings(self) -> Json:
+        """Return the section ``vault`` as it is set."""
+        return dict(self._settings.get("vault", {}))
+
     def write_config(self) -> Path:
         """Write the configuration file."""
         document = {

@@ -139,6 +139,19 @@ class VaultServer:
         """Write a policy."""
         self.put(f"sys/policies/acl/{name}", policy=hcl)
 
+    def make_approle(self, mount: str, *policies: str, **more: Any) -> tuple[str, str]:
+        """Mount AppRole with one role, ``bridge``; returns its role id and a secret id."""
+        self.put(f"sys/auth/{mount}", type="approle")
+        self.put(f"auth/{mount}/role/bridge", token_policies=list(policies), **more)
+        role_id: str = self.get(f"auth/{mount}/role/bridge/role-id")["role_id"]
+        return role_id, self.make_secret_id(mount)
+
+    def make_secret_id(self, mount: str) -> str:
+        """Return a fresh secret id of the role ``bridge``."""
+        answer = self.put(f"auth/{mount}/role/bridge/secret-id")
+        secret_id: str = answer["data"]["secret_id"]
+        return secret_id
+
     def make_token(self, *policies: str, **more: Any) -> str:
         """Make a token; root's own policy where none is named."""
         body = {"policies": list(policies or ("root",)), **more}

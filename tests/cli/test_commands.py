@@ -1,0 +1,195 @@
+"""The command line as people and scripts use it: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+
+from tests.support.lab import Lab
+from tests.support.processes import eventually
+
+_EIGHT_MISTAKES = """\
+instance: default
+vault:
+  address: "hunter2-address"
+  auth: {method: token}
+docker: {host: hunter2-host}
+poll: {interval: 10}
+rollout: {bakee: hunter2-bake}
+secrets:
+  db:
+    kv: {mount: secret, path: /hunter2/, field: password}
+    services:
+      api: {uid: 1000, mode: 400}
+"""
+
+
+def test_eight_mistakes_are_eight_messages_without_a_value(lab: Lab) -> None:
+    lab.write_config()
+    lab.config.write_text(_EIGHT_MISTAKES)
+    done = subprocess.run(
+        lab.command("plan"), capture_output=True, text=True, env=lab.environ(), check=False
+    )
+    assert done.returncode == 2
+    said = done.stderr.splitlines()
+    assert [line.removeprefix(f"{lab.config}:").split(": ")[:2] for line in said] == [
+        ["3", "vault.address"],
+        ["4", "vault.auth.token_file"],
+        ["5", "docker.host"],
+        ["6", "poll.interval"],
+        ["7", "rollout.bakee"],
+        ["10", "secrets.db.kv.path"],
+        ["12", "secrets.db.services.api.mode"],
+        ["12", "secrets.db.services.api.uid"],
+    ]
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_plan_says_what_would_be_done_and_changes_nothing(lab: Lab) -> None:
+    _, engine = lab.through_proxies()
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}, "worker": {}})
+    lab.rotate("db")
+    said = lab.cli("plan", code=3)
+    assert f"create secret {lab.name('db_v1')} from version 1 in Vault" in said
+    assert "ServiceMissing" in said
+    assert engine.writes() == []
+    assert lab.json("plan", "--exit-code", code=10)["actions"][0]["reason"] == "NewVersion"
+
+    lab.service("worker", replicas=1)
+    lab.cli("sync")
+    assert lab.cli("plan").strip() == "Nothing to do."
+    lab.cli("plan", "--exit-code")
+
+
+def test_status_in_words_and_as_json(lab: Lab) -> None:
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.rotate("db")
+    lab.sync()
+    heads, row = lab.cli("status").splitlines()
+    assert heads.split() == ["SECRET", "VAULT", "RUNNING", "STATE", "REASON", "SERVICES"]
+    assert row.split() == [lab.name("db"), "v1", "v1", "Synced", "UpToDate", lab.name("api"), "v1"]
+    (secret,) = lab.json("status")["secrets"]
+    assert secret == {
+        "name": lab.name("db"),
+        "vault_version": 1,
+        "running_version": 1,
+        "state": "Synced",
+        "reason": "UpToDate",
+        "message": "",
+        "versions": [1],
+        "services": [
+            {
+                "name": lab.name("api"),
+                "version": 1,
+                "state": "Synced",
+                "reason": "UpToDate",
+                "message": "",
+            }
+        ],
+    }
+
+
+def test_sync_shows_each_step(lab: Lab) -> None:
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.rotate("db")
+    said = lab.cli("sync").splitlines()
+    name, service = lab.name("db_v1"), lab.name("api")
+    steps = [
+        f"create secret {name} from version 1 in Vault: done",
+        f"note on secret {name}: {service} is about to be rolled to it: done",
+        f"roll service {service}: add {name}: done",
+        f"note on secret {name}: {service} has converged and baked: done",
+    ]
+    assert [line for line in said if line in steps] == steps
+    assert lab.json("sync")["finished"] is True
+
+
+def test_sync_gives_up_after_its_timeout(lab: Lab) -> None:
+    lab.settings(rollout={"bake": "10m"})
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.rotate("db")
+    assert "db" in lab.cli("sync", "--timeout", "3", code=3)
+
+
+def test_check_says_what_is_wrong_and_how_to_mend_it(lab: Lab) -> None:
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {}})
+    lab.rotate("db")
+    lab.cli("check")
+    lab.secret("other", {"worker": {}})
+    lab.token_file.write_text(lab.vault.make_token("default"))
+    findings = {f["where"]: f for f in lab.json("check", code=3)["findings"]}
+    db = findings[f"secrets.{lab.name('db')}"]
+    assert db["level"] == "error"
+    assert f'"{lab.mount}/metadata/db"' in db["message"]
+    missing = findings[f"secrets.{lab.name('other')}.services.{lab.name('worker')}"]
+    assert "deploy it" in missing["message"]
+
+
+@pytest.mark.parametrize("what", ["vault", "docker"])
+def test_a_server_that_is_away(lab: Lab, what: str) -> None:
+    """Exit code 4, and a message that names the address and what to do."""
+    lab.secret("db", {})
+    lab.rotate("db")
+    if what == "vault":
+        lab.vault_address = "http://127.0.0.1:9"
+    else:
+        lab.docker_host = f"unix://{lab.folder}/nothing.sock"
+    for command in ("check", "plan", "status", "sync"):
+        lab.cli(command, code=4)
+
+
+def test_wrong_usage_is_answered_with_code_2(lab: Lab) -> None:
+    lab.cli("not-a-command", code=2)
+    lab.cli("sync", "--timeout", "soon", code=2)
+
+
+def test_hangup_reads_the_configuration_again(lab: Lab) -> None:
+    """A mistake in it leaves the former one in force, and the bridge running."""
+    lab.service("api", replicas=1)
+    lab.secret("db", {})
+    lab.rotate("db")
+    process = lab.start()
+    process.wait_for("state", secret=lab.name("db"))
+    written = lab.config.read_text()
+    lab.config.write_text("secrets: {")
+    process.process.send_signal(signal.SIGHUP)
+    process.wait_for("configuration not taken, the former one stays")
+    lab.config.write_text(written)
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.write_config()
+    process.process.send_signal(signal.SIGHUP)
+    process.wait_for("good", secret=lab.name("db"))
+    assert list(lab.swarm.references(lab.name("api"))) == ["db"]
+    assert process.stop(signal.SIGINT) == 0
+
+
+def test_the_log_of_a_rotation(lab: Lab) -> None:
+    """JSON lines, each with secret, versions, service and reason; no value in any."""
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.rotate("db")
+    lab.sync()
+    process = lab.start()
+    process.wait_for("bridge runs")
+    lab.rotate("db")
+    process.wait_for("good", secret=lab.name("db"))
+    eventually(lambda: bool(process.lines("state")[1:]))
+    assert process.stop() == 0
+    (mirrored,), (rolling,) = process.lines("mirrored"), process.lines("rolling")
+    assert mirrored["docker_secret"] == lab.name("db_v2")
+    assert mirrored["version"] == 2
+    assert {
+        "service": lab.name("api"),
+        "secret": lab.name("db"),
+        "from_version": lab.name("db_v1"),
+        "to_version": lab.name("db_v2"),
+        "reason": "NewVersion",
+    }.items() <= rolling.items()
+    assert all(line["timestamp"] and line["level"] for line in process.lines())
