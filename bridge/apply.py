@@ -8,7 +8,6 @@ from typing import Any, assert_never
 import structlog
 
 from bridge.decide.prune import needed_ids
-from bridge.decide.target import shape_of
 from bridge.errors import (
     AnswerLost,
     BridgeError,
@@ -137,7 +136,7 @@ class Applier:
         return Outcome(action, Result.DONE)
 
     def _refused(self, action: CreateSecret, reason: Reason, message: str) -> Outcome:
-        verdict = Verdict(action.identity, shape_of(action.content), reason, message)
+        verdict = Verdict(action.identity, action.content.shape, reason, message)
         return Outcome(action, Result.REFUSED, message, verdict)
 
     def _annotate(self, action: Annotate) -> Outcome:

@@ -22,6 +22,7 @@ from bridge.model.desired import (
     KvPath,
     Retain,
     Rollout,
+    TrailingNewline,
 )
 from bridge.model.desired import Mapping as ServiceMapping
 from bridge.model.settings import AppRole, DockerSettings, Settings, TokenFile, VaultSettings
@@ -197,7 +198,13 @@ def _secret(name: str, secret: schema.Secret, namespace: str) -> DesiredSecret:
     return DesiredSecret(
         name,
         KvPath(namespace, kv.mount, kv.path),
-        Content(Format(secret.format or "raw"), kv.field),
+        Content(
+            Format.TEMPLATE if secret.template else Format(secret.format or "raw"),
+            kv.field,
+            secret.template,
+            secret.decode == "base64",
+            TrailingNewline(secret.trailing_newline or "keep"),
+        ),
         tuple(
             ServiceMapping(service, FileFields(file.target, file.uid, file.gid, file.mode))
             for service, file in secret.services.items()

@@ -12,6 +12,7 @@ from typing import Any
 from bridge.config.source import Key, Source
 from bridge.config.values import is_plain_and_remote
 from bridge.errors import Problem
+from bridge.model.template import mistake_in
 from bridge.model.world import short_target
 
 _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
@@ -27,16 +28,12 @@ _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("secrets", "*", "static"),
     ("secrets", "*", "lease"),
     ("secrets", "*", "kv", "lease"),
-    ("secrets", "*", "template"),
-    ("secrets", "*", "decode"),
-    ("secrets", "*", "trailing_newline"),
     ("secrets", "*", "max_age"),
 )
 _NOT_BUILT_VALUES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("vault", "auth", "method"), "jwt"),
     (("vault", "auth", "method"), "cert"),
     (("rollout", "on_failure"), "all"),
-    (("secrets", "*", "format"), "dotenv"),
 )
 _SOURCES = ("kv", "database", "static")
 
@@ -124,15 +121,33 @@ def _origins(data: dict[str, Any]) -> Found:
 def _formats(data: dict[str, Any]) -> Found:
     for name, raw in _mapping(data.get("secrets")).items():
         secret = _mapping(raw)
-        if "kv" not in secret or "template" in secret:
+        if "kv" not in secret:
             continue
         form, field = secret.get("format", "raw"), _mapping(secret["kv"]).get("field")
+        if "template" in secret:
+            yield from _template(name, secret, field)
+            continue
+        if "decode" in secret and form != "raw":
+            message = f"the format `{form}` takes all fields, and `decode` is for one: use `raw`"
+            yield ("secrets", name, "decode"), message
         if form == "raw" and field is None and isinstance(secret["kv"], dict):
             message = "the format `raw` needs `field`; `format: json` takes all fields"
             yield ("secrets", name, "kv", "field"), message
         elif form in {"json", "dotenv"} and field is not None:
             message = f"the format `{form}` takes all fields: leave `field` out, or use `raw`"
             yield ("secrets", name, "kv", "field"), message
+
+
+def _template(name: str, secret: dict[str, Any], field: object) -> Found:
+    for key in ("format", "decode"):
+        if key in secret:
+            yield ("secrets", name, key), "`template` says it all: leave this out"
+    if field is not None:
+        yield ("secrets", name, "kv", "field"), "`template` has all fields: leave this out"
+    text = secret["template"]
+    mistake = mistake_in(text) if isinstance(text, str) else ""
+    if mistake:
+        yield ("secrets", name, "template"), mistake
 
 
 def _targets(data: dict[str, Any]) -> Found:

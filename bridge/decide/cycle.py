@@ -10,7 +10,7 @@ from bridge.decide.marks import good_mark, record_upkeep
 from bridge.decide.progress import on_trial, progress_of, watched
 from bridge.decide.prune import prune
 from bridge.decide.roll import Stand, pass_gates, roll_chain, stand_of
-from bridge.decide.target import Target, find_target, shape_of
+from bridge.decide.target import Target, find_target
 from bridge.decide.wants import want_of
 from bridge.model.desired import Desired, DesiredSecret
 from bridge.model.memory import Backoff, Memory, Outcome, Result, Watch
@@ -158,7 +158,7 @@ def _verdicts(target: Target, world: World, memory: Memory) -> list[Chain]:
     over = (
         kept
         and target.current
-        and (kept.identity != target.current or kept.shape != shape_of(target.secret.content))
+        and (kept.identity != target.current or kept.shape != target.secret.content.shape)
     )
     if over:
         return [(KeepVerdict(name, None, Reason.SUPERSEDED, "there is something newer"),)]

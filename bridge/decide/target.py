@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bridge.model.desired import Content, DesiredSecret
+from bridge.model.desired import DesiredSecret
 from bridge.model.memory import Memory
 from bridge.model.mirror import Mirror, Verdict
 from bridge.model.naming import Identity, clash_name, labels_of, versioned_name
@@ -42,11 +42,6 @@ class Target:
     def for_service(self, service_id: str) -> Mirror | None:
         """Return the newest mirrored version that may be used by a service, if there is any."""
         return next((m for m in self.mirrors if not m.aside_for(service_id)), None)
-
-
-def shape_of(content: Content) -> str:
-    """Name what is taken from a version, for the verdict on it."""
-    return f"{content.format}:{content.field}" if content.field is not None else content.format
 
 
 def find_target(
@@ -143,7 +138,7 @@ def refusal(
 ) -> Verdict | None:
     """Return the verdict that this content of this identity was refused, from here or the swarm."""
     for verdict in (memory.verdicts.get(secret.name), swarm.verdicts.get(secret.name)):
-        if verdict and (verdict.identity, verdict.shape) == (identity, shape_of(secret.content)):
+        if verdict and (verdict.identity, verdict.shape) == (identity, secret.content.shape):
             return verdict
     return None
 

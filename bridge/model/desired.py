@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -30,6 +31,16 @@ class Format(StrEnum):
 
     RAW = "raw"
     JSON = "json"
+    DOTENV = "dotenv"
+    TEMPLATE = "template"
+
+
+class TrailingNewline(StrEnum):
+    """What becomes of newlines at the end of the content."""
+
+    KEEP = "keep"
+    STRIP = "strip"
+    ADD = "add"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +49,29 @@ class Content:
 
     Attributes:
         field: The one field taken, for ``raw``; else absent.
+        template: The jinja2 template, for ``template``; else absent.
+        base64: Whether the field holds base64 of the bytes that are meant; for ``raw`` only.
     """
 
     format: Format
     field: str | None = None
+    template: str | None = None
+    base64: bool = False
+    trailing_newline: TrailingNewline = TrailingNewline.KEEP
+
+    @property
+    def shape(self) -> str:
+        """Name what is asked for, so that a verdict on it is not taken for one on another."""
+        parts = [self.format.value]
+        if self.field is not None:
+            parts.append(self.field)
+        if self.template is not None:
+            parts.append(hashlib.sha256(self.template.encode()).hexdigest()[:16])
+        if self.base64:
+            parts.append("base64")
+        if self.trailing_newline != TrailingNewline.KEEP:
+            parts.append(self.trailing_newline.value)
+        return ":".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any, NoReturn, assert_never
 
 from bridge.errors import ContentRefused
-from bridge.model.desired import Content, Format
+from bridge.model.desired import Content, Format, TrailingNewline
+from bridge.model.dotenv import dotenv
+from bridge.model.fields import text_of
 from bridge.model.reasons import Reason
+from bridge.model.template import fill
 
 MAX_BYTES = 511_999
 """Most that the engine takes: ``larger than 0 and less than 512000 bytes``."""
@@ -42,21 +46,27 @@ class Concealed:
 def render(fields: Mapping[str, Any], content: Content) -> Concealed:
     """Make the content of a Docker secret.
 
-    ``raw`` is the text of one field as it is; ``json`` is the whole version on one line, its keys
-    sorted, without spaces and without a newline at its end.
+    ``raw`` is the text of one field as it is, or the bytes that its base64 stands for. ``json`` is
+    the whole version on one line, its keys sorted, without spaces. ``dotenv`` is one line a field,
+    ``template`` what its text says. ``trailing_newline`` comes last and applies to all.
 
     Raises:
-        ContentRefused: The version has no such field, or it cannot be a Docker secret's content.
+        ContentRefused: The version cannot become what is asked for, or it cannot be a Docker
+            secret's content. The message has names of fields and no byte of a value.
     """
     match content.format:
         case Format.RAW:
-            data = _field(fields, content.field or "").encode()
+            data = _raw(fields, content)
         case Format.JSON:
-            data = json.dumps(
-                fields, ensure_ascii=False, sort_keys=True, separators=(",", ":")
-            ).encode()
+            text = json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+            data = _encoded(text)
+        case Format.DOTENV:
+            data = _encoded(dotenv({name: text_of(fields, name) for name in fields}))
+        case Format.TEMPLATE:
+            data = _encoded(fill(content.template or "", fields))
         case _:
             assert_never(content.format)
+    data = _ended(data, content.trailing_newline)
     if not data:
         raise ContentRefused(
             Reason.CONTENT_EMPTY, "the value is empty, and the engine takes no empty secret"
@@ -69,28 +79,38 @@ def render(fields: Mapping[str, Any], content: Content) -> Concealed:
     return Concealed(data)
 
 
-def _field(fields: Mapping[str, Any], name: str) -> str:
-    if name not in fields:
-        raise ContentRefused(Reason.FIELD_MISSING, f"the version in Vault has no field {name!r}")
-    value = fields[name]
-    if not isinstance(value, str):
+def _raw(fields: Mapping[str, Any], content: Content) -> bytes:
+    name = content.field or ""
+    data = _encoded(text_of(fields, name))
+    if not content.base64:
+        return data
+    try:
+        # Tools break lines at 64 or 76 characters.
+        return b64decode(b"".join(data.split()), validate=True)
+    except ValueError:
         raise ContentRefused(
-            Reason.FIELD_NOT_TEXT,
-            f"the field {name!r} holds {_kind(value)}, and only text can be taken as it is;"
-            " write it as a string in Vault or use `format: json`",
-        )
-    return value
+            Reason.NOT_BASE64,
+            f"the field {name!r} is not base64 (the standard alphabet, with its padding)",
+        ) from None
 
 
-def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int() | float():
-            return "a number"
-        case list():
-            return "a list"
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Its message quotes the text.
+        raise ContentRefused(
+            Reason.FORMAT_CANNOT_HOLD, "it has halves of surrogate pairs, which are no characters"
+        ) from None
+
+
+def _ended(data: bytes, newline: TrailingNewline) -> bytes:
+    match newline:
+        case TrailingNewline.KEEP:
+            return data
+        case TrailingNewline.STRIP:
+            return data.rstrip(b"\r\n")
+        case TrailingNewline.ADD:
+            return data if not data or data.endswith(b"\n") else data + b"\n"
         case _:
-            return "a map"
+            assert_never(newline)

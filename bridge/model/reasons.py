@@ -49,6 +49,9 @@ class Reason(StrEnum):
     FIELD_NOT_TEXT = "FieldNotText"
     CONTENT_EMPTY = "ContentEmpty"
     CONTENT_TOO_LARGE = "ContentTooLarge"
+    NOT_BASE64 = "NotBase64"
+    FORMAT_CANNOT_HOLD = "FormatCannotHold"
+    TEMPLATE_FAILED = "TemplateFailed"
 
     # Swarm
     NOT_OWNED = "NotOwned"

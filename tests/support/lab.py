@@ -100,7 +100,7 @@ class Lab:
     ) -> None:
         """Add a secret; it takes the field ``password`` of the path of its own name."""
         default = {"mount": self.mount, "path": name}
-        if "format" not in more:
+        if not {"format", "template"} & more.keys():
             default["field"] = "password"
         mapped = {self.name(service): dict(file) for service, file in services.items()}
         source = {**default, **(kv or {})}

@@ -22,7 +22,9 @@ from tests.support.processes import Server, eventually
 Json = dict[str, Any]
 
 IMAGE = "busybox:local"
-_APPLETS = "sh cat ls sleep id httpd wget nc grep test true false echo stat kill mkdir cp tail"
+_APPLETS = (
+    "sh base64 cat ls sleep id httpd wget nc grep test true false echo stat kill mkdir cp tail"
+)
 SLEEPER = ["sh", "-c", 'trap "exit 0" TERM; while :; do sleep 0.1; done']
 _NANO = 1_000_000_000
 

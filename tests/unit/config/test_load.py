@@ -14,7 +14,15 @@ from pydantic import TypeAdapter, ValidationError
 from bridge.config import Configuration, json_schema, load
 from bridge.config.values import Duration, Mode
 from bridge.errors import ConfigError
-from bridge.model.desired import Content, FileFields, Format, KvPath, Retain, Rollout
+from bridge.model.desired import (
+    Content,
+    FileFields,
+    Format,
+    KvPath,
+    Retain,
+    Rollout,
+    TrailingNewline,
+)
 from bridge.model.settings import AppRole, TokenFile
 
 ROOT = Path(__file__).parents[3]
@@ -60,7 +68,7 @@ def test_the_example_is_accepted() -> None:
     assert found.desired.rollout == Rollout(1, 0, 300, 30, 600)
     assert found.desired.retain == Retain(2, 86400)
     assert found.settings.vault.auth == AppRole("/run/secrets/role_id", "/run/secrets/secret_id")
-    password, config = found.desired.secrets
+    password, config, *_ = found.desired.secrets
     assert password.source == KvPath("", "secret", "apps/shop/db")
     assert password.content == Content(Format.RAW, "password")
     assert password.services[0].file == FileFields("db_password", "1000", "1000", 0o400)
@@ -140,16 +148,6 @@ def test_a_misspelt_key_gets_a_suggestion(read: Read) -> None:
         (
             "secrets: {a: {kv: {mount: m, path: p, lease: {}}, format: json}}",
             "secrets.a.kv.lease",
-        ),
-        ("secrets: {a: {kv: {mount: m, path: p}, format: dotenv}}", "secrets.a.format"),
-        ("secrets: {a: {kv: {mount: m, path: p}, template: x}}", "secrets.a.template"),
-        (
-            "secrets: {a: {kv: {mount: m, path: p, field: f}, decode: base64}}",
-            "secrets.a.decode",
-        ),
-        (
-            "secrets: {a: {kv: {mount: m, path: p, field: f}, trailing_newline: add}}",
-            "secrets.a.trailing_newline",
         ),
         ("secrets: {a: {kv: {mount: m, path: p, field: f}, max_age: 1d}}", "secrets.a.max_age"),
     ],
@@ -245,6 +243,40 @@ def test_a_format_and_its_field(read: Read) -> None:
     assert "needs `field`" in read.refused(secret("kv: {mount: s, path: p}"))[0]
     (problem,) = read.refused(secret("kv: {mount: s, path: p, field: f}\n    format: json"))
     assert "leave `field` out" in problem
+    (problem,) = read.refused(
+        secret("kv: {mount: s, path: p}\n    format: json\n    decode: base64")
+    )
+    assert "secrets.db.decode" in problem
+
+
+def test_what_a_secret_s_content_is_made_of(read: Read) -> None:
+    kv = "kv: {mount: s, path: p, field: f}"
+    (made,) = read(secret(f"{kv}\n    decode: base64\n    trailing_newline: strip")).desired.secrets
+    assert made.content == Content(Format.RAW, "f", None, True, TrailingNewline.STRIP)
+    (made,) = read(secret("kv: {mount: s, path: p}\n    template: '{{ a }}'")).desired.secrets
+    assert made.content == Content(Format.TEMPLATE, None, "{{ a }}")
+    (made,) = read(secret("kv: {mount: s, path: p}\n    format: dotenv")).desired.secrets
+    assert made.content == Content(Format.DOTENV)
+
+
+def test_a_template_is_checked_before_it_is_needed(read: Read) -> None:
+    """Its mistakes are the configuration's; what else it excludes is said at its key."""
+    (problem,) = read.refused(secret("kv: {mount: s, path: p}\n    template: '{{ a'"))
+    assert "secrets.db.template: line 1 of the template" in problem
+    (problem,) = read.refused(secret("kv: {mount: s, path: p}\n    template: '{{ a | nope }}'"))
+    assert "nope" in problem
+    (problem,) = read.refused(
+        secret("kv: {mount: s, path: p}\n    template: '{% include \"x\" %}'")
+    )
+    assert "other files" in problem
+    body = (
+        "kv: {mount: s, path: p, field: f}\n    template: x\n    format: json\n    decode: base64"
+    )
+    assert [line.split(": ")[1] for line in read.refused(secret(body))] == [
+        "secrets.db.kv.field",
+        "secrets.db.format",
+        "secrets.db.decode",
+    ]
 
 
 @pytest.mark.parametrize("path", ["/a", "a/", "a//b", "", "a/../b", "'a\tb'"], ids=repr)

@@ -1,0 +1,245 @@
+"""What a container reads is what a reference library reads back."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import dotenv
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from bridge.errors import ContentRefused
+from bridge.model.desired import Content, Format, TrailingNewline
+from bridge.model.payload import render
+from bridge.model.template import mistake_in
+
+DOTENV = Content(Format.DOTENV)
+CANARY = "canary-4711"
+
+_CHARACTERS = st.characters(exclude_categories=["Cs"])
+_NASTY = st.text(st.sampled_from("'\"\\$`#= \t\nax{}!~é😀;&|<>()*?%"), max_size=12)
+_TEXT = st.text(_CHARACTERS, max_size=20) | _NASTY
+_NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
+
+
+# --- dotenv ---------------------------------------------------------------------------------------
+
+
+@given(_NAMES, _TEXT)
+def test_python_dotenv_reads_back_what_is_not_refused(name: str, value: str) -> None:
+    """With its interpolation, as `load_dotenv()` does it."""
+    try:
+        written = render({name: value}, DOTENV).reveal().decode()
+    except ContentRefused:
+        assume(False)
+    assert dotenv.dotenv_values(stream=io.StringIO(written)) == {name: value}
+
+
+def test_a_shell_reads_back_the_same(tmp_path: Path) -> None:
+    """POSIX: ``set -a; . ./file``; some thousand values of awkward characters in one go."""
+    pick = random.Random(4711)
+    fields: dict[str, str] = {}
+    lines = []
+    while len(fields) < 2000:
+        value = "".join(pick.choices("'\"\\$`#= \t\nax{}!~é😀;&|<>()*?%", k=pick.randint(0, 8)))
+        name = f"V{len(fields)}"
+        try:
+            lines.append(render({name: value}, DOTENV).reveal())
+        except ContentRefused:
+            continue
+        fields[name] = value
+    file = tmp_path / "file.env"
+    file.write_bytes(b"".join(lines))
+    program = "import json, os; print(json.dumps({k: v for k, v in os.environ.items()}))"
+    done = subprocess.run(
+        ["sh", "-euc", 'set -a; . "$1"; exec "$2" -c "$3"', "sh", file, sys.executable, program],
+        capture_output=True,
+        check=True,
+        env={"PATH": os.environ["PATH"], "PYTHONUTF8": "1"},
+    )
+    read = json.loads(done.stdout)
+    assert {name: read.get(name) for name in fields} == fields
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("plain-1.2/x@y:z", "A=plain-1.2/x@y:z"),
+        ("", "A=''"),
+        ("two words", "A='two words'"),
+        ("pa$$word", "A='pa$$word'"),
+        ("it's", 'A="it\'s"'),
+        ('"it\'s"', 'A="\\"it\'s\\""'),
+        ("-----BEGIN\nx\n-----END", "A='-----BEGIN\nx\n-----END'"),
+        ("back\\slash", "A='back\\slash'"),
+    ],
+)
+def test_how_a_value_is_quoted(value: str, line: str) -> None:
+    assert render({"A": value}, DOTENV).reveal().decode() == f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"A": f"{CANARY}\0"}, "FormatCannotHold"),
+        ({"A": f"{CANARY}\r\n"}, "FormatCannotHold"),
+        ({"A": f"${{{CANARY}}}"}, "FormatCannotHold"),
+        ({"A": f"{CANARY}'$"}, "FormatCannotHold"),
+        ({"A": f"{CANARY}\\\\"}, "FormatCannotHold"),
+        ({"A": f"{CANARY}'\\"}, "FormatCannotHold"),
+        ({"A-B": CANARY}, "FormatCannotHold"),
+        ({"1A": CANARY}, "FormatCannotHold"),
+        ({"A": 1}, "FieldNotText"),
+        ({"A": [CANARY]}, "FieldNotText"),
+        ({}, "ContentEmpty"),
+    ],
+)
+def test_what_dotenv_cannot_hold_is_refused(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ContentRefused) as caught:
+        render(fields, DOTENV)
+    assert caught.value.reason == reason
+    assert CANARY not in str(caught.value)
+
+
+# --- base64 ---------------------------------------------------------------------------------------
+
+
+@given(st.binary(min_size=1))
+def test_base64_gives_the_bytes(data: bytes) -> None:
+    """As ``base64`` writes it, with its line breaks and its newline at the end."""
+    for text in (base64.b64encode(data), base64.encodebytes(data)):
+        content = Content(Format.RAW, "cert", base64=True)
+        assert render({"cert": text.decode()}, content).reveal() == data
+
+
+@pytest.mark.parametrize("text", ["a", "ab=c", "ä", "YQ", "_-8=", CANARY])
+def test_what_is_not_base64_is_refused(text: str) -> None:
+    with pytest.raises(ContentRefused) as caught:
+        render({"cert": text}, Content(Format.RAW, "cert", base64=True))
+    assert caught.value.reason == "NotBase64"
+    assert CANARY not in str(caught.value)
+
+
+# --- templates ------------------------------------------------------------------------------------
+
+
+def template(text: str, newline: TrailingNewline = TrailingNewline.KEEP) -> Content:
+    """Return what a template asks for."""
+    assert not mistake_in(text)
+    return Content(Format.TEMPLATE, template=text, trailing_newline=newline)
+
+
+@given(st.text(_CHARACTERS, min_size=1), st.text(_CHARACTERS, min_size=1))
+def test_a_dsn_reads_back(username: str, password: str) -> None:
+    """Whatever is in a password, `urlencode` keeps it one: also `/`, `@` and `:`."""
+    user = "{{ username | urlencode }}:{{ password | urlencode }}"
+    dsn = template(f"postgresql://{user}@db:5432/shop")
+    text = render({"username": username, "password": password}, dsn).reveal().decode()
+    parts = urlsplit(text)
+    assert (unquote(parts.username or ""), unquote(parts.password or "")) == (username, password)
+    assert (parts.hostname, parts.port, parts.path) == ("db", 5432, "/shop")
+
+
+@given(st.dictionaries(_NAMES, _TEXT, min_size=1), _TEXT)
+def test_json_in_a_template_reads_back(fields: dict[str, str], value: str) -> None:
+    text = render({**fields, "value": value}, template('{"a": {{ value | tojson }}}')).reveal()
+    assert json.loads(text) == {"a": value}
+
+
+def test_what_a_template_prints() -> None:
+    fields = {"host": "db", "port": 5432, "tls": True, "users": ["a", "b"], "html": "<&>"}
+    assert render(fields, template("{{ host }}:{{ port }} {{ tls }} {{ html }}")).reveal() == (
+        b"db:5432 true <&>"
+    )
+    each = template("{% for user in users %}{{ user }};{% endfor %}\n")
+    assert render(fields, each).reveal() == b"a;b;\n"
+    assert render(fields, template("{{ nothing | default('x') }}")).reveal() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{{ user }} {{ other.x }}", "FieldMissing"),
+        ("{{ map[password] }}", "FieldMissing"),
+        ("{{ none_field }}", "TemplateFailed"),
+        ("{{ map }}", "TemplateFailed"),
+        ("{{ password.__class__.__mro__ }}", "TemplateFailed"),
+        ("{{ password + 1 }}", "TemplateFailed"),
+        ("{% if false %}x{% endif %}", "ContentEmpty"),
+    ],
+)
+def test_a_template_that_fails_says_so_without_a_value(text: str, reason: str) -> None:
+    """I6: jinja2's own words may quote a value, as in ``no attribute '<the password>'``."""
+    fields = {"password": CANARY, "map": {"a": CANARY}, "none_field": None}
+    with pytest.raises(ContentRefused) as caught:
+        render(fields, template(text))
+    assert caught.value.reason == reason
+    assert CANARY not in str(caught.value)
+
+
+def test_the_sandbox_keeps_what_is_given_as_it_is() -> None:
+    with pytest.raises(ContentRefused):
+        render({"users": ["a"]}, template("{{ users.append('b') }}"))
+
+
+# --- the end of the content -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "newline", "data"),
+    [
+        ("a\n", "keep", b"a\n"),
+        ("a", "keep", b"a"),
+        ("a\r\n\n", "strip", b"a"),
+        ("a", "strip", b"a"),
+        ("a", "add", b"a\n"),
+        ("a\n", "add", b"a\n"),
+    ],
+)
+def test_the_newline_at_the_end(text: str, newline: str, data: bytes) -> None:
+    for content in (
+        Content(Format.RAW, "a", trailing_newline=TrailingNewline(newline)),
+        template("{{ a }}", TrailingNewline(newline)),
+    ):
+        assert render({"a": text}, content).reveal() == data
+
+
+def test_what_is_only_newlines_is_empty_once_they_are_gone() -> None:
+    content = Content(Format.RAW, "a", trailing_newline=TrailingNewline.STRIP)
+    with pytest.raises(ContentRefused) as caught:
+        render({"a": "\n\n"}, content)
+    assert caught.value.reason == "ContentEmpty"
+
+
+@pytest.mark.parametrize("form", [Content(Format.RAW, "a"), Content(Format.JSON), DOTENV])
+def test_halves_of_surrogate_pairs_are_refused_without_a_value(form: Content) -> None:
+    """Python's own error quotes the text and keeps it."""
+    with pytest.raises(ContentRefused) as caught:
+        render({"a": f"{CANARY}\ud800"}, form)
+    assert caught.value.reason == "FormatCannotHold"
+    assert CANARY not in str(caught.value)
+
+
+def test_another_shape_deserves_another_look() -> None:
+    """A verdict on one way to make the content says nothing of another."""
+    shapes = [
+        Content(Format.RAW, "a"),
+        Content(Format.RAW, "b"),
+        Content(Format.RAW, "a", base64=True),
+        Content(Format.RAW, "a", trailing_newline=TrailingNewline.ADD),
+        Content(Format.JSON),
+        DOTENV,
+        template("a"),
+        template("b"),
+    ]
+    assert len({content.shape for content in shapes}) == len(shapes)
