@@ -46,7 +46,7 @@ acceptance: $(STAMP) ## The whole of the long tests
 	$(BIN)/python -m pytest -m "acceptance or not acceptance" --timeout 1800
 
 test-engines: $(STAMP) ## The fidelity of a roll on this engine and on the newest ones that Debian packages
-	$(BIN)/python -m pytest -m engines tests/integration/test_fidelity.py
+	$(BIN)/python -m pytest -m "engines or not engines" tests/integration/test_fidelity.py
 
 lock: $(STAMP) ## Lock the versions of all dependencies anew
 	$(BIN)/python -m pip install --quiet uv

@@ -9,17 +9,24 @@ from typing import Any
 
 from bridge.errors import BridgeError, Exit, SwarmUnreachable, VaultError, VaultRefused
 from bridge.model.desired import Desired, KvPath
+from bridge.model.naming import is_hand_made
+from bridge.model.reasons import Reason
 from bridge.model.settings import Settings
-from bridge.model.world import SwarmView, Unreadable
-from bridge.observe import look_at_swarm, look_at_vault
+from bridge.model.world import Service, SwarmView, Unreadable
+from bridge.observe import is_away, look_at_swarm, look_at_vault
+from bridge.report.advice import advice, pinned_by
+from bridge.report.policy import OWN_TOKEN, Rule, rules_for
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
+
+Json = dict[str, Any]
 
 
 class Level(StrEnum):
     """How bad a finding is."""
 
     OK = "ok"
+    NOTE = "note"
     WARNING = "warning"
     ERROR = "error"
 
@@ -69,26 +76,45 @@ def _check_vault(
             yield Finding(Level.ERROR, "vault", f"{address} is sealed: unseal it", Exit.UNREACHABLE)
             return
         vault.login()
-        yield Finding(Level.OK, "vault", f"{address} answers and takes our credential")
     except VaultError as error:
         yield Finding(Level.ERROR, "vault", str(error), Exit.UNREACHABLE)
         return
     view = look_at_vault(vault, desired, now)
+    away = next((seen for seen in view.paths.values() if is_away(seen)), None)
+    if isinstance(away, Unreadable):
+        yield Finding(Level.ERROR, "vault", away.message, Exit.UNREACHABLE)
+        return
+    yield Finding(Level.OK, "vault", f"{address} answers and takes our credential")
+    yield from _check_own_token(vault)
     for path, seen in view.paths.items():
-        names = ", ".join(s.name for s in desired.secrets if s.source == path)
+        where = ", ".join(f"secrets.{s.name}" for s in desired.secrets if s.source == path)
         if isinstance(seen, Unreadable):
             message = f"{seen.reason}: {seen.message}"
-            yield Finding(Level.ERROR, f"secrets.{names}", message, Exit.HELD)
+            if seen.reason == Reason.PERMISSION_DENIED:
+                message += _to_grant(*rules_for(path))
+            yield Finding(Level.ERROR, where, message, Exit.HELD)
         else:
-            yield from _check_read(vault, path, f"secrets.{names}", seen.current)
+            yield from _check_read(vault, path, where, seen.current)
+
+
+def _check_own_token(vault: Vault) -> Iterator[Finding]:
+    lookup, _ = OWN_TOKEN
+    try:
+        if vault.may_look_at_itself():
+            return
+    except VaultError as error:
+        yield Finding(Level.ERROR, "vault", str(error), Exit.UNREACHABLE)
+        return
+    message = "our token may not look itself up, so a forbidden path looks like a dead token"
+    yield Finding(Level.WARNING, "vault", message + _to_grant(lookup))
 
 
 def _check_read(vault: Vault, path: KvPath, where: str, current: int) -> Iterator[Finding]:
-    api_path = f"{path.mount}/data/{path.path}"
+    _, read = rules_for(path)
     try:
-        capabilities = vault.capabilities([api_path])[api_path]
+        capabilities = vault.capabilities([read.path])[read.path]
     except VaultRefused as error:
-        yield Finding(Level.WARNING, where, str(error))
+        yield Finding(Level.WARNING, where, f"{error}{_to_grant(*OWN_TOKEN)}")
         return
     except VaultError as error:
         yield Finding(Level.ERROR, where, str(error), Exit.UNREACHABLE)
@@ -96,13 +122,14 @@ def _check_read(vault: Vault, path: KvPath, where: str, current: int) -> Iterato
     if {"read", "root"} & set(capabilities):
         yield Finding(Level.OK, where, f"{path} is readable, version {current}")
     else:
-        yield Finding(
-            Level.ERROR,
-            where,
-            f"our token sees the versions of {path} and may not read them: add to its policy"
-            f' path "{api_path}" {{ capabilities = ["read"] }}',
-            Exit.HELD,
-        )
+        message = f"our token sees the versions of {path} and may not read them"
+        yield Finding(Level.ERROR, where, message + _to_grant(read), Exit.HELD)
+
+
+def _to_grant(*rules: Rule) -> str:
+    return "; add to its policy (`vault-bridge policy` prints it whole):" + "".join(
+        f"\n  {rule.hcl}" for rule in rules
+    )
 
 
 def _check_swarm(
@@ -117,25 +144,64 @@ def _check_swarm(
                 hint="run `docker swarm init`, or set `docker.host` to a manager",
             )
         engine = swarm.version()
+        locked = swarm.autolock()
         view = look_at_swarm(swarm, desired.instance, now)
+        services = {raw["ID"]: raw for raw in swarm.services()}
+        images = {image: swarm.image(image) for image in set(map(_image, services.values()))}
     except BridgeError as error:
         yield Finding(Level.ERROR, "docker", str(error), Exit.UNREACHABLE)
         return
     version, api = engine.get("Version"), engine.get("ApiVersion")
     yield Finding(Level.OK, "docker", f"{host} is a swarm manager, engine {version}, API {api}")
-    yield from _check_services(desired, view)
-
-
-def _check_services(desired: Desired, view: SwarmView) -> Iterator[Finding]:
+    if not locked:
+        yield Finding(
+            Level.NOTE,
+            "docker",
+            "the managers keep the key to all Docker secrets unprotected on their disks;"
+            " `docker swarm update --autolock=true` asks for one at each start",
+        )
+    seen: set[str] = set()
     for secret in desired.secrets:
         for mapping in secret.services:
             where = f"secrets.{secret.name}.services.{mapping.service}"
             service = view.service_by_name.get(mapping.service)
-            if service is None:
+            raw = services.get(service.id) if service else None
+            if service is None or raw is None:
                 message = f"there is no service {mapping.service} in the swarm: deploy it"
                 yield Finding(Level.ERROR, where, message, Exit.HELD)
-            elif service.reruns:
-                message = "an update would run its tasks again, so it is never rolled (WouldRerun)"
-                yield Finding(Level.WARNING, where, message)
-            else:
-                yield Finding(Level.OK, where, f"{service.desired_tasks} tasks")
+                continue
+            yield from _check_mapping(secret.name, where, service, raw, view)
+            if service.id not in seen and not service.reruns:
+                seen.add(service.id)
+                for advised in advice(raw, images.get(_image(raw))):
+                    yield Finding(Level.WARNING, service.name, advised)
+
+
+def _check_mapping(
+    name: str, where: str, service: Service, raw: Json, view: SwarmView
+) -> Iterator[Finding]:
+    if service.reruns:
+        message = "WouldRerun: an update would run its tasks again, so it is never rolled"
+        yield Finding(Level.WARNING, where, message)
+        return
+    yield Finding(Level.OK, where, f"{service.desired_tasks} tasks")
+    ours = frozenset(
+        secret.name
+        for secret in view.secrets
+        if is_hand_made(name, secret.name)
+        or ((mirror := view.mirror_by_id.get(secret.id)) and mirror.secret == name)
+    )
+    stack, pinned = pinned_by(raw, ours)
+    if stack and pinned:
+        yield Finding(
+            Level.NOTE,
+            where,
+            f"it was deployed by the stack {stack} with {', '.join(pinned)}: where the stack's file"
+            " names a version, the next `docker stack deploy` sends it back there; let the file"
+            " take the current one from `vault-bridge render`",
+        )
+
+
+def _image(raw: Json) -> str:
+    container = raw["Spec"]["TaskTemplate"].get("ContainerSpec") or {}
+    return str(container.get("Image", ""))

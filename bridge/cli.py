@@ -8,8 +8,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import click
@@ -23,7 +23,11 @@ from bridge.config import Configuration, load
 from bridge.errors import BridgeError, ConfigError, Exit
 from bridge.loop import Loop, Step
 from bridge.model.plan import action_key
+from bridge.observe import look_at_swarm
+from bridge.report.policy import NAME, commands, policy_hcl
+from bridge.report.render import current_names, override, variables
 from bridge.report.status import exit_code, plan_json, print_plan, print_status, status_json
+from bridge.servers.swarm import Swarm
 
 DEFAULT_CONFIG = "/etc/vault-bridge/bridge.yaml"
 
@@ -35,9 +39,11 @@ class Options:
     config: str
     verbose: bool
 
-    def load(self) -> Configuration:
+    def load(self, *, apply_fields: bool = False) -> Configuration:
         """Read the configuration. Raises ``ConfigError``."""
         configuration = load(self.config, os.environ)
+        desired = replace(configuration.desired, apply_fields=apply_fields)
+        configuration = replace(configuration, desired=desired)
         for warning in configuration.warnings:
             structlog.get_logger("bridge").warning("configuration", because=warning)
         return configuration
@@ -61,7 +67,7 @@ def cli(context: click.Context, config: str, *, verbose: bool) -> None:
     context.obj = Options(config, verbose)
 
 
-_LEVELS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+_LEVELS = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Level.ERROR: "red"}
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -106,17 +112,22 @@ def run(options: Options) -> None:
 
 @cli.command()
 @click.option("--timeout", type=click.FloatRange(min=0), help="Seconds after which it gives up.")
+@click.option(
+    "--apply-fields",
+    is_flag=True,
+    help="Roll services whose target, uid, gid or mode changed in the configuration at once.",
+)
 @_JSON
 @click.pass_obj
-def sync(options: Options, *, timeout: float | None, as_json: bool) -> None:
+def sync(options: Options, *, timeout: float | None, apply_fields: bool, as_json: bool) -> None:
     """Run cycles until nothing is left to do, showing each step, then exit."""
     progress = None if as_json else _progress()
-    with _loop(options.load()) as loop:
+    with _loop(options.load(apply_fields=apply_fields)) as loop:
         plan, finished = loop.sync(timeout, progress)
     if as_json:
         _print_json(status_json(plan.conditions) | {"finished": finished})
     else:
-        print_status(plan.conditions, _console())
+        print_status(plan.conditions, _console(), time.time())
         if not finished:
             click.echo("Not finished: something is still on its way.", err=True)
     sys.exit(exit_code(plan) if finished else max(exit_code(plan), Exit.HELD))
@@ -124,11 +135,12 @@ def sync(options: Options, *, timeout: float | None, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--exit-code", "tell", is_flag=True, help="Exit with 10 where there are changes.")
+@click.option("--now", is_flag=True, help="Plan as `sync --apply-fields` would act.")
 @_JSON
 @click.pass_obj
-def plan(options: Options, *, tell: bool, as_json: bool) -> None:
+def plan(options: Options, *, tell: bool, now: bool, as_json: bool) -> None:
     """Show what a cycle would do, and what is held and why; change nothing."""
-    with _loop(options.load()) as loop:
+    with _loop(options.load(apply_fields=now)) as loop:
         _, planned = loop.plan()
     if as_json:
         _print_json(plan_json(planned))
@@ -149,7 +161,7 @@ def status(options: Options, *, as_json: bool) -> None:
     if as_json:
         _print_json(status_json(planned.conditions))
     else:
-        print_status(planned.conditions, _console())
+        print_status(planned.conditions, _console(), time.time())
     sys.exit(exit_code(planned))
 
 
@@ -168,6 +180,54 @@ def check(options: Options, *, as_json: bool) -> None:
     if as_json:
         _print_json({"findings": [finding.json() for finding in findings]})
     sys.exit(max(finding.code for finding in findings))
+
+
+@cli.command()
+@_JSON
+@click.pass_obj
+def policy(options: Options, *, as_json: bool) -> None:
+    """Print the least Vault policy for this configuration.
+
+    `vault policy write` takes it as it is; its comments have the commands.
+    """
+    desired = options.load().desired
+    if as_json:
+        _print_json({"policies": {NAME: policy_hcl(desired)}, "commands": list(commands())})
+    else:
+        click.echo(policy_hcl(desired), nl=False)
+
+
+@cli.command()
+@click.option(
+    "--env", is_flag=True, help="Print NAME_VERSION=N variables rather than an override file."
+)
+@click.option(
+    "--compose-version", metavar="3.x", default="", help="`version`, as the stack's file has it."
+)
+@_JSON
+@click.pass_obj
+def render(options: Options, *, env: bool, compose_version: str, as_json: bool) -> None:
+    """Print the current Docker secrets' names for `docker stack deploy`.
+
+    An override file for a second -c, or variables for `name: x_v${X_VERSION:?}`. Needs the swarm
+    only. Secrets without any version yet are left out, and it ends with code 3.
+    """
+    configuration = options.load()
+    with closing(Swarm(configuration.settings.docker)) as swarm:
+        view = look_at_swarm(swarm, configuration.desired.instance, time.time())
+    names = current_names(configuration.desired, view)
+    if as_json:
+        current = {name: mirror.docker_name for name, mirror in names.current.items()}
+        _print_json({"secrets": current, "absent": list(names.absent)})
+    else:
+        click.echo(variables(names) if env else override(names, compose_version), nl=False)
+    if names.absent:
+        click.echo(
+            f"No version of {', '.join(names.absent)} is mirrored yet; `vault-bridge status` says"
+            " what it waits for.",
+            err=True,
+        )
+        sys.exit(Exit.HELD)
 
 
 def main() -> NoReturn:

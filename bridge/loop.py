@@ -21,9 +21,9 @@ from bridge.decide.cycle import decide, remember
 from bridge.errors import SwarmError, SwarmUnreachable
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Condition, Plan
-from bridge.model.reasons import Reason, State
-from bridge.model.world import SwarmView, Unreadable, VaultView, World
-from bridge.observe import look_at_swarm, look_at_vault
+from bridge.model.reasons import State
+from bridge.model.world import SwarmView, VaultView, World
+from bridge.observe import is_away, look_at_swarm, look_at_vault
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
@@ -136,11 +136,7 @@ class Loop:
     def _schedule_vault(self, view: VaultView) -> None:
         """Set the time of the next look at Vault: jittered, and ever later while it is away."""
         interval = self.configuration.settings.poll_interval
-        trouble = any(
-            isinstance(seen, Unreadable)
-            and seen.reason in (Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED)
-            for seen in view.paths.values()
-        )
+        trouble = any(is_away(seen) for seen in view.paths.values())
         self._vault_troubles = self._vault_troubles + 1 if trouble else 0
         pause = min(interval * 2.0 ** min(self._vault_troubles, 10), max(interval, LONGEST_PAUSE))
         jitter = 1 + random.uniform(-JITTER, JITTER)  # noqa: S311 - no secret depends on it

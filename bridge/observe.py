@@ -47,13 +47,18 @@ def look_at_vault(vault: Vault, desired: Desired, now: float) -> VaultView:
         if secret.source in found:
             continue
         seen = down or _document(vault, secret.source)
-        if isinstance(seen, Unreadable) and seen.reason in _EVERYWHERE:
+        if isinstance(seen, Unreadable) and is_away(seen):
             down = seen
         found[secret.source] = seen
     return VaultView(now, found)
 
 
 _EVERYWHERE = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED))
+
+
+def is_away(seen: KvDocument | Unreadable) -> bool:
+    """Tell whether a look says that Vault as a whole gives us nothing, not this one path."""
+    return isinstance(seen, Unreadable) and seen.reason in _EVERYWHERE
 
 
 def _document(vault: Vault, path: KvPath) -> KvDocument | Unreadable:

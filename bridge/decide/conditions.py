@@ -8,6 +8,7 @@ from bridge.decide.roll import Stand
 from bridge.decide.target import Target
 from bridge.model.desired import Desired
 from bridge.model.mirror import Mirror
+from bridge.model.naming import Identity, instant
 from bridge.model.plan import Condition, Hold, ServiceCondition
 from bridge.model.reasons import Reason, State
 from bridge.model.world import World
@@ -28,15 +29,17 @@ def condition_of(
     ]
     state, reason, message = _worst(target, services)
     mirrors = (*target.mirrors, *target.others)
+    running = _oldest_running(mirrors, world)
     return Condition(
         name,
         state,
         reason,
         message,
         target.vault_version,
-        _oldest_running(mirrors, world),
+        running.version if running else None,
         tuple(mirror.identity.version for mirror in reversed(mirrors)),
         tuple(services),
+        _created(running),
     )
 
 
@@ -54,12 +57,15 @@ def _worst(target: Target, services: list[ServiceCondition]) -> tuple[State, Rea
     return State.SYNCED, Reason.UP_TO_DATE, ""
 
 
-def _oldest_running(mirrors: Iterable[Mirror], world: World) -> int | None:
+def _created(running: Identity | None) -> float | None:
+    return instant(running.created) / 1e9 if running else None
+
+
+def _oldest_running(mirrors: Iterable[Mirror], world: World) -> Identity | None:
     held: frozenset[str] = frozenset().union(
         *(task.secret_ids for task in world.swarm.tasks if task.live and not task.ghost)
     )
-    running = [mirror.identity for mirror in mirrors if mirror.id in held]
-    return min(running).version if running else None
+    return min((mirror.identity for mirror in mirrors if mirror.id in held), default=None)
 
 
 def unmapped(desired: Desired, world: World) -> list[Condition]:
@@ -69,15 +75,18 @@ def unmapped(desired: Desired, world: World) -> list[Condition]:
     for mirror in world.swarm.mirrors:
         if mirror.instance == desired.instance and mirror.secret not in names:
             found.setdefault(mirror.secret, []).append(mirror)
-    return [
-        Condition(
-            name,
-            State.HELD,
-            Reason.UNMAPPED,
-            "it is no longer in the configuration; its versions are kept",
-            None,
-            _oldest_running(mirrors, world),
-            tuple(sorted(mirror.identity.version for mirror in mirrors)),
-        )
-        for name, mirrors in sorted(found.items())
-    ]
+    return [_unmapped(name, mirrors, world) for name, mirrors in sorted(found.items())]
+
+
+def _unmapped(name: str, mirrors: Iterable[Mirror], world: World) -> Condition:
+    running = _oldest_running(mirrors, world)
+    return Condition(
+        name,
+        State.HELD,
+        Reason.UNMAPPED,
+        "it is no longer in the configuration; its versions are kept",
+        None,
+        running.version if running else None,
+        tuple(sorted(mirror.identity.version for mirror in mirrors)),
+        created=_created(running),
+    )

@@ -56,6 +56,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         tuple(chains),
         tuple(holds),
         tuple(conditions),
+        tuple(notice for stand in stands for notice in stand.notices),
         min((at for at in wake if at > now), default=None),
         any(
             service.state == State.ROLLING
@@ -93,7 +94,8 @@ def _stands(
     stands: list[Stand] = []
     for service_id in order:
         service = world.swarm.service_by_id[service_id]
-        wants = [want for target in targets if (want := want_of(service, target))]
+        found = (want_of(service, target, apply_fields=desired.apply_fields) for target in targets)
+        wants = [want for want in found if want]
         if wants:
             trial = on_trial(service, world.swarm, desired.instance)
             tasks = world.swarm.tasks_by_service.get(service.id, ())

@@ -39,6 +39,7 @@ class Stand:
         baked: When its tasks will have baked as they are; None while they have not converged.
         ready: Wants that nothing holds up but the turn.
         notes: Labels to be written about it.
+        notices: What may be good to know about it.
         wake: Times at which its stand may change by itself.
     """
 
@@ -51,6 +52,7 @@ class Stand:
     ready: tuple[Want, ...] = ()
     notes: list[Annotate] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
+    notices: list[Hold] = field(default_factory=list)
     conditions: dict[str, ServiceCondition] = field(default_factory=dict)
     wake: list[float] = field(default_factory=list)
 
@@ -92,6 +94,10 @@ def stand_of(
     stand = Stand(service, {want.name: want for want in wants})
     for want in stand.wants.values():
         stand.say(want, State.SYNCED, Reason.UP_TO_DATE)
+        if want.changes and not want.swap:
+            message = f"{', '.join(want.changes)} with the next roll"
+            stand.notices.append(Hold(want.name, Reason.FIELDS_CHANGED, message, service.name))
+            stand.say(want, State.SYNCED, Reason.FIELDS_CHANGED, message)
         if want.mirror is None or (want.held is None and want.swap is None):
             hold = want.target.hold or want.hold
             reason = hold.reason if hold else Reason.NEW_VERSION
@@ -274,9 +280,7 @@ def roll_chain(stand: Stand, memory: Memory, now: float) -> Chain | Hold:
     """Make the chain that rolls a service: its records first, then one update for all."""
     service = stand.service
     swaps = tuple(want.swap for want in stand.ready if want.swap)
-    drifted = any(want.mirror and want.mirror.rolled(service.id) for want in stand.ready)
-    reason = Reason.DRIFTED if drifted else Reason.NEW_VERSION
-    why = "it was moved away from the newest version" if drifted else "a newer version is mirrored"
+    reason, why = _why(stand)
     action = RollService(service.id, service.name, service.template, swaps, reason, why)
     backoff = memory.backoffs.get(action_key(action))
     if backoff and backoff.until > now:
@@ -290,6 +294,16 @@ def roll_chain(stand: Stand, memory: Memory, now: float) -> Chain | Hold:
         if want.mirror and (note := _record(want, want.mirror, service, now))
     ]
     return (*records, action)
+
+
+def _why(stand: Stand) -> tuple[Reason, str]:
+    """Say why a service is rolled."""
+    moved = [want for want in stand.ready if want.mirror != want.held]
+    if not moved:
+        return Reason.FIELDS_CHANGED, "file fields were changed in the configuration"
+    if any(want.mirror and want.mirror.rolled(stand.service.id) for want in moved):
+        return Reason.DRIFTED, "it was moved away from the newest version"
+    return Reason.NEW_VERSION, "a newer version is mirrored"
 
 
 def _record(want: Want, mirror: Mirror, service: Service, now: float) -> Annotate | None:

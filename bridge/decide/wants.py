@@ -28,6 +28,7 @@ class Want:
         held: The mirror that its Spec refers to now; None where it is a hand-made one or none.
         swap: The reference that should move; None where nothing should, or cannot.
         hold: Why it cannot.
+        changes: What of the file fields is not as the configuration has it, in words.
     """
 
     target: Target
@@ -36,6 +37,7 @@ class Want:
     references: tuple[Reference, ...]
     swap: Swap | None = None
     hold: Hold | None = None
+    changes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -43,8 +45,12 @@ class Want:
         return self.target.secret.name
 
 
-def want_of(service: Service, target: Target) -> Want | None:
-    """Say what a service should have of a secret; None where it has nothing to do with it."""
+def want_of(service: Service, target: Target, *, apply_fields: bool = False) -> Want | None:
+    """Say what a service should have of a secret; None where it has nothing to do with it.
+
+    Args:
+        apply_fields: Whether changed file fields alone are a reason to move a reference.
+    """
     secret = target.secret
     listed = next((m.file for m in secret.services if m.service == service.name), None)
     own = {mirror.id: mirror for mirror in (*target.mirrors, *target.others)}
@@ -58,21 +64,22 @@ def want_of(service: Service, target: Target) -> Want | None:
     mirror = target.for_service(service.id)
     if mirror is None:
         return Want(target, None, held, references)
+    file = listed or NO_FIELDS
     if references and all(ref.secret_id == mirror.id for ref in references):
-        return Want(target, mirror, held, references)
+        changes = _changes(references, file)
+        if not (changes and apply_fields):
+            return Want(target, mirror, held, references, changes=changes)
     if held and mirror.identity < held.identity and held in target.mirrors:
         # Only older versions may be used: what is done about a failed one is decided elsewhere.
         return Want(target, mirror, held, references)
 
-    file = listed or NO_FIELDS
     if not references:
         taken = _hand_made(service, secret.name, file)
         if isinstance(taken, Hold):
             return Want(target, mirror, held, references, hold=taken)
         references = taken
-    if len(references) > 1:
-        # The files keep their names: one configured target cannot be that of several files.
-        file = FileFields(None, file.uid, file.gid, file.mode)
+    file = _for(references, file)
+    changes = _changes(references, file)
     clash = _conflict(service, references, file, secret.name)
     if clash:
         return Want(target, mirror, held, references, hold=clash)
@@ -83,8 +90,30 @@ def want_of(service: Service, target: Target) -> Want | None:
         references[0].secret_name if references else "",
         frozenset(ref.secret_id for ref in references),
         file,
+        changes,
     )
-    return Want(target, mirror, held, references, swap)
+    return Want(target, mirror, held, references, swap, changes=changes)
+
+
+def _for(references: tuple[Reference, ...], file: FileFields) -> FileFields:
+    """Leave the names of several files alone: one configured target cannot be that of them all."""
+    return FileFields(None, file.uid, file.gid, file.mode) if len(references) > 1 else file
+
+
+def _changes(references: tuple[Reference, ...], file: FileFields) -> tuple[str, ...]:
+    """Say in words what of the references' files is not as it is configured."""
+    file = _for(references, file)
+    found: dict[str, None] = {}
+    for ref in references:
+        for key, now, wanted in (
+            ("target", ref.target, file.target),
+            ("uid", ref.uid, file.uid),
+            ("gid", ref.gid, file.gid),
+            ("mode", f"{ref.mode:04o}", None if file.mode is None else f"{file.mode:04o}"),
+        ):
+            if wanted is not None and wanted != now:
+                found[f"{key} {now} -> {wanted}"] = None
+    return tuple(found)
 
 
 def _hand_made(service: Service, name: str, file: FileFields) -> tuple[Reference, ...] | Hold:

@@ -152,9 +152,12 @@ class Desired:
     Attributes:
         instance: Name of this bridge; another instance's secrets are never touched.
         secrets: In the order of the configuration file.
+        apply_fields: Whether changed file fields roll a service by themselves; else they come with
+            its next roll.
     """
 
     instance: str
     secrets: tuple[DesiredSecret, ...]
     rollout: Rollout = Rollout()
     retain: Retain = Retain()
+    apply_fields: bool = False

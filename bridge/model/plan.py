@@ -68,6 +68,7 @@ class Swap:
         secret: Name in the configuration.
         replaces: Ids of the secrets whose references move; empty where a reference is added.
         file: For a swap: what the configuration fixes, the rest stays. For an added reference: all.
+        changes: What of the file fields changes, in words.
     """
 
     secret: str
@@ -76,6 +77,15 @@ class Swap:
     from_name: str
     replaces: frozenset[str]
     file: FileFields
+    changes: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """Say in words what moves."""
+        words = f"{self.from_name} -> {self.to_name}" if self.from_name else f"add {self.to_name}"
+        if self.from_name == self.to_name:
+            words = self.to_name
+        return f"{words} ({', '.join(self.changes)})" if self.changes else words
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +107,7 @@ class RollService:
     @property
     def summary(self) -> str:
         """Say in words what is done."""
-        moves = ", ".join(
-            f"{swap.from_name} -> {swap.to_name}" if swap.from_name else f"add {swap.to_name}"
-            for swap in self.swaps
-        )
+        moves = ", ".join(swap.summary for swap in self.swaps)
         return f"roll service {self.service_name}: {moves}"
 
 
@@ -204,6 +211,7 @@ class Condition:
         vault_version: Vault's current version; None where Vault could not be looked at.
         running_version: The oldest version that a live task holds; None where none does.
         versions: Versions that are mirrored, oldest first.
+        created: When Vault made the running version, seconds since the epoch.
     """
 
     name: str
@@ -214,6 +222,7 @@ class Condition:
     running_version: int | None
     versions: tuple[int, ...] = ()
     services: tuple[ServiceCondition, ...] = ()
+    created: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +230,7 @@ class Plan:
     """What one cycle wants.
 
     Attributes:
+        notices: What somebody may want to know, and nobody needs to mend.
         wake_at: When time alone may change the plan, seconds since the epoch.
         rolling: Whether something is on its way, so that the swarm is looked at again soon.
     """
@@ -228,6 +238,7 @@ class Plan:
     chains: tuple[Chain, ...]
     holds: tuple[Hold, ...]
     conditions: tuple[Condition, ...]
+    notices: tuple[Hold, ...] = ()
     wake_at: float | None = None
     rolling: bool = False
 

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     SUPERSEDED = "Superseded"
     OUTDATED = "Outdated"
     DRIFTED = "Drifted"
+    FIELDS_CHANGED = "FieldsChanged"
 
     # Vault
     VAULT_UNREACHABLE = "VaultUnreachable"

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.errors import Exit
+from bridge.model.naming import timestamp
 from bridge.model.plan import Condition, Plan
 from bridge.model.reasons import Reason, State
 
@@ -50,6 +51,7 @@ def status_json(conditions: Iterable[Condition]) -> dict[str, Any]:
                 "reason": condition.reason,
                 "message": condition.message,
                 "versions": list(condition.versions),
+                "created": None if condition.created is None else timestamp(condition.created),
                 "services": [
                     {
                         "name": service.name,
@@ -88,31 +90,50 @@ def plan_json(plan: Plan) -> dict[str, Any]:
             }
             for hold in plan.holds
         ],
+        "notices": [
+            {
+                "secret": notice.secret,
+                "service": notice.service,
+                "reason": notice.reason,
+                "message": notice.message,
+            }
+            for notice in plan.notices
+        ],
     }
 
 
-def print_status(conditions: Iterable[Condition], console: Console) -> None:
-    """Print the table, and below it what is not as it should be, in words."""
+def print_status(conditions: Iterable[Condition], console: Console, now: float) -> None:
+    """Print the table, a row for each secret and service, and below it what needs words."""
     conditions = tuple(conditions)
     if not conditions:
         console.print("The configuration has no secrets.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("SECRET", "VAULT", "RUNNING", "STATE", "REASON"):
-        table.add_column(title, no_wrap=title != "SECRET", overflow="fold")
-    table.add_column("SERVICES", overflow="fold")
+    table.add_column("SECRET", overflow="fold")
+    for title in ("VAULT", "RUNNING", "STATE", "REASON", "AGE"):
+        table.add_column(title, no_wrap=True, justify="right" if title == "AGE" else "left")
     for condition in conditions:
         table.add_row(
-            condition.name,
+            Text(condition.name, style="bold"),
             _version(condition.vault_version),
             _version(condition.running_version),
-            Text(condition.state, style=_COLOURS[condition.state]),
+            _state(condition.state),
             condition.reason,
-            ", ".join(f"{s.name} {_version(s.version)}" for s in condition.services) or "-",
+            _age(condition.created, now),
         )
+        for service in condition.services:
+            table.add_row(
+                Text(f"  {service.name}"),
+                "",
+                _version(service.version),
+                _state(service.state),
+                service.reason,
+                "",
+            )
     console.print(table)
-    for line in _troubles(conditions):
-        console.print(line)
+    lines = [line for condition in conditions for line in _words(condition)]
+    for line in ["", *lines] if lines else []:
+        console.print(Text(line))
 
 
 def print_plan(plan: Plan, console: Console) -> None:
@@ -121,10 +142,11 @@ def print_plan(plan: Plan, console: Console) -> None:
     for action in actions:
         console.print(Text(f"+ {action.summary}", style="green"))
         console.print(Text(f"    {action.reason}: {action.why}"))
-    for hold in plan.holds:
-        place = f"{hold.secret} on {hold.service}" if hold.service else hold.secret
-        console.print(Text(f"! {place}", style="yellow"))
-        console.print(Text(f"    {hold.reason}: {hold.message}"))
+    for mark, style, said in (("!", "yellow", plan.holds), ("~", "cyan", plan.notices)):
+        for hold in said:
+            place = f"{hold.secret} on {hold.service}" if hold.service else hold.secret
+            console.print(Text(f"{mark} {place}", style=style))
+            console.print(Text(f"    {hold.reason}: {hold.message}"))
     if not actions:
         console.print("Nothing to do now." if plan.holds else "Nothing to do.")
 
@@ -133,18 +155,29 @@ def _version(number: int | None) -> str:
     return "-" if number is None else f"v{number}"
 
 
-def _troubles(conditions: Iterable[Condition]) -> Iterable[Text]:
-    for condition in conditions:
-        said: set[str] = set()
-        if condition.state != State.SYNCED and condition.message:
-            said.add(condition.message)
-            yield Text(f"{condition.name}: {condition.reason}: {condition.message}")
-        for service in condition.services:
-            line = f"{service.name}: {service.message}"
-            if (
-                service.state in (State.HELD, State.DEGRADED)
-                and service.message
-                and not ({line, service.message} & said)
-            ):
-                said |= {line, service.message}
-                yield Text(f"{condition.name}: {service.reason}: {line}")
+def _state(state: State) -> Text:
+    return Text(state, style=_COLOURS[state])
+
+
+def _age(created: float | None, now: float) -> str:
+    """Write how old a version is, to its largest unit."""
+    if created is None:
+        return "-"
+    seconds = max(0.0, now - created)
+    units = (("d", 86400), ("h", 3600), ("m", 60))
+    unit, size = next(((u, n) for u, n in units if seconds >= n), ("s", 1))
+    return f"{seconds // size:.0f}{unit}"
+
+
+def _words(condition: Condition) -> list[str]:
+    """Say what the table has no room for; the secret's own message may be one of a service's."""
+    lines = [
+        f"{condition.name} on {service.name}: {service.message} ({service.reason})"
+        for service in condition.services
+        if service.message
+    ]
+    of_services = {f"{service.name}: {service.message}" for service in condition.services}
+    of_services |= {service.message for service in condition.services}
+    if condition.message and condition.message not in of_services:
+        lines.insert(0, f"{condition.name}: {condition.message} ({condition.reason})")
+    return lines

@@ -12,6 +12,7 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
+from urllib.parse import quote
 
 import docker
 import requests
@@ -69,6 +70,18 @@ class Swarm:
     def version(self) -> Json:
         """Return the engine's ``/version``."""
         return cast("Json", self._call("GET", "/version"))
+
+    def autolock(self) -> bool:
+        """Tell whether managers ask for a key before they unlock what they have on disk."""
+        encryption = (self._call("GET", "/swarm").get("Spec") or {}).get("EncryptionConfig") or {}
+        return bool(encryption.get("AutoLockManagers"))
+
+    def image(self, name: str) -> Json | None:
+        """Inspect an image; None where this engine does not have it."""
+        try:
+            return cast("Json", self._call("GET", f"/images/{quote(name, safe='')}/json"))
+        except NotFound:
+            return None
 
     def secrets(self) -> list[Json]:
         """List all Docker secrets, without their data: the engine never gives it."""

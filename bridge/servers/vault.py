@@ -150,6 +150,13 @@ class Vault:
             raise VaultRefused(Reason.VERSION_DELETED, f"version {version} of {path} has no data")
         return data
 
+    def may_look_at_itself(self) -> bool:
+        """Tell whether our token may look itself up, by which a dead one is told from a policy."""
+        try:
+            return self._alive(self._session())
+        except requests.exceptions.RequestException as error:
+            raise self._unreachable(error) from None
+
     def capabilities(self, paths: list[str]) -> dict[str, list[str]]:
         """Ask which capabilities our token has on API paths."""
         client = self._session()
@@ -185,7 +192,7 @@ class Vault:
                 if error.status != requests.codes.forbidden or self._alive(client):
                     raise
             self.close()
-            return self._session().adapter.get(place)
+            return self._with_fresh_token(place)
         except _Answer as error:
             if error.status == requests.codes.too_many or error.status >= _BROKEN:
                 raise VaultUnreachable(
@@ -194,6 +201,19 @@ class Vault:
             raise
         except requests.exceptions.RequestException as error:
             raise self._unreachable(error) from None
+
+    def _with_fresh_token(self, place: str) -> Any:
+        client = self._session()
+        try:
+            return client.adapter.get(place)
+        except _Answer as error:
+            if error.status != requests.codes.forbidden or self._alive(client):
+                raise
+            raise LoginRefused(
+                f"Vault at {self._settings.address} does not know our token",
+                hint="put a fresh one into its file; where it is fresh, its policy lacks `read` on"
+                " auth/token/lookup-self",
+            ) from None
 
     def _alive(self, client: hvac.Client) -> bool:
         """Tell a dead token from a missing policy: Vault's 403 is the same for both."""

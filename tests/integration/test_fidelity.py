@@ -114,7 +114,8 @@ BARE: Json = {"TaskTemplate": {"ContainerSpec": {"Image": IMAGE, "Command": SLEE
         "installed",
         pytest.param("trixie", marks=[pytest.mark.engines, pytest.mark.timeout(600)]),
         pytest.param("sid", marks=[pytest.mark.engines, pytest.mark.timeout(600)]),
-    ]
+    ],
+    scope="module",
 )
 def engine(request: pytest.FixtureRequest, run_directory: Path) -> Iterator[Engine]:
     if request.param == "installed":

@@ -82,3 +82,71 @@ def test_all_fields_as_json(lab: Lab) -> None:
         "nested": {"on": True},
         "ü": "é",
     }
+
+
+def test_changed_fields_come_with_the_next_roll_or_at_once(lab: Lab) -> None:
+    """Until then `plan` shows them; `plan --now` and `sync --apply-fields` do not wait."""
+    _, engine = lab.through_proxies()
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "pw"}})
+    lab.rotate("db")
+    lab.sync()
+    lab.secret("db", {"api": {"target": "pw", "uid": "33", "mode": "0400"}})
+    lab.cli("sync")
+    assert lab.updates(engine, "api") == 1
+    (notice,) = lab.json("plan")["notices"]
+    assert notice["message"] == "uid 0 -> 33, mode 0444 -> 0400 with the next roll"
+    assert "FieldsChanged" in lab.cli("plan")
+    assert lab.status()["db"]["services"][0]["reason"] == "FieldsChanged"
+    assert lab.swarm.run(lab.name("api"), *_STAT, "/run/secrets/pw") == ["0 0 444\n"]
+
+    value = lab.rotate("db")
+    lab.cli("sync")
+    assert lab.swarm.run(lab.name("api"), *_STAT, "/run/secrets/pw") == ["33 0 400\n"]
+    assert lab.json("plan")["notices"] == []
+
+    lab.secret("db", {"api": {"target": "/etc/app/pw", "uid": "33", "mode": "0440"}})
+    (action,) = [a for a in lab.json("plan", "--now")["actions"] if a["action"] == "RollService"]
+    assert action["reason"] == "FieldsChanged"
+    assert "target pw -> /etc/app/pw, mode 0400 -> 0440" in action["summary"]
+    lab.cli("sync", "--apply-fields")
+    assert lab.swarm.run(lab.name("api"), *_STAT, "/etc/app/pw") == ["33 0 440\n"]
+    assert lab.swarm.run(lab.name("api"), "cat", "/etc/app/pw") == [value]
+    assert lab.updates(engine, "api") == 3
+    lab.cli("sync", "--apply-fields")
+    lab.cli("sync")
+    assert lab.updates(engine, "api") == 3
+    assert lab.status()["db"]["reason"] == "UpToDate"
+
+
+def test_one_secret_under_two_targets(lab: Lab) -> None:
+    """Both files move in one update, and keep their names."""
+    lab.secret("db", {})
+    lab.rotate("db")
+    lab.sync()
+    name = lab.name("db_v1")
+    lab.service("api", replicas=1, secrets=[(name, "one"), (name, "/run/secrets/two")])
+    _, engine = lab.through_proxies()
+    lab.secret("db", {"api": {"mode": "0400"}})
+    value = lab.rotate("db")
+    lab.sync()
+    assert lab.updates(engine, "api") == 1
+    assert set(lab.swarm.references(lab.name("api"))) == {"one", "/run/secrets/two"}
+    for target in ("one", "two"):
+        assert lab.swarm.read(lab.name("api"), target) == [value]
+        assert lab.swarm.run(lab.name("api"), *_STAT, f"/run/secrets/{target}") == ["0 0 400\n"]
+
+
+def test_the_long_name_of_a_target_is_the_same_target(lab: Lab) -> None:
+    """``/run/secrets/pw`` and ``pw`` are one file: nothing is changed for that."""
+    lab.secret("db", {})
+    lab.rotate("db")
+    lab.sync()
+    lab.service("api", replicas=1, secrets=[(lab.name("db_v1"), "/run/secrets/pw")])
+    _, engine = lab.through_proxies()
+    lab.secret("db", {"api": {"target": "pw"}})
+    lab.cli("sync", "--apply-fields")
+    assert lab.updates(engine, "api") == 0
+    lab.rotate("db")
+    lab.sync()
+    assert list(lab.swarm.references(lab.name("api"))) == ["/run/secrets/pw"]

@@ -1,0 +1,124 @@
+"""``check`` names what is wrong and how to mend it; ``policy`` is exactly enough."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.lab import Lab
+from tests.support.swarm import IMAGE, SLEEPER
+
+
+def _findings(lab: Lab, code: int = 0) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for finding in lab.json("check", code=code)["findings"]:
+        where = finding["where"].replace(lab.prefix, "")
+        found.setdefault(where, []).append(f"{finding['level']}: {finding['message']}")
+    return found
+
+
+def test_the_printed_policy_is_enough_and_nothing_more(lab: Lab) -> None:
+    """A whole rotation, `check` and all commands with that policy and without the default one."""
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {}})
+    lab.secret("user", {"api": {}}, kv={"path": "db", "field": "user"})
+    lab.secret("deep", {"api": {}}, kv={"path": 'deep/er/a "quoted" name'})
+    lab.rotate("db", user="shop")
+    lab.rotate('deep/er/a "quoted" name')
+    hcl = lab.cli("policy")
+    paths = re.findall(r'^path "(.+)" \{ capabilities = \["(\w+)"\] \}', hcl, re.MULTILINE)
+    assert sorted(paths) == sorted(
+        [
+            (f"{lab.mount}/metadata/db", "read"),
+            (f"{lab.mount}/data/db", "read"),
+            (rf"{lab.mount}/metadata/deep/er/a \"quoted\" name", "read"),
+            (rf"{lab.mount}/data/deep/er/a \"quoted\" name", "read"),
+            ("auth/token/lookup-self", "read"),
+            ("sys/capabilities-self", "update"),
+        ]
+    )
+    policy = lab.name("policy")
+    lab.vault.policy(policy, hcl)
+    lab.token_file.write_text(lab.vault.make_token(policy, no_default_policy=True))
+    for command in ("plan", "sync", "status"):
+        lab.cli(command)
+    assert "error" not in lab.cli("check")
+    value = lab.rotate("db", user="shop")
+    lab.cli("sync")
+    assert lab.swarm.read(lab.name("api"), lab.name("db")) == [value]
+
+    for path, capability in paths:
+        rule = f'path "{path}" {{ capabilities = ["{capability}"] }}'
+        lab.vault.policy(policy, hcl.replace(rule, ""))
+        said = _anyhow(lab)
+        assert rule in said, said
+
+
+def _anyhow(lab: Lab) -> str:
+    said = lab.json("check", code=None)["findings"]
+    return "\n".join(f"{f['level']}: {f['message']}" for f in said if f["where"] != "docker")
+
+
+def test_missing_capabilities_come_with_their_policy_line(lab: Lab) -> None:
+    lab.secret("db", {})
+    lab.secret("key", {})
+    lab.rotate("db")
+    lab.rotate("key")
+    policy = lab.name("policy")
+    lab.vault.policy(policy, f'path "{lab.mount}/metadata/db" {{ capabilities = ["read"] }}')
+    lab.token_file.write_text(lab.vault.make_token(policy))
+    found = _findings(lab, code=3)
+    (db,), (key,) = found["secrets.db"], found["secrets.key"]
+    assert f'path "{lab.mount}/data/db" {{ capabilities = ["read"] }}' in db
+    assert f'path "{lab.mount}/metadata/key" {{ capabilities = ["read"] }}' in key
+    assert f'path "{lab.mount}/data/key" {{ capabilities = ["read"] }}' in key
+
+
+def test_a_kv_version_1_mount_and_a_dead_token(lab: Lab) -> None:
+    old = f"{lab.mount}-v1"
+    lab.vault.mount_kv(old, version=1)
+    lab.secret("db", {}, kv={"mount": old, "path": "one"})
+    (db,) = _findings(lab, code=3)["secrets.db"]
+    assert "NotKvV2" in db
+    assert f"vault kv enable-versioning {old}/" in db
+    lab.vault.unmount(old)
+    lab.token_file.write_text("not-a-token")
+    (vault,) = _findings(lab, code=4)["vault"]
+    assert "does not know our token" in vault
+
+
+def test_what_keeps_services_from_rolling_well(lab: Lab) -> None:
+    health = {"Test": ["CMD", "true"], "Interval": 1_000_000_000}
+    stop_first = {"Order": "stop-first"}
+    lab.service("good", replicas=2, Healthcheck=health, update=stop_first)
+    lab.service("one", replicas=1, Healthcheck=health, update=stop_first)
+    lab.service("ill", replicas=1)
+    lab.service("stuck", replicas=2, Healthcheck=health, update={"FailureAction": "pause"})
+    bare = {"TaskTemplate": {"ContainerSpec": {"Image": IMAGE, "Command": SLEEPER}}}
+    lab.swarm.call("POST", "/services/create", {"Name": lab.name("bare"), **bare})
+    job = {"Mode": {"ReplicatedJob": {"TotalCompletions": 0}}, **bare}
+    lab.swarm.call("POST", "/services/create", {"Name": lab.name("job"), **job})
+    lab.swarm.create_secret(lab.name("db_v1"), b"by hand")
+    lab.service(
+        "stacked",
+        replicas=2,
+        Healthcheck=health,
+        secrets=[(lab.name("db_v1"), "db")],
+        labels={"com.docker.stack.namespace": "shop"},
+    )
+    names = ("good", "one", "ill", "stuck", "bare", "job", "stacked")
+    lab.secret("db", {name: {"target": "db"} for name in names})
+    lab.rotate("db")
+    found = _findings(lab)
+    assert "good" not in found
+    (one,), (ill,), (stuck,) = found["one"], found["ill"], found["stuck"]
+    assert "not zero-downtime" in one
+    assert "start-first" in one
+    assert "no health check" in ill
+    assert "stays paused" in stuck
+    assert len(found["bare"]) == 3  # the engine's defaults count
+    assert "WouldRerun" in found["secrets.db.services.job"][0]
+    assert "job" not in found
+    stacked = "\n".join(found["secrets.db.services.stacked"])
+    assert f"note: it was deployed by the stack shop with {lab.name('db_v1')}" in stacked
+    assert "vault-bridge render" in stacked
+    assert any("autolock" in line for line in found["docker"])
