@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit lint types contracts acceptance test-engines lock clean
+.PHONY: help setup demo test unit lint types contracts acceptance test-engines docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ acceptance: $(STAMP) ## The whole of the long tests
 
 test-engines: $(STAMP) ## The fidelity of a roll on this engine and on the newest ones that Debian packages
 	$(BIN)/python -m pytest -m "engines or not engines" tests/integration/test_fidelity.py
+
+docs: $(STAMP) ## Write the generated parts of the reference anew
+	@$(BIN)/python docs/generate.py
 
 lock: $(STAMP) ## Lock the versions of all dependencies anew
 	$(BIN)/python -m pip install --quiet uv

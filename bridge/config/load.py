@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from bridge.config import schema
 from bridge.config.rules import contradictions, doubts, not_built
+from bridge.config.secrets import Secret
 from bridge.config.source import Key, Source, read
 from bridge.errors import ConfigError, Problem
 from bridge.model.desired import (
@@ -192,7 +193,7 @@ def _desired(document: schema.Document) -> Desired:
     )
 
 
-def _secret(name: str, secret: schema.Secret, namespace: str) -> DesiredSecret:
+def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
     kv = secret.kv
     assert kv is not None  # noqa: S101 - the other sources are not built yet
     return DesiredSecret(

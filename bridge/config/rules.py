@@ -38,6 +38,17 @@ _NOT_BUILT_VALUES: tuple[tuple[tuple[str, ...], str], ...] = (
 _SOURCES = ("kv", "database", "static")
 
 
+def is_built(place: tuple[str, ...], value: str | None = None) -> bool:
+    """Tell whether this version can do what a key, or one value of it, asks for.
+
+    Args:
+        place: The key from the top, ``*`` for any name.
+    """
+    if value is not None:
+        return (place, value) not in _NOT_BUILT_VALUES
+    return not any(place[: len(pattern)] == pattern for pattern in _NOT_BUILT_KEYS)
+
+
 def not_built(source: Source) -> list[tuple[Key, Problem]]:
     """List what the file asks for that this version of the bridge cannot do."""
     found = [

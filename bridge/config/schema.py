@@ -8,270 +8,246 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from bridge.config.base import Count, Model, Text
+from bridge.config.secrets import Secret, Tree
 from bridge.config.values import (
     Address,
-    Digits,
     DockerHost,
     Duration,
     Interval,
-    Mode,
     Name,
-    Percent,
     ServiceName,
-    Target,
     VaultPath,
+    duration_text,
 )
 
-Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, hide_input_in_errors=True, defer_build=True
-    )
-
-
-class AuthToken(_Model):
+class AuthToken(Model):
     """A token that somebody else keeps fresh in a file."""
 
     method: Literal["token"]
+    """`token`"""
     token_file: Text
+    """File with the token; read again when Vault no longer takes it."""
 
 
-class AuthAppRole(_Model):
+class AuthAppRole(Model):
     """Vault's AppRole method."""
 
     method: Literal["approle"]
+    """`approle`"""
     role_id_file: Text
+    """File with the role id; read again at each login."""
     secret_id_file: Text
+    """File with the secret id; read again at each login."""
     mount: VaultPath = "approle"
+    """Where the method is mounted."""
 
 
-class AuthJwt(_Model):
+class AuthJwt(Model):
     """Vault's JWT method."""
 
     method: Literal["jwt"]
+    """`jwt`"""
     role: Text
+    """Role to log in as."""
     jwt_file: Text
+    """File with the JWT; read again at each login."""
     mount: VaultPath = "jwt"
+    """Where the method is mounted."""
 
 
-class AuthCert(_Model):
+class AuthCert(Model):
     """Vault's TLS certificate method."""
 
     method: Literal["cert"]
+    """`cert`"""
     role: Text
+    """Role to log in as."""
     cert_file: Text
+    """PEM file with our certificate."""
     key_file: Text
+    """PEM file with its key."""
     mount: VaultPath = "cert"
+    """Where the method is mounted."""
 
 
-class Custody(_Model):
+class Custody(Model):
     """The tokens that hold the leases of each generation."""
 
     token_role: Text
+    """Token role that custody tokens are made with."""
     provisional_ttl: Duration = 600.0
+    """How long a custody token lives until the swarm keeps its accessor."""
 
 
-class Vault(_Model):
+class Vault(Model):
     """Where Vault is and how to log in."""
 
     address: Address
+    """`http(s)://host:port` without a path; or `$VAULT_ADDR`."""
     namespace: VaultPath | None = None
+    """Namespace of everything that is read and of the login; or `$VAULT_NAMESPACE`."""
     ca_file: Text | None = None
+    """PEM file of a private CA; or `$VAULT_CACERT`."""
     auth: Annotated[AuthToken | AuthAppRole | AuthJwt | AuthCert, Field(discriminator="method")]
+    """How to log in."""
     custody: Custody | None = None
+    """For leased credentials: the tokens that hold their leases."""
     max_rps: Annotated[float, Field(gt=0, strict=False)] = 50.0
+    """Ceiling on requests per second to Vault."""
 
 
-class Docker(_Model):
+class Docker(Model):
     """Where the swarm manager's engine is."""
 
     host: DockerHost = "unix:///var/run/docker.sock"
+    """`unix://`, `tcp://` or `ssh://`; or `$DOCKER_HOST`."""
     plaintext: bool = False
+    """Speak to a `tcp://` host without TLS. Whoever reaches its port may do what root may."""
     ca_file: Text | None = None
+    """PEM file of the CA of a `tcp://` host."""
     cert_file: Text | None = None
+    """PEM file with our certificate for it."""
     key_file: Text | None = None
+    """PEM file with the certificate's key."""
 
 
-class Poll(_Model):
+class Poll(Model):
     """How often Vault is looked at."""
 
     interval: Interval = 10.0
+    """Time between two looks at Vault, jittered, longer while it is away. The swarm is looked at
+    when it has events, and each second while something rolls."""
 
 
-class Window(_Model):
+class Window(Model):
     """When rolls may begin."""
 
     allow: Text
+    """Days and times, as in `Mon-Fri 22:00-04:00`."""
     tz: Text = "UTC"
+    """Time zone, as in `Europe/Berlin`."""
 
 
-class Rollout(_Model):
+class Rollout(Model):
     """How carefully services are rolled."""
 
     max_in_flight: Count = 1
+    """Services whose roll was begun and which have not converged, at most."""
     settle: Duration = 0.0
+    """Quiet time after a change, so that changes that come together roll once."""
     settle_max: Duration = 300.0
+    """Longest that `settle` may hold a change up."""
     bake: Duration = 30.0
+    """How long every task must stay up on a version before it counts as good; never less than the
+    service's own `monitor`."""
     timeout: Interval = 600.0
+    """Without any new good task for so long, a roll has failed."""
     on_failure: Literal["service", "all"] = "service"
+    """Whether a version that failed is set aside for the failing service, or for all."""
     canary: list[ServiceName] = []
+    """Services that come first; the others follow after they baked."""
     windows: list[Window] = []
+    """Times at which rolls may begin; always, where none is given."""
 
 
-class Limits(_Model):
-    """How much a plan may touch without ``approve``."""
+class Limits(Model):
+    """How much a plan may touch without `approve`."""
 
     max_services: Count
+    """A plan that touches more services waits for `approve`."""
 
 
-class Retain(_Model):
+class Retain(Model):
     """How many old versions stay."""
 
     versions: Count = 2
+    """Newest versions of each name that are kept, the current one included."""
     min_age: Duration = 86400.0
+    """No version is removed before its Docker secret is this old."""
 
 
-class Discovery(_Model):
+class Discovery(Model):
     """Which services may ask for a secret by label."""
 
     allow_services: list[Text] = []
+    """Patterns of services' names, as in `shop_*`."""
 
 
-class Http(_Model):
+class Http(Model):
     """The bridge's own pages."""
 
     listen: Text
+    """Address to listen on, as in `:9180`."""
 
 
-class Notify(_Model):
+class Notify(Model):
     """Whom to tell."""
 
     url_file: Text
+    """File with the URL of a webhook."""
     format: Literal["json", "slack", "teams"] = "json"
+    """What is sent."""
     events: list[Literal["failed", "held", "lease_danger", "recovered"]] = []
+    """Which events are sent; all, where none is named."""
 
 
-class KvLease(_Model):
-    """The lease that a KV version's fields name."""
-
-    id_field: Text
-    accessor_field: Text
-    mount: VaultPath
-    role: Text
-
-
-class Kv(_Model):
-    """A path of a KV v2 engine."""
-
-    mount: VaultPath
-    path: VaultPath
-    field: Text | None = None
-    lease: KvLease | None = None
-
-
-class Database(_Model):
-    """A dynamic role of Vault's database engine."""
-
-    mount: VaultPath
-    role: Text
-
-
-class Static(_Model):
-    """Static roles of Vault's database engine, taken in turn."""
-
-    mount: VaultPath
-    roles: Annotated[list[Text], Field(min_length=1, max_length=2)]
-
-
-class RotateOn(_Model):
-    """A KV path whose new version asks for a new generation."""
-
-    mount: VaultPath
-    path: VaultPath
-
-
-class Lease(_Model):
-    """When a leased credential is replaced and how the former one ends."""
-
-    rotate_before: Percent | None = None
-    rotate_every: Duration | None = None
-    rotate_on: RotateOn | None = None
-    grace: Duration = 30.0
-    overlap_max: Duration = 86400.0
-
-
-class Service(_Model):
-    """The file in the containers of one service."""
-
-    target: Target | None = None
-    uid: Digits | None = None
-    gid: Digits | None = None
-    mode: Mode | None = None
-
-
-class Secret(_Model):
-    """One secret: where it comes from, what it looks like, and where it goes."""
-
-    kv: Kv | None = None
-    database: Database | None = None
-    static: Static | None = None
-    lease: Lease | None = None
-    format: Literal["raw", "json", "dotenv"] | None = None
-    template: Text | None = None
-    decode: Literal["base64"] | None = None
-    trailing_newline: Literal["keep", "strip", "add"] | None = None
-    services: dict[ServiceName, Service] = {}
-    max_age: Duration | None = None
-
-
-class TreeKv(_Model):
-    """A KV v2 prefix."""
-
-    mount: VaultPath
-    prefix: Text
-
-
-class Tree(_Model):
-    """Many secrets below one prefix."""
-
-    kv: TreeKv
-    name: Text
-    format: Literal["raw", "json", "dotenv"] | None = None
-    field: Text | None = None
-    max_secrets: Count = 500
-
-
-class Document(_Model):
+class Document(Model):
     """The whole file."""
 
     instance: Name = "default"
+    """Name of this bridge; two bridges of different names never touch each other's secrets."""
     vault: Vault
+    """Where Vault is and how to log in."""
     docker: Docker = Docker()
+    """Where the swarm manager's engine is."""
     poll: Poll = Poll()
+    """How often Vault is looked at."""
     rollout: Rollout = Rollout()
+    """How carefully services are rolled."""
     limits: Limits | None = None
+    """How much a plan may touch without `approve`."""
     retain: Retain = Retain()
+    """How many old versions stay."""
     discovery: Discovery | None = None
+    """Which services may ask for a secret by label."""
     http: Http | None = None
+    """The bridge's own pages; absent: off."""
     notify: list[Notify] = []
+    """Whom to tell about what."""
     secrets: dict[Name, Secret] = {}
+    """Each secret by its name: `db_password` becomes `db_password_v1`, `db_password_v2`, ..."""
     trees: list[Tree] = []
+    """Many secrets below one prefix."""
 
 
 def json_schema() -> dict[str, Any]:
     """Return the configuration's JSON Schema, for editors."""
     schema = Document.model_json_schema()
+    for model in (schema, *schema["$defs"].values()):
+        for field in model["properties"].values():
+            _as_written(field)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
         "title": "vault-bridge",
-        "description": "Configuration of vault-swarm-bridge",
+        "description": "Configuration of vault-swarm-bridge.",
     }
+
+
+def _as_written(field: dict[str, Any]) -> None:
+    """Give a field's default as the file has it; one of a whole section says nothing more."""
+    field.pop("title", None)
+    if "description" in field:
+        field["description"] = " ".join(field["description"].split())
+    default = field.get("default")
+    if isinstance(default, float) and field.get("type") == "string":
+        field["default"] = duration_text(default)
+    elif default is None or isinstance(default, dict | list):
+        field.pop("default", None)
 
 
 def keys_at(place: tuple[str | int, ...]) -> list[str]:

@@ -29,6 +29,16 @@ def _duration(value: object) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
 
 
+def duration_text(seconds: float) -> str:
+    """Write a duration as people do: in the largest unit that divides it."""
+    if seconds < 1:
+        return f"{seconds * 1000:g}ms" if seconds else "0s"
+    units = (("d", 2), ("h", 1), ("m", 1), ("s", 1))
+    fits = (u for u, least in units if not seconds % _UNITS[u] and seconds >= least * _UNITS[u])
+    unit = next(fits, "s")
+    return f"{seconds / _UNITS[unit]:g}{unit}"
+
+
 def _interval(seconds: float) -> float:
     if seconds < _UNITS["ms"] * 100:
         raise ValueError("100ms at least")

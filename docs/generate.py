@@ -1,0 +1,189 @@
+"""Writes the parts of the reference that the code itself knows: ``make docs``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bridge.cli import cli
+from bridge.config import json_schema
+from bridge.config.rules import is_built
+from bridge.errors import Exit
+
+ROOT = Path(__file__).parents[1]
+_GENERATED = "<!-- Made from the code by `make docs`; change it there. -->"
+
+Json = dict[str, Any]
+
+
+def pages() -> dict[Path, str]:
+    """Return each generated file with its text."""
+    schema = json_schema()
+    return {
+        ROOT / "config/schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        ROOT / "docs/reference/configuration.md": "\n".join(_configuration(schema)) + "\n",
+        ROOT / "docs/reference/commands.md": "\n".join(_commands()) + "\n",
+    }
+
+
+# --- the configuration ----------------------------------------------------------------------------
+
+
+def _configuration(schema: Json) -> Iterator[str]:
+    yield _GENERATED
+    yield "# The configuration file"
+    yield ""
+    yield (
+        "One YAML file: the one that `-c` names, else `$BRIDGE_CONFIG`, else"
+        " `/etc/vault-bridge/bridge.yaml`. Unknown keys, keys given twice and wrong types are"
+        " refused, all mistakes at once, each with its line and never with its value. Files that"
+        " `*_file` keys name are read again when they are needed. Keys marked *not built yet* are"
+        " known, and refused as such."
+    )
+    yield ""
+    yield (
+        "Durations carry their unit: `500ms`, `10s`, `1m30s`, `24h`, `90d`. Editors that know the"
+        " YAML language server complete and check the file by its first line,"
+        " `# yaml-language-server: $schema=schema.json`, with the path of"
+        " [schema.json](../../config/schema.json)."
+    )
+    yield from _section(schema, schema, ())
+
+
+def _section(schema: Json, model: Json, place: tuple[str, ...]) -> Iterator[str]:
+    """Write a model's table, and then the sections of what lies below it."""
+    yield ""
+    yield f"## `{_dotted(place)}`" if place else "## The top"
+    yield ""
+    method = model["properties"].get("method", {}).get("const")
+    later = "" if is_built((*place[:-1], "auth", "method"), method) else "*Not built yet.* "
+    yield later + " ".join(model["description"].split())
+    yield ""
+    yield "| key | what it takes | default | meaning |"
+    yield "| --- | --- | --- | --- |"
+    below: list[tuple[tuple[str, ...], Json]] = []
+    for key, field in model["properties"].items():
+        here = (*place, key)
+        takes, models = _takes(schema, field, here)
+        below += models
+        default = f"`{_text(field['default'])}`" if "default" in field else "-"
+        if key in model.get("required", ()):
+            default = "required"
+        meaning = field.get("description") or (models[0][1]["description"] if models else "")
+        if not is_built(here):
+            meaning = f"*Not built yet.* {meaning}"
+        yield f"| `{key}` | {takes} | {default} | {' '.join(meaning.split())} |"
+    for here, child in below:
+        yield from _section(schema, child, here)
+
+
+def _takes(
+    schema: Json, field: Json, place: tuple[str, ...]
+) -> tuple[str, list[tuple[tuple[str, ...], Json]]]:
+    """Say in words what a field takes, and which models lie below it."""
+    if "$ref" in field:
+        model: Json = schema["$defs"][field["$ref"].rsplit("/", 1)[1]]
+        method = model["properties"].get("method", {}).get("const")
+        at = (*place[:-1], f"{place[-1]} (method: {method})") if method else place
+        return "a section", [(at, model)]
+    options = field.get("anyOf") or field.get("oneOf")
+    if options:
+        taken = [_takes(schema, o, place) for o in options if o.get("type") != "null"]
+        words = list(dict.fromkeys(words for words, _ in taken))
+        return " or ".join(words), [model for _, models in taken for model in models]
+    if "enum" in field or "const" in field:
+        values = field.get("enum") or [field["const"]]
+        built = [v for v in values if is_built(place, v)]
+        later = [v for v in values if v not in built]
+        words = [f"`{v}`" for v in built] + [f"`{v}` (not built yet)" for v in later]
+        return ", ".join(words), []
+    if field.get("type") == "array":
+        words, models = _takes(schema, field["items"], (*place[:-1], f"{place[-1]}[]"))
+        return f"a list of {words.removeprefix('a ')}s", models
+    if isinstance(field.get("additionalProperties"), dict):
+        words, models = _takes(schema, field["additionalProperties"], (*place, "*"))
+        return "a section for each name", models
+    return _scalar(field), []
+
+
+def _scalar(field: Json) -> str:
+    pattern = field.get("pattern", "")
+    if "ms|s|m|h|d" in pattern:
+        return "a duration"
+    if pattern.startswith("^0o"):
+        return "an octal mode"
+    kinds = {"string": "a text", "integer": "a whole number", "number": "a number"}
+    kinds["boolean"] = "`true` or `false`"
+    return kinds[field["type"]]
+
+
+def _text(default: object) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else f"{default}"
+
+
+def _dotted(place: tuple[str, ...]) -> str:
+    return ".".join(place).replace("*", "NAME")
+
+
+# --- the commands ---------------------------------------------------------------------------------
+
+
+def _commands() -> Iterator[str]:
+    yield _GENERATED
+    yield "# Commands"
+    yield ""
+    yield "`vault-bridge`, or `python -m bridge`. These options come before the command's name:"
+    yield ""
+    yield from _options(cli)
+    for name, command in sorted(cli.commands.items()):
+        yield ""
+        yield f"## `vault-bridge {name}`"
+        yield ""
+        yield from (line.strip() for line in (command.help or "").strip().splitlines())
+        yield ""
+        yield from _options(command)
+    yield ""
+    yield "## Exit codes"
+    yield ""
+    yield "The highest that applies."
+    yield ""
+    yield "| code | meaning |"
+    yield "| --- | --- |"
+    for code in Exit:
+        yield f"| {code.value} | {_MEANINGS[code]} |"
+
+
+_MEANINGS = {
+    Exit.DONE: "done",
+    Exit.UNEXPECTED: "something unexpected; the log has a traceback without values",
+    Exit.USAGE: "the command line or the configuration is wrong",
+    Exit.HELD: "something is held or was refused; `status` has the reason",
+    Exit.UNREACHABLE: "Vault or the swarm is not reachable",
+    Exit.ROLL_FAILED: "a roll failed",
+    Exit.CHANGES: "`plan --exit-code` only: there are changes",
+}
+
+
+def _options(command: click.Command) -> Iterator[str]:
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    if not options:
+        yield "No options."
+        return
+    yield "| option | meaning |"
+    yield "| --- | --- |"
+    for option in options:
+        names = ", ".join(f"`{name}`" for name in option.opts)
+        value = f" `{option.make_metavar(click.Context(command))}`" if not option.is_flag else ""
+        default = f" Default: `{option.default}`." if option.show_default else ""
+        yield f"| {names}{value} | {option.help}{default} |"
+
+
+if __name__ == "__main__":
+    for file, text in pages().items():
+        file.write_text(text)
