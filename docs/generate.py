@@ -60,7 +60,8 @@ def _section(schema: Json, model: Json, place: tuple[str, ...]) -> Iterator[str]
     yield f"## `{_dotted(place)}`" if place else "## The top"
     yield ""
     method = model["properties"].get("method", {}).get("const")
-    later = "" if is_built((*place[:-1], "auth", "method"), method) else "*Not built yet.* "
+    built = is_built((*place[:-1], "auth", "method"), method) if method else is_built(place)
+    later = "" if built else "*Not built yet.* "
     yield later + " ".join(model["description"].split())
     yield ""
     yield "| key | what it takes | default | meaning |"
@@ -102,10 +103,10 @@ def _takes(
         words = [f"`{v}`" for v in built] + [f"`{v}` (not built yet)" for v in later]
         return ", ".join(words), []
     if field.get("type") == "array":
-        words, models = _takes(schema, field["items"], (*place[:-1], f"{place[-1]}[]"))
-        return f"a list of {words.removeprefix('a ')}s", models
+        each, models = _takes(schema, field["items"], (*place[:-1], f"{place[-1]}[]"))
+        return f"a list of {each.removeprefix('a ')}s", models
     if isinstance(field.get("additionalProperties"), dict):
-        words, models = _takes(schema, field["additionalProperties"], (*place, "*"))
+        _, models = _takes(schema, field["additionalProperties"], (*place, "*"))
         return "a section for each name", models
     return _scalar(field), []
 
