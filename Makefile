@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit lint types contracts acceptance test-engines docs lock clean
+.PHONY: help setup demo playground test unit lint types contracts acceptance test-engines docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,9 @@ setup: $(STAMP) ## Install what is missing: system packages (root, Debian or Ubu
 
 demo: $(STAMP) ## Watch three rotations on real servers; about a minute
 	@$(BIN)/python -m demo
+
+playground: $(STAMP) ## A shell on the demo's servers, for the tutorial; gone when you leave it
+	@$(BIN)/python -m demo --shell
 
 test: lint types contracts $(STAMP) ## Everything: linters, types, layers, all tests on real servers
 	$(BIN)/python -m pytest

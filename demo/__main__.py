@@ -1,12 +1,13 @@
-"""Start the servers, rotate three times in Vault, show what happens, take everything away."""
+"""Start the servers, then either tell the story of three rotations or hand them to a shell."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
-from typing import NoReturn
 
+import click
 from rich.console import Console
 
 from demo.scene import Scene
@@ -16,8 +17,10 @@ from tests.support.requirements import missing
 ROTATIONS = 3
 
 
-def main() -> NoReturn:
-    """Run the demo; the exit code is 0 where every rotation was seen in every container."""
+@click.command()
+@click.option("--shell", is_flag=True, help="Open a shell on the servers in place of the story.")
+def main(*, shell: bool) -> None:
+    """Show three rotations; the exit code is 0 where every container was seen to read each."""
     console = Console(highlight=False)
     problems = missing(engine=not os.environ.get("DOCKER_HOST"))
     if problems:
@@ -29,16 +32,31 @@ def main() -> NoReturn:
     scene = Scene(console)
     try:
         scene.set_up()
-        story = Story(scene, console)
-        for number in range(1, ROTATIONS + 1):
-            story.rotate(number)
-        story.close()
-        sys.exit(not story.complete)
+        code = _shell(scene, console) if shell else _story(scene, console)
     except KeyboardInterrupt:
         console.print("Stopped.")
-        sys.exit(1)
+        code = 1
     finally:
         scene.close()
+    sys.exit(code)
+
+
+def _story(scene: Scene, console: Console) -> int:
+    scene.write_config()
+    story = Story(scene, console)
+    for number in range(1, ROTATIONS + 1):
+        story.rotate(number)
+    story.close()
+    return 0 if story.complete else 1
+
+
+def _shell(scene: Scene, console: Console) -> int:
+    console.print("`vault`, `docker` and `vault-bridge` speak to these servers until you `exit`.")
+    # Ctrl-C is for what runs in the shell; a signal that is ignored would be so there too.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    shell = os.environ.get("SHELL", "/bin/sh")
+    subprocess.run([shell], cwd=scene.folder, env=scene.environ(), check=False)
+    return 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import yaml
 from rich.console import Console
 
 from tests.support.processes import RunDirectory
+from tests.support.requirements import vault_binary
 from tests.support.swarm import Engine, PrivateSwarm
 from tests.support.vault import VaultServer
 
@@ -45,10 +47,15 @@ class Scene:
         self.stack = f"shop-{secrets.token_hex(2)}" if self._host else "shop"
         self.secret = f"{self.stack}_db_password"
         self.replicas = {f"{self.stack}_api": 2, f"{self.stack}_worker": 1}
-        self.config = self._directory.path / "bridge.yaml"
+        self.config = self.folder / "bridge.yaml"
         self._vault: VaultServer | None = None
         self._engine: Engine | None = None
         self._bridge: subprocess.Popen[str] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """A folder that is gone afterwards."""
+        return self._directory.path
 
     @property
     def vault(self) -> VaultServer:
@@ -67,7 +74,7 @@ class Scene:
     def set_up(self) -> None:
         """Start everything but the bridge."""
         with self._step("Vault's API (OpenBao, or $BRIDGE_TEST_VAULT)"):
-            self._vault = VaultServer(self._directory.path / "vault")
+            self._vault = VaultServer(self.folder / "vault")
             self._vault.start()
             self._prepare_vault()
         if self._host:
@@ -76,10 +83,9 @@ class Scene:
                 self._engine.import_busybox()
         else:
             with self._step("a private Docker engine in Swarm mode"):
-                self._engine = PrivateSwarm(self._directory.path / "engine")
+                self._engine = PrivateSwarm(self.folder / "engine")
         with self._step(f"docker stack deploy -c compose/demo.yml {self.stack}"):
             self._deploy()
-        self._write_config()
 
     @contextmanager
     def _step(self, what: str) -> Iterator[None]:
@@ -95,7 +101,7 @@ class Scene:
         vault.policy("swarm-bridge", _POLICY)
         credential = vault.make_approle("approle", "swarm-bridge", token_ttl="20m")
         for name, value in zip(("role_id", "secret_id"), credential, strict=True):
-            file = self._directory.path / name
+            file = self.folder / name
             file.touch(0o600)
             file.write_text(value)
 
@@ -114,8 +120,28 @@ class Scene:
         for service, count in self.replicas.items():
             self.engine.wait_running(service, count)
 
-    def _write_config(self) -> None:
-        folder = self._directory.path
+    def environ(self) -> dict[str, str]:
+        """Return an environment in which `vault`, `docker` and `vault-bridge` mean these servers.
+
+        `vault` is the server's own binary where the machine has none of that name.
+        """
+        tools = self.folder / "bin"
+        tools.mkdir(exist_ok=True)
+        if not shutil.which("vault") and not (tools / "vault").exists():
+            (tools / "vault").symlink_to(vault_binary())
+        own = f"{tools}:{Path(sys.executable).parent}"
+        return {
+            **os.environ,
+            "PATH": f"{own}:{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "VAULT_ADDR": self.vault.address,
+            "VAULT_TOKEN": self.vault.token,
+            "DOCKER_HOST": self.engine.host,
+        }
+
+    def write_config(self) -> None:
+        """Write the configuration that the demo's bridge runs with."""
+        folder = self.folder
         document = {
             "vault": {
                 "address": self.vault.address,

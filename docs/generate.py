@@ -104,7 +104,8 @@ def _takes(
         return ", ".join(words), []
     if field.get("type") == "array":
         each, models = _takes(schema, field["items"], (*place[:-1], f"{place[-1]}[]"))
-        return f"a list of {each.removeprefix('a ')}s", models
+        plural = f"{each.removeprefix('a ')}s" if each.startswith("a ") else each
+        return f"a list of {plural}", models
     if isinstance(field.get("additionalProperties"), dict):
         _, models = _takes(schema, field["additionalProperties"], (*place, "*"))
         return "a section for each name", models

@@ -1,0 +1,128 @@
+"""The commands in the pages run as they stand, in the order of the page, on the demo's servers."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from demo.scene import Scene
+from tests.support.lab import ROOT
+from tests.support.processes import eventually
+from tests.support.requirements import missing
+
+_BLOCK = re.compile(
+    r"(?:<!-- exits with (?P<code>\d+) -->\s*)?^(?P<indent> *)```sh\n(?P<text>.*?)^ *```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+_ELSEWHERE = """\
+mount -t tmpfs tmpfs /opt
+mkdir -p "$1"/upper "$1"/work
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" /etc
+shift
+exec "$@"
+"""
+"""Lets a page write below /opt and /etc without this machine seeing any of it."""
+
+
+def script_of(page: Path) -> str:
+    """Return a page's ``sh`` blocks as one script that ends where one does not end as it should."""
+    parts = ["set -u"]
+    for block in _BLOCK.finditer(page.read_text()):
+        text = textwrap.dedent(block["text"])
+        if block["code"]:
+            parts.append(f'set +e\n{text}\n[ "$?" = {block["code"]} ] || exit 99')
+        else:
+            parts.append(f"set -e\n{text}")
+    assert len(parts) > 1
+    return "\n".join(parts)
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    if missing():
+        reason = f"the servers cannot run here: {'; '.join(missing())}"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    made = Scene(Console(quiet=True))
+    try:
+        made.set_up()
+        yield made
+    finally:
+        made.close()
+
+
+def run(scene: Scene, page: str, folder: Path, *before: str) -> str:
+    """Run a page's commands; returns what they said."""
+    done = subprocess.run(
+        [*before, "bash", "-c", script_of(ROOT / page)],
+        cwd=folder,
+        env=scene.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def read(scene: Scene, service: str) -> list[str]:
+    """Read the file of the example in each container of a service."""
+    return scene.engine.read(service, "db_password")
+
+
+def test_the_tutorial(scene: Scene) -> None:
+    said = run(scene, "docs/tutorial/first-rotation.md", scene.folder)
+    for expected in (
+        "+ create secret db_password_v1 from version 1 in Vault",
+        "correct-horse\n1000:1000 400",
+        "battery-staple",
+        "no field 'password' (FieldMissing)",
+    ):
+        assert expected in said
+    assert read(scene, "shop_api") == ["tr0ub4dor", "tr0ub4dor"]
+    assert read(scene, "shop_worker") == ["tr0ub4dor"]
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(600)
+def test_from_hand_rotation_to_the_bridge(scene: Scene) -> None:
+    """A new user's path: two services rotated by hand, then only what the page says."""
+    said = run(scene, "docs/how-to/from-hand-rotation.md", scene.folder)
+    assert "NotOwned" in said
+    assert "+ create secret db_password_v3 from version 3 in Vault" in said
+    assert "shop_api: db_password_v3 as db_password" in said
+    assert read(scene, "shop_api") == ["third-password", "third-password"]
+    assert read(scene, "shop_worker") == ["third-password"]
+    stat = scene.engine.run("shop_api", "stat", "-c", "%u %g %a", "/run/secrets/db_password")
+    assert stat == ["1000 1000 400\n"] * 2
+    assert scene.engine.secret_names("db_password") == {"db_password_v3", "db_password_v4"}
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(600)
+def test_the_quick_start_of_the_readme(scene: Scene, tmp_path: Path) -> None:
+    scene.vault.write("secret", "shop/db", password="first")
+    elsewhere = ("unshare", "--mount", "sh", "-euc", _ELSEWHERE, "elsewhere", str(scene.folder))
+    said = run(scene, "README.md", ROOT, *elsewhere)
+    assert "Synced" in said
+    assert scene.engine.references("shop_api") == {"db_password": "db_password_v2"}
+    eventually(lambda: "first" not in read(scene, "shop_api"))
+    assert not Path("/opt/vault-bridge").exists()
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(600)
+def test_the_demo(tmp_path: Path) -> None:
+    """It ends with 0 only where every container was seen to read every rotation."""
+    done = subprocess.run(
+        ["make", "demo"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=500
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("2 of 2 tasks") == 3
