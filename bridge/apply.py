@@ -39,6 +39,7 @@ from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
 _TRIES = 3
+_SET_ASIDE = (Reason.ROLL_FAILED, Reason.SET_ASIDE, Reason.SERVICE_UNHEALTHY)
 
 
 class Applier:
@@ -205,13 +206,15 @@ class Applier:
         match action:
             case CreateSecret():
                 log.info("mirrored")
+            case RollService() if action.reason == Reason.GOING_BACK:
+                log.warning("going back")
             case RollService():
                 log.info("rolling")
             case RemoveSecret():
                 log.info("pruned")
             case Annotate() if action.reason == Reason.CONVERGED:
                 log.info("good" if GOOD in action.put else "converged")
-            case Annotate() if action.reason in (Reason.ROLL_FAILED, Reason.SET_ASIDE):
+            case Annotate() if action.reason in _SET_ASIDE:
                 log.warning("set aside")
             case Annotate() | KeepVerdict():
                 log.debug("noted")

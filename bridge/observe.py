@@ -22,6 +22,7 @@ from bridge.model.world import (
     UpdateState,
     VaultView,
     fingerprint,
+    frame_of,
 )
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
@@ -149,6 +150,7 @@ def _service(raw: Json, index_after: int | None) -> Service:
         instant(status["StartedAt"]) / _NANO if status.get("StartedAt") else 0.0,
         monitor / _NANO or _DEFAULT_MONITOR,
         fingerprint(spec),
+        frame_of(spec),
         index_after != index,
     )
 

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.lab import Lab
 from tests.support.processes import RunDirectory
 from tests.support.requirements import missing
 from tests.support.swarm import Engine, PrivateSwarm
 from tests.support.vault import VaultServer
+
+settings.register_profile("noisy machines", deadline=None)
+settings.load_profile("noisy machines")
 
 
 def _require(*, engine: bool) -> None:

@@ -188,6 +188,7 @@ def _desired(document: schema.Document) -> Desired:
             rollout.settle_max,
             rollout.bake,
             rollout.timeout,
+            rollout.on_failure == "all",
         ),
         retain=Retain(document.retain.versions, document.retain.min_age),
     )

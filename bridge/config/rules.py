@@ -33,7 +33,6 @@ _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
 _NOT_BUILT_VALUES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("vault", "auth", "method"), "jwt"),
     (("vault", "auth", "method"), "cert"),
-    (("rollout", "on_failure"), "all"),
 )
 _SOURCES = ("kv", "database", "static")
 

@@ -6,6 +6,8 @@ Every key of the contract is here from the start. Which of them are not built ye
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -224,9 +226,14 @@ class Document(Model):
     """Many secrets below one prefix."""
 
 
+@cache
+def _schema() -> dict[str, Any]:
+    return Document.model_json_schema()
+
+
 def json_schema() -> dict[str, Any]:
     """Return the configuration's JSON Schema, for editors."""
-    schema = Document.model_json_schema()
+    schema = copy.deepcopy(_schema())
     for model in (schema, *schema["$defs"].values()):
         for field in model["properties"].values():
             _as_written(field)
@@ -252,7 +259,7 @@ def _as_written(field: dict[str, Any]) -> None:
 
 def keys_at(place: tuple[str | int, ...]) -> list[str]:
     """Return the keys that may stand at a place, for suggestions; empty where any may."""
-    schema = Document.model_json_schema()
+    schema = _schema()
     found = [schema]
     for part in place:
         found = [

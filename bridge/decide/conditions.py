@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridge.decide.roll import Stand
+from bridge.decide.stand import Stand
 from bridge.decide.target import Target
 from bridge.model.desired import Desired
 from bridge.model.mirror import Mirror

@@ -9,7 +9,8 @@ from bridge.decide.conditions import condition_of, unmapped
 from bridge.decide.marks import good_mark, record_upkeep
 from bridge.decide.progress import on_trial, progress_of, watched
 from bridge.decide.prune import prune
-from bridge.decide.roll import Stand, pass_gates, roll_chain, stand_of
+from bridge.decide.roll import pass_gates, roll_chain, stand_of
+from bridge.decide.stand import Stand
 from bridge.decide.target import Target, find_target
 from bridge.decide.wants import want_of
 from bridge.model.desired import Desired, DesiredSecret
@@ -58,11 +59,8 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         tuple(conditions),
         tuple(notice for stand in stands for notice in stand.notices),
         min((at for at in wake if at > now), default=None),
-        any(
-            service.state == State.ROLLING
-            for condition in conditions
-            for service in condition.services
-        ),
+        any(stand.moving for stand in stands)
+        or any(s.state == State.ROLLING for c in conditions for s in c.services),
     )
 
 
@@ -100,7 +98,7 @@ def _stands(
             trial = on_trial(service, world.swarm, desired.instance)
             tasks = world.swarm.tasks_by_service.get(service.id, ())
             progress = progress_of(service, tasks, trial or service.secret_ids)
-            stands.append(stand_of(service, wants, progress, memory, desired.rollout, now))
+            stands.append(stand_of(service, wants, tasks, progress, memory, desired.rollout, now))
     failing = frozenset[str]().union(*(stand.failing for stand in stands))
     for stand in stands:
         pass_gates(stand, failing, memory, desired.rollout, now)
@@ -145,8 +143,9 @@ def _rolls(desired: Desired, stands: Iterable[Stand], memory: Memory, now: float
         free -= not stand.flying
         chains.append(chain)
         for want in stand.ready:
-            to = want.mirror.docker_name if want.mirror else ""
-            stand.say(want, State.ROLLING, Reason.ROLLING, f"is being rolled to {to}")
+            to = want.swap.to_name if want.swap else ""
+            verb = "goes back" if want.back else "is being rolled"
+            stand.say(want, State.ROLLING, chain[-1].reason, f"{verb} to {to}")
     return chains
 
 

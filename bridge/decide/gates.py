@@ -8,7 +8,7 @@ from bridge.decide.progress import MOVING, UNFINISHED
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
 from bridge.model.memory import Memory
-from bridge.model.mirror import Mirror
+from bridge.model.mirror import By, Mirror
 from bridge.model.plan import Hold
 from bridge.model.reasons import Reason
 from bridge.model.world import Service
@@ -53,18 +53,17 @@ def busy(service: Service, want: Want, ours: bool, rollout: Rollout, now: float)
     )
 
 
-def failed_elsewhere(
-    service: Service, want: Want, mirror: Mirror, failing: frozenset[str]
-) -> Hold | None:
+def failed_elsewhere(service: Service, want: Want, failing: frozenset[str]) -> Hold | None:
     """Hold services that have not begun with a version that failed for another one.
 
     Args:
         failing: Ids of the versions of which that was noticed just now, before any mark says so.
     """
-    if mirror.good:
+    mirror = want.mirror
+    if mirror is None or mirror.good or want.back:
         return None
-    failures = (mark for mark in mirror.asides if mark.by == "failure")
-    failed = next((mark.why for mark in failures if mark.service_id != service.id), None)
+    failures = (mark for id_, mark in mirror.asides.items() if id_ not in ("", service.id))
+    failed = next((mark.why for mark in failures if mark.by == By.FAILURE), None)
     if failed is None and mirror.id not in failing:
         return None
     return Hold(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridge.decide.roll import Stand
+from bridge.decide.stand import Stand
 from bridge.decide.target import Target
 from bridge.model.naming import GOOD, ROLL, timestamp
 from bridge.model.plan import Annotate
@@ -80,5 +80,5 @@ def _is_over(
         return True
     if service.torn or mirror_id in service.secret_ids:
         return False
-    wanted = target.for_service(service_id)
+    wanted = target.suspect_for(service_id) or target.for_service(service_id)
     return wanted is None or wanted.id != mirror_id

@@ -7,6 +7,7 @@ truth.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridge.model.desired import Rollout
@@ -25,12 +26,14 @@ class Progress:
 
     Attributes:
         good: Ids of the tasks that run with all of them.
+        failed: Ids of the tasks that had all of them and failed.
         others: How many live tasks lack one, also those being shut down.
         error: The latest error of a task that should have held them, if any.
     """
 
     wanted: frozenset[str]
     good: frozenset[str]
+    failed: frozenset[str]
     others: int
     desired: int
     converged: bool
@@ -43,9 +46,14 @@ class Progress:
         return f"{words}, {self.others} still on another" if self.others else words
 
     @property
+    def words(self) -> str:
+        """Say what a task said, to be put behind other words; empty where none said anything."""
+        return f"; a task said: {self.error}" if self.error else ""
+
+    @property
     def story(self) -> str:
         """Say it in words, with the latest error of a task."""
-        return f"{self.text}; a task said: {self.error}" if self.error else self.text
+        return self.text + self.words
 
 
 def on_trial(service: Service, swarm: SwarmView, instance: str) -> frozenset[str]:
@@ -65,10 +73,11 @@ def progress_of(service: Service, tasks: tuple[Task, ...], wanted: frozenset[str
     live = [task for task in tasks if task.live and not task.ghost]
     good = frozenset(task.id for task in live if task.running and wanted <= task.secret_ids)
     others = sum(not wanted <= task.secret_ids for task in live)
-    troubled = [task for task in tasks if task.error and wanted <= task.secret_ids]
+    failed = frozenset(t.id for t in tasks if t.failed and wanted <= t.secret_ids)
     return Progress(
         wanted,
         good,
+        failed,
         others,
         service.desired_tasks,
         not service.torn
@@ -76,8 +85,14 @@ def progress_of(service: Service, tasks: tuple[Task, ...], wanted: frozenset[str
         and not others
         and len(good) >= service.desired_tasks
         and service.update not in UNFINISHED,
-        max(troubled, key=lambda task: task.seen).error if troubled else "",
+        last_error(tasks, wanted),
     )
+
+
+def last_error(tasks: Iterable[Task], wanted: frozenset[str]) -> str:
+    """Return the latest error of a task that should have held these secrets, if any."""
+    troubled = [task for task in tasks if task.error and wanted <= task.secret_ids]
+    return max(troubled, key=lambda task: task.seen).error if troubled else ""
 
 
 def watched(progress: Progress, before: Watch | None, now: float) -> Watch:
@@ -108,10 +123,12 @@ def failure_of(
     service: Service, progress: Progress, watch: Watch | None, rollout: Rollout, now: float
 ) -> str:
     """Say why a roll that is not converged has failed; empty while it may still succeed."""
-    error = f"; a task said: {progress.error}" if progress.error else ""
     if service.update in (UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED):
-        return f"Swarm stopped the update ({service.update_message}){error}"
-    if watch and watch.wanted == progress.wanted and now - watch.progress >= rollout.timeout:
+        return f"Swarm stopped the update ({service.update_message}){progress.words}"
+    known = watch if watch and watch.wanted == progress.wanted else None
+    if known and known.good & progress.failed and service.update not in MOVING:
+        return f"a task did not stay up on it{progress.words}"
+    if known and now - known.progress >= rollout.timeout:
         return f"no new task became good in {rollout.timeout:g} s; {progress.story}"
     return ""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from bridge.model.desired import DesiredSecret
 from bridge.model.memory import Memory
-from bridge.model.mirror import Mirror, Verdict
+from bridge.model.mirror import By, Mirror, Verdict
 from bridge.model.naming import Identity, clash_name, labels_of, versioned_name
 from bridge.model.plan import CreateSecret, Hold
 from bridge.model.reasons import Reason
@@ -42,6 +42,17 @@ class Target:
     def for_service(self, service_id: str) -> Mirror | None:
         """Return the newest mirrored version that may be used by a service, if there is any."""
         return next((m for m in self.mirrors if not m.aside_for(service_id)), None)
+
+    def suspect_for(self, service_id: str) -> Mirror | None:
+        """Return the newest version where it has yet to be tried alone on a service.
+
+        Also one whose trial was written down and never begun.
+        """
+        newest = self.mirrors[0] if self.mirrors else None
+        mark = newest.aside_for(service_id) if newest else None
+        if newest is None or mark is None or mark.by != By.SUSPECT:
+            return None
+        return newest if not mark.tried or newest.open_record(service_id) else None
 
 
 def find_target(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bridge.decide.target import Target
 from bridge.model.desired import FileFields
-from bridge.model.mirror import Mirror
+from bridge.model.mirror import By, Mirror
 from bridge.model.naming import is_hand_made
 from bridge.model.plan import Hold, Swap
 from bridge.model.reasons import Reason
@@ -29,6 +29,8 @@ class Want:
         swap: The reference that should move; None where nothing should, or cannot.
         hold: Why it cannot.
         changes: What of the file fields is not as the configuration has it, in words.
+        back: Why it should leave the version that it is on; empty where it moves forward.
+        alone: Whether the mirror is a suspect, which is tried without any other.
     """
 
     target: Target
@@ -38,6 +40,8 @@ class Want:
     swap: Swap | None = None
     hold: Hold | None = None
     changes: tuple[str, ...] = ()
+    back: str = ""
+    alone: bool = False
 
     @property
     def name(self) -> str:
@@ -61,18 +65,15 @@ def want_of(service: Service, target: Target, *, apply_fields: bool = False) -> 
     held = min(
         (own[ref.secret_id] for ref in references), key=lambda m: m.identity.order, default=None
     )
-    mirror = target.for_service(service.id)
-    if mirror is None:
-        return Want(target, None, held, references)
+    found = _destination(service, target, held, references)
+    if isinstance(found, Want):
+        return found
+    mirror, alone = found
     file = listed or NO_FIELDS
     if references and all(ref.secret_id == mirror.id for ref in references):
         changes = _changes(references, file)
         if not (changes and apply_fields):
             return Want(target, mirror, held, references, changes=changes)
-    if held and mirror.identity < held.identity and held in target.mirrors:
-        # Only older versions may be used: what is done about a failed one is decided elsewhere.
-        return Want(target, mirror, held, references)
-
     if not references:
         taken = _hand_made(service, secret.name, file)
         if isinstance(taken, Hold):
@@ -92,7 +93,61 @@ def want_of(service: Service, target: Target, *, apply_fields: bool = False) -> 
         file,
         changes,
     )
-    return Want(target, mirror, held, references, swap, changes=changes)
+    return Want(target, mirror, held, references, swap, changes=changes, alone=alone)
+
+
+def _destination(
+    service: Service, target: Target, held: Mirror | None, references: tuple[Reference, ...]
+) -> tuple[Mirror, bool] | Want:
+    """Say which version a service should move to, and whether alone; a Want where it stays."""
+    mirror = target.for_service(service.id)
+    mark = held.aside_for(service.id) if held and held in target.mirrors else None
+    if held and mark:
+        if mark.by == By.SUSPECT and mark.tried and held.open_record(service.id):
+            return Want(target, held, held, references)  # it has its turn alone just now
+        if mirror is None or mirror.identity < held.identity:
+            return _back(service, target, mirror, held, references, mark.why)
+    suspect = target.suspect_for(service.id)
+    mirror = suspect or mirror
+    if mirror is None:
+        return Want(target, None, held, references)
+    if held and mirror.identity < held.identity and held in target.mirrors:
+        return Want(target, mirror, held, references)  # it is on a newer one than Vault's
+    return mirror, suspect is not None
+
+
+def _back(
+    service: Service,
+    target: Target,
+    mirror: Mirror | None,
+    held: Mirror,
+    references: tuple[Reference, ...],
+    why: str,
+) -> Want:
+    """Go back: to the newest version that may be used, else to what was there before.
+
+    The references are put back as the record has them, which keeps healthy tasks alive. No
+    PreviousSpec is needed: Swarm's own rollback leaves none, and any write replaces it.
+    """
+    record = held.open_record(service.id)
+    before = record.before if record else None
+    name = target.secret.name
+    if before is not None and mirror and {ref["SecretID"] for ref in before} != {mirror.id}:
+        before = None
+    if before is None and mirror is None:
+        message = f"{held.docker_name} is set aside ({why}), and there is no other version"
+        hold = Hold(name, Reason.NO_WAY_BACK, message, service.name)
+        return Want(target, None, held, references, hold=hold, back=why)
+    swap = Swap(
+        name,
+        mirror.id if mirror else "",
+        mirror.docker_name if mirror else ", ".join(ref["SecretName"] for ref in before or ()),
+        held.docker_name,
+        frozenset(ref.secret_id for ref in references),
+        NO_FIELDS,
+        restore=before,
+    )
+    return Want(target, mirror, held, references, swap, back=why)
 
 
 def _for(references: tuple[Reference, ...], file: FileFields) -> FileFields:

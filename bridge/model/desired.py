@@ -123,6 +123,7 @@ class Rollout:
         settle_max: Longest that ``settle`` may hold a change up.
         bake: How long every task must stay up on a version before it counts as good there.
         timeout: Longest time without any new good task; then the roll has failed.
+        all_go_back: Whether a version that failed for one service is set aside for all.
     """
 
     max_in_flight: int = 1
@@ -130,6 +131,7 @@ class Rollout:
     settle_max: float = 300.0
     bake: float = 30.0
     timeout: float = 600.0
+    all_go_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

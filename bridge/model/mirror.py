@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from bridge.model.desired import KvPath
@@ -25,12 +26,16 @@ class RollRecord:
         index: The service's version index that the update was sent with.
         at: When it was written, RFC 3339.
         done: When the service had converged and baked; empty until then.
+        frame: Fingerprint of all of the TaskTemplate but its secrets, as it was then.
+        ill: Whether the service had less than its full number of tasks then.
     """
 
     before: tuple[Mapping[str, Any], ...]
     index: int
     at: str
     done: str = ""
+    frame: str = ""
+    ill: bool = False
 
     @property
     def before_ids(self) -> frozenset[str]:
@@ -41,7 +46,8 @@ class RollRecord:
         """Write the label's value."""
         if self.done:
             return json.dumps({"at": self.at, "done": self.done})
-        return json.dumps({"before": list(self.before), "index": self.index, "at": self.at})
+        raw = {"before": list(self.before), "index": self.index, "at": self.at, "frame": self.frame}
+        return json.dumps({**raw, "ill": True} if self.ill else raw)
 
     @classmethod
     def read(cls, text: str) -> RollRecord | None:
@@ -49,11 +55,27 @@ class RollRecord:
         try:
             raw = json.loads(text)
             before = tuple(dict(ref) for ref in raw.get("before", ()))
-            record = cls(before, int(raw.get("index", 0)), str(raw["at"]), str(raw.get("done", "")))
+            record = cls(
+                before,
+                int(raw.get("index", 0)),
+                str(raw["at"]),
+                str(raw.get("done", "")),
+                str(raw.get("frame", "")),
+                bool(raw.get("ill")),
+            )
             _ = record.before_ids
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
         return record
+
+
+class By(StrEnum):
+    """Who or what set a version aside."""
+
+    FAILURE = "failure"  # a service failed on it, and nothing else was to blame
+    SUSPECT = "suspect"  # it moved together with another one, and the roll failed
+    SERVICE = "service"  # the service was ill before, or is so on the former version too
+    OPERATOR = "operator"  # somebody's word
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +83,35 @@ class SetAside:
     """A mark that a version is not to be used.
 
     Attributes:
-        service_id: For which service; empty for the whole name.
-        by: ``failure``, ``operator`` or ``suspect``.
         at: When, RFC 3339.
         why: In words.
+        tried: Of a suspect: whether it has had its turn alone.
     """
 
-    service_id: str
-    by: str
+    by: By
     at: str
     why: str
+    tried: bool = False
+
+    def write(self) -> str:
+        """Write the label's value."""
+        raw = {"by": self.by, "at": self.at, "why": self.why}
+        return json.dumps({**raw, "tried": True} if self.tried else raw)
+
+    @classmethod
+    def read(cls, text: str) -> SetAside:
+        """Read the label's value; a damaged one sets aside all the same, as by somebody's word."""
+        try:
+            raw = json.loads(text)
+            by, at, why = By(raw["by"]), str(raw["at"]), str(raw["why"])
+            return cls(by, at, why, bool(raw.get("tried")))
+        except (ValueError, KeyError, TypeError):
+            return cls(By.OPERATOR, "", "its label `aside` cannot be read")
 
 
-def write_asides(marks: tuple[SetAside, ...]) -> str:
-    """Write the ``aside`` label."""
-    return json.dumps(
-        [{"service": m.service_id, "by": m.by, "at": m.at, "why": m.why} for m in marks]
-    )
-
-
-def read_asides(text: str) -> tuple[SetAside, ...]:
-    """Read the ``aside`` label; a damaged one sets the version aside for the whole name."""
-    try:
-        return tuple(
-            SetAside(str(m["service"]), str(m["by"]), str(m["at"]), str(m["why"]))
-            for m in json.loads(text)
-        )
-    except (ValueError, KeyError, TypeError):
-        return (SetAside("", "operator", "", "its `aside` label cannot be read"),)
+def aside_label(service_id: str = "") -> str:
+    """Name the label of a mark for one service, or for the whole name."""
+    return f"{ASIDE}.{service_id}" if service_id else ASIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +136,7 @@ class Mirror:
         secret: Name of the secret in the configuration.
         docker_name: ``<secret>_vN``, perhaps with a clash suffix.
         good: When it had converged and baked everywhere; empty until then.
-        asides: Why it is set aside, and for whom.
+        asides: Why it is set aside, by service id; the empty one is for the whole name.
         records: Roll records by service id.
     """
 
@@ -124,7 +147,7 @@ class Mirror:
     secret: str
     identity: Identity
     good: str = ""
-    asides: tuple[SetAside, ...] = ()
+    asides: Mapping[str, SetAside] = field(default_factory=dict)
     records: Mapping[str, RollRecord] = field(default_factory=dict)
 
     def rolled(self, service_id: str) -> bool:
@@ -134,7 +157,7 @@ class Mirror:
 
     def aside_for(self, service_id: str) -> SetAside | None:
         """Return the mark that sets it aside for a service, its own or the whole name's."""
-        return next((m for m in self.asides if m.service_id in ("", service_id)), None)
+        return self.asides.get("") or self.asides.get(service_id)
 
     def open_record(self, service_id: str) -> RollRecord | None:
         """Return the record of a roll that was begun and is not done."""
@@ -160,7 +183,11 @@ class Mirror:
             origin.secret,
             origin.identity,
             secret.labels.get(GOOD, ""),
-            read_asides(secret.labels[ASIDE]) if ASIDE in secret.labels else (),
+            {
+                key.removeprefix(ASIDE).removeprefix("."): SetAside.read(value)
+                for key, value in secret.labels.items()
+                if key == ASIDE or key.startswith(f"{ASIDE}.")
+            },
             {service: record for service, record in found.items() if record},
         )
 

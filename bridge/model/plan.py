@@ -69,6 +69,8 @@ class Swap:
         replaces: Ids of the secrets whose references move; empty where a reference is added.
         file: For a swap: what the configuration fixes, the rest stays. For an added reference: all.
         changes: What of the file fields changes, in words.
+        restore: The engine's own references that are put back in place of those replaced; None
+            where a reference moves or is added.
     """
 
     secret: str
@@ -78,11 +80,14 @@ class Swap:
     replaces: frozenset[str]
     file: FileFields
     changes: tuple[str, ...] = ()
+    restore: tuple[Mapping[str, Any], ...] | None = None
 
     @property
     def summary(self) -> str:
         """Say in words what moves."""
         words = f"{self.from_name} -> {self.to_name}" if self.from_name else f"add {self.to_name}"
+        if not self.to_name:
+            words = f"take {self.from_name} away"
         if self.from_name == self.to_name:
             words = self.to_name
         return f"{words} ({', '.join(self.changes)})" if self.changes else words
@@ -258,10 +263,17 @@ def swapped(spec: Mapping[str, Any], swaps: tuple[Swap, ...]) -> dict[str, Any]:
     """
     template = dict(spec["TaskTemplate"])
     container = dict(template["ContainerSpec"])
-    references = []
+    references: list[Mapping[str, Any]] = []
+    restored: set[str] = set()
     for ref in container.get("Secrets") or ():
         swap = next((swap for swap in swaps if ref["SecretID"] in swap.replaces), None)
-        references.append(_moved(ref, swap) if swap else ref)
+        if swap is None:
+            references.append(ref)
+        elif swap.restore is None:
+            references.append(_moved(ref, swap))
+        elif swap.secret not in restored:
+            restored.add(swap.secret)
+            references += swap.restore
     references += [_added(swap) for swap in swaps if not swap.replaces]
     container["Secrets"] = references
     template["ContainerSpec"] = container

@@ -70,3 +70,7 @@ class Reason(StrEnum):
     FAILED_ELSEWHERE = "FailedElsewhere"
     SET_ASIDE = "SetAside"
     SERVICE_UNHEALTHY = "ServiceUnhealthy"
+    GOING_BACK = "GoingBack"
+    TRIED_ALONE = "TriedAlone"
+    CHANGED_MEANWHILE = "ChangedMeanwhile"
+    NO_WAY_BACK = "NoWayBack"

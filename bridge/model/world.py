@@ -117,8 +117,19 @@ def short_target(target: str) -> str:
 
 def fingerprint(spec: Mapping[str, Any]) -> str:
     """Tell two TaskTemplates of a service's spec apart; only a change of it restarts tasks."""
-    text = json.dumps(spec.get("TaskTemplate"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return _digest(spec.get("TaskTemplate"))
+
+
+def frame_of(spec: Mapping[str, Any]) -> str:
+    """Tell two TaskTemplates apart by all but their secrets: what a roll of ours leaves alone."""
+    template = dict(spec.get("TaskTemplate") or {})
+    container = template.get("ContainerSpec") or {}
+    template["ContainerSpec"] = {key: container[key] for key in container if key != "Secrets"}
+    return _digest(template)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
 
 
 class Kind(StrEnum):
@@ -155,6 +166,7 @@ class Service:
         update_started: Seconds since the epoch at which the latest update began; 0 where unknown.
         monitor: Seconds for which the engine watches each new task (``UpdateConfig.Monitor``).
         template: Fingerprint of the TaskTemplate, see ``fingerprint``.
+        frame: The same without its secrets, see ``frame_of``.
         torn: Whether it changed while we looked, so that nothing may be concluded from its tasks.
     """
 
@@ -171,6 +183,7 @@ class Service:
     update_started: float = 0.0
     monitor: float = 5.0
     template: str = ""
+    frame: str = ""
     torn: bool = False
 
     @property
@@ -214,6 +227,11 @@ class Task:
     def live(self) -> bool:
         """Whether it may hold its secrets open now or soon."""
         return self.state in LIVE_STATES
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended by itself, and not well."""
+        return self.state in {"failed", "rejected"}
 
     @property
     def running(self) -> bool:

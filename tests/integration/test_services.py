@@ -157,6 +157,7 @@ def test_many_services_and_one_that_can_never_roll(lab: Lab) -> None:
         alone = {"MaxReplicas": 1} if name == "stuck" else None  # and start-first needs two
         secrets = [(lab.name("db_v1"), "db")]
         lab.service(name, replicas=1, secrets=secrets, placement=alone)
+        lab.swarm.wait_running(lab.name(name), 1)
     lab.sync()
     value = lab.rotate("db")
     in_flight = []

@@ -10,7 +10,7 @@ import pytest
 from bridge.decide.cycle import remember
 from bridge.model.desired import KvPath, Rollout
 from bridge.model.memory import Memory, Outcome, Result
-from bridge.model.mirror import RollRecord, read_asides
+from bridge.model.mirror import By, RollRecord, SetAside
 from bridge.model.plan import Annotate, CreateSecret, Plan, RollService
 from bridge.model.reasons import Reason, State
 from bridge.model.world import Kind, UpdateState
@@ -113,6 +113,17 @@ def test_never_more_than_max_in_flight_services_are_under_way() -> None:
     assert (waiting.name, waiting.reason) == ("c", Reason.WAITING_FOR_TURN)
 
 
+def test_a_torn_look_at_a_service_under_way_does_not_free_its_place() -> None:
+    """I7: nothing is known of its tasks."""
+    flying = service_of("a", "db_v2", torn=True)
+    secrets = [secret_of(1), secret_of(2, labels=open_roll("a"))]
+    plan = plan_of(
+        desired_of("a", "b"), world_of(document(2), secrets, [flying, service_of("b", "db_v1")])
+    )
+    assert not rolls(plan)
+    assert plan.conditions[0].services[1].reason == Reason.WAITING_FOR_TURN
+
+
 def test_a_service_bakes_until_its_tasks_have_stayed_up() -> None:
     """Converged is not done: the same tasks must stay for ``bake``."""
     service = service_of("api", "db_v2", index=11, update=UpdateState.COMPLETED)
@@ -197,13 +208,20 @@ def test_a_roll_that_the_engine_gave_up_is_set_aside_and_not_tried_again(
     secrets = [secret_of(1, labels=GOOD), secret_of(2, labels=open_roll("api"))]
     plan = plan_of(desired_of("api"), world_of(document(2), secrets, [service]))
     (note,) = notes(plan)
-    (mark,) = read_asides(note.put["vault-bridge.aside"])
-    assert (mark.service_id, mark.by) == ("id-api", "failure")
+    assert SetAside.read(note.put["vault-bridge.aside.id-api"]).by == By.FAILURE
     assert not rolls(plan)
 
     marked = secret_of(2, labels={**open_roll("api"), **note.put})
     world = world_of(document(2), [secrets[0], marked], [service])
     plan, memory = after(desired_of("api"), world, 1, 100, 10_000)
+    if spec == "db_v2":  # the engine stopped half-way, and we go back
+        assert plan.chains[-1][-1].reason == Reason.GOING_BACK
+        world = world_of(
+            document(2),
+            [secrets[0], marked],
+            [replace(service, update=None, references=(reference("db_v1"),))],
+        )
+        plan, memory = after(desired_of("api"), world, 1, 100, 10_000)
     assert not rolls(plan)
     assert plan.conditions[0].state == State.DEGRADED
     assert plan.conditions[0].reason == Reason.ROLL_FAILED
@@ -229,10 +247,10 @@ def test_no_new_good_task_for_the_time_out_is_a_failure() -> None:
 
 def test_a_version_that_failed_for_one_service_is_not_begun_with_another() -> None:
     """The others wait (``FailedElsewhere``) until a newer version or somebody's word."""
-    aside = json.dumps([{"service": "id-a", "by": "failure", "at": "t", "why": "died"}])
+    aside = SetAside(By.FAILURE, "t", "died").write()
     world = world_of(
         document(2),
-        [secret_of(1), secret_of(2, labels={"vault-bridge.aside": aside})],
+        [secret_of(1), secret_of(2, labels={"vault-bridge.aside.id-a": aside})],
         [service_of("a", "db_v1"), service_of("b", "db_v1")],
     )
     plan = plan_of(desired_of("a", "b"), world)
@@ -293,8 +311,8 @@ def test_an_operator_s_rollback_by_hand_is_respected() -> None:
     )
     plan = plan_of(desired_of("api"), world)
     assert not rolls(plan)
-    (mark,) = read_asides(notes(plan)[0].put["vault-bridge.aside"])
-    assert mark.by == "operator"
+    mark = SetAside.read(notes(plan)[0].put["vault-bridge.aside.id-api"])
+    assert mark.by == By.OPERATOR
 
 
 @pytest.mark.parametrize(

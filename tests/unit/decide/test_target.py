@@ -7,7 +7,7 @@ import pytest
 from bridge.decide.cycle import decide
 from bridge.model.desired import KvPath
 from bridge.model.memory import Memory
-from bridge.model.mirror import SetAside, Verdict, write_asides
+from bridge.model.mirror import By, SetAside, Verdict
 from bridge.model.naming import Identity
 from bridge.model.plan import CreateSecret
 from bridge.model.reasons import Reason, State
@@ -139,7 +139,7 @@ def test_times_compare_as_times_though_vault_drops_zeros() -> None:
 
 def test_a_version_set_aside_for_the_name_is_not_given_to_anybody() -> None:
     """I11: the newest version that is not set aside is the target."""
-    aside = write_asides((SetAside("", "operator", "t", "why"),))
+    aside = SetAside(By.OPERATOR, "t", "why").write()
     world = world_of(
         document(2),
         [

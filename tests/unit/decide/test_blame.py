@@ -1,0 +1,349 @@
+"""Who is to blame for a roll that failed, and where the service goes from there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from bridge.decide.cycle import decide
+from bridge.model.desired import KvPath, Rollout
+from bridge.model.memory import Memory
+from bridge.model.mirror import By, DockerSecret, RollRecord, SetAside
+from bridge.model.plan import Annotate, Plan, RollService, swapped
+from bridge.model.reasons import Reason, State
+from bridge.model.world import Service, UpdateState, World
+from tests.support.builders import (
+    NOW,
+    after,
+    desired_of,
+    document,
+    foreign,
+    plan_of,
+    reference,
+    secret_of,
+    service_of,
+    task_of,
+    wanted,
+    world_of,
+)
+
+GOOD = {"vault-bridge.good": "t"}
+FAST = Rollout(bake=2.0, timeout=60.0)
+
+
+def record(*before: str, ill: bool = False, frame: str = "") -> str:
+    """Return an open record of a roll that replaced references to these Docker secrets."""
+    references = tuple(reference(name, name.split("_v")[0]).write() for name in before)
+    return RollRecord(references, 10, "t", "", frame, ill).write()
+
+
+def rolled(service: str, *before: str, **more: Any) -> dict[str, str]:
+    """Return the label of an open record."""
+    return {f"vault-bridge.roll.id-{service}": record(*before, **more)}
+
+
+def aside(by: By, service: str = "", **more: Any) -> dict[str, str]:
+    """Return the label of a mark."""
+    place = f".id-{service}" if service else ""
+    return {f"vault-bridge.aside{place}": SetAside(by, "t", "died", **more).write()}
+
+
+def marks(plan: Plan) -> dict[tuple[str, str], SetAside]:
+    """Return the marks that a plan writes, by Docker secret and place."""
+    return {
+        (action.docker_name, key.removeprefix("vault-bridge.aside")): SetAside.read(value)
+        for chain in plan.chains
+        for action in chain
+        if isinstance(action, Annotate)
+        for key, value in action.put.items()
+        if key.startswith("vault-bridge.aside")
+    }
+
+
+def rolls(plan: Plan) -> dict[str, RollService]:
+    """Return the rolls of a plan by service."""
+    found = [a for chain in plan.chains for a in chain if isinstance(a, RollService)]
+    return {roll.service_name: roll for roll in found}
+
+
+def paused(name: str, *docker_names: str, **changes: Any) -> Service:
+    """Return a service whose update the engine stopped."""
+    state: dict[str, Any] = {"index": 12, "update": UpdateState.PAUSED, "update_message": "died"}
+    return service_of(name, *docker_names, **{**state, **changes})
+
+
+def spec_of(service: Service) -> dict[str, Any]:
+    """Return as much of a spec as a swap needs."""
+    references = [ref.write() for ref in service.references]
+    return {"TaskTemplate": {"ContainerSpec": {"Secrets": references}}}
+
+
+def secrets_after(service: Service, roll: RollService) -> list[str]:
+    """Return the names that a service refers to after a roll."""
+    spec = swapped(spec_of(service), roll.swaps)
+    return [ref["SecretName"] for ref in spec["TaskTemplate"]["ContainerSpec"]["Secrets"]]
+
+
+def one(service: Service, *labels: Mapping[str, str], current: int = 2, **more: Any) -> World:
+    """Return a world with versions 1 (good) and 2 of ``db`` and one service."""
+    merged = {key: value for part in labels for key, value in part.items()}
+    return world_of(
+        document(current),
+        [secret_of(1, labels=GOOD), secret_of(2, labels=merged)],
+        [service],
+        **more,
+    )
+
+
+# --- the way back ---------------------------------------------------------------------------------
+
+
+def test_what_failed_goes_back_to_what_the_record_has() -> None:
+    """In place, with its own file; the way back is a roll of its own, which turns round no more."""
+    before = replace(reference("db_v1"), uid="33", mode=0o400)
+    label = RollRecord((before.write(),), 10, "t").write()
+    service = paused("api", "db_v2", "other_v1")
+    world = one(service, {"vault-bridge.roll.id-api": label}, aside(By.FAILURE, "api"))
+    plan = plan_of(desired_of("api"), world)
+    note, roll = plan.chains[-1]
+    assert isinstance(note, Annotate)
+    assert isinstance(roll, RollService)
+    assert (note.docker_name, roll.reason) == ("db_v1", Reason.GOING_BACK)
+    assert json.loads(note.put["vault-bridge.roll.id-api"])["before"] == []
+    spec = swapped(spec_of(service), roll.swaps)["TaskTemplate"]["ContainerSpec"]["Secrets"]
+    assert spec == [before.write(), reference("other_v1", "other").write()]
+    assert plan.conditions[0].services[0].reason == Reason.GOING_BACK
+    assert not plan.finished
+
+
+def test_without_another_version_it_goes_back_to_what_people_made() -> None:
+    """The first version of a takeover failed: the hand-made secret is put back."""
+    service = paused("api", "db_v1")
+    hand_made = RollRecord((reference("db", "db").write(),), 10, "t").write()
+    labels = {"vault-bridge.roll.id-api": hand_made, **aside(By.FAILURE, "api")}
+    world = world_of(document(1), [foreign("db"), secret_of(1, labels=labels)], [service])
+    roll = rolls(plan_of(desired_of("api"), world))["api"]
+    assert secrets_after(service, roll) == ["db"]
+
+
+def test_a_first_reference_that_failed_is_taken_away() -> None:
+    service = paused("api", "db_v1")
+    labels = {**rolled("api"), **aside(By.FAILURE, "api")}
+    world = world_of(document(1), [secret_of(1, labels=labels)], [service])
+    roll = rolls(plan_of(desired_of("api"), world))["api"]
+    assert secrets_after(service, roll) == []
+
+
+def test_without_any_way_back_it_says_so() -> None:
+    """No older version and no record: somebody has to help."""
+    service = service_of("api", "db_v1")
+    world = world_of(document(1), [secret_of(1, labels=aside(By.FAILURE, "api"))], [service])
+    plan = plan_of(desired_of("api"), world)
+    assert not rolls(plan)
+    assert [hold.reason for hold in plan.holds] == [Reason.NO_WAY_BACK]
+
+
+def test_a_way_back_under_way_is_waited_for_and_then_forgotten() -> None:
+    """`sync` ends when the service is whole again, not before."""
+    service = service_of("api", "db_v1", index=14, update=UpdateState.UPDATING)
+    secrets = [
+        secret_of(1, labels={**GOOD, **rolled("api")}),
+        secret_of(2, labels=aside(By.FAILURE, "api")),
+    ]
+    plan = plan_of(desired_of("api"), world_of(document(2), secrets, [service]))
+    assert not plan.finished
+    assert plan.conditions[0].reason == Reason.ROLL_FAILED
+    settled = replace(service, update=UpdateState.COMPLETED)
+    world = world_of(document(2), secrets, [settled])
+    plan, _ = after(desired_of("api"), world, 1, 3)
+    (note,) = [a for chain in plan.chains for a in chain if isinstance(a, Annotate)]
+    assert (note.docker_name, note.reason) == ("db_v1", Reason.CONVERGED)
+
+
+# --- for whom -------------------------------------------------------------------------------------
+
+
+def test_on_failure_all_takes_everybody_back() -> None:
+    """The version is set aside for the name, and those that had moved go back too."""
+    desired = desired_of("a", "b", rollout=replace(FAST, all_go_back=True, max_in_flight=2))
+    done = RollRecord((), 5, "t", "t").write()
+    labels = {**rolled("a", "db_v1"), "vault-bridge.roll.id-b": done}
+    services = [paused("a", "db_v2"), service_of("b", "db_v2")]
+    secrets = [secret_of(1, labels=GOOD), secret_of(2, labels=labels)]
+    plan = plan_of(desired, world_of(document(2), secrets, services))
+    assert marks(plan)[("db_v2", "")].by == By.FAILURE
+    secrets[1] = secret_of(2, labels={**labels, **aside(By.FAILURE)})
+    plan = plan_of(desired, world_of(document(2), secrets, services))
+    assert rolls(plan).keys() == {"a", "b"}
+    assert all(roll.swaps[0].to_name == "db_v1" for roll in rolls(plan).values())
+
+
+def test_on_failure_service_leaves_the_others_where_they_are() -> None:
+    labels = {**rolled("a", "db_v1"), **aside(By.FAILURE, "a")}
+    services = [paused("a", "db_v2"), service_of("b", "db_v2")]
+    secrets = [secret_of(1, labels=GOOD), secret_of(2, labels=labels)]
+    plan = plan_of(desired_of("a", "b"), world_of(document(2), secrets, services))
+    assert rolls(plan).keys() == {"a"}
+
+
+# --- who is to blame ------------------------------------------------------------------------------
+
+
+def test_a_service_that_was_ill_before_does_not_count_against_the_version() -> None:
+    """The others are begun all the same."""
+    labels = rolled("a", "db_v1", ill=True)
+    secrets = [secret_of(1, labels=GOOD), secret_of(2, labels=labels)]
+    services = [paused("a", "db_v2"), service_of("b", "db_v1")]
+    plan = plan_of(desired_of("a", "b"), world_of(document(2), secrets, services))
+    assert marks(plan)[("db_v2", ".id-a")].by == By.SERVICE
+    assert plan.conditions[0].services[0].reason == Reason.SERVICE_UNHEALTHY
+    assert rolls(plan).keys() == {"b"}
+
+
+def test_how_well_a_service_was_is_written_down_before_its_roll() -> None:
+    ill = service_of("api", "db_v1", desired_tasks=2)
+    for service, expected in ((ill, True), (service_of("api", "db_v1"), False)):
+        world = one(service, tasks=[task_of(service, "db_v1")])
+        note = plan_of(desired_of("api"), world).chains[0][0]
+        assert isinstance(note, Annotate)
+        written = RollRecord.read(note.put["vault-bridge.roll.id-api"])
+        assert written
+        assert written.ill == expected
+
+
+def test_a_service_that_fails_on_the_former_version_too_is_to_blame_itself() -> None:
+    """Swarm's own rollback stopped as well: the mark is taken off the version."""
+    service = paused("api", "db_v1", update=UpdateState.ROLLBACK_PAUSED, desired_tasks=2)
+    world = one(service, aside(By.FAILURE, "api"), tasks=[task_of(service, "db_v1")])
+    mark = marks(plan_of(desired_of("api"), world))[("db_v2", ".id-api")]
+    assert mark.by == By.SERVICE
+    assert "db_v1 too" in mark.why
+
+
+def test_a_template_that_somebody_changed_in_the_middle_leaves_nobody_to_blame() -> None:
+    service = paused("api", "db_v2", frame="another")
+    world = one(service, rolled("api", "db_v1", frame="as it was"))
+    plan = plan_of(desired_of("api"), world)
+    assert not marks(plan)
+    assert not rolls(plan)
+    assert [hold.reason for hold in plan.holds] == [Reason.CHANGED_MEANWHILE]
+    newer = world_of(document(3), [*world.swarm.secrets, secret_of(3)], [service])
+    assert rolls(plan_of(desired_of("api"), newer)).keys() == {"api"}
+
+
+def test_a_task_that_dies_while_it_bakes_is_a_failure() -> None:
+    """Once the engine looks away; as long as it replaces tasks, the judgement is its own."""
+    service = service_of("api", "db_v2", index=12, update=UpdateState.COMPLETED)
+    first, second = task_of(service, "db_v2"), task_of(service, "db_v2", number=2)
+    dead = replace(first, state="failed", desired_state="shutdown", error="exit 3")
+    for update, failed in ((UpdateState.COMPLETED, True), (UpdateState.UPDATING, False)):
+        world = one(service, rolled("api", "db_v1"), tasks=[first])
+        _, memory = after(desired_of("api", rollout=FAST), world, 1)
+        changed = replace(service, update=update)
+        world = one(changed, rolled("api", "db_v1"), tasks=[dead, second])
+        plan = decide(desired_of("api", rollout=FAST), world, memory, NOW + 2)
+        assert bool(marks(plan)) == failed
+    assert "exit 3" in world.swarm.tasks[0].error
+
+
+# --- suspects -------------------------------------------------------------------------------------
+
+KEY = KvPath("", "secret", "apps/key")
+BOTH = desired_of(secrets=[wanted("db", "api"), wanted("key", "api", path=KEY)], rollout=FAST)
+
+
+def both(service: Service, db: Mapping[str, str], key: Mapping[str, str]) -> World:
+    """Return a world with two versions of two secrets."""
+    secrets: list[DockerSecret] = [
+        secret_of(1, labels=GOOD),
+        secret_of(2, labels=db),
+        secret_of(1, name="key", path=KEY, labels=GOOD),
+        secret_of(2, name="key", path=KEY, labels=key),
+    ]
+    documents = {wanted("db").source: document(2), KEY: document(2)}
+    return world_of(documents, secrets, [service])
+
+
+def test_two_that_moved_together_are_suspects() -> None:
+    """Both go back first, also where the engine stopped half-way."""
+    service = paused("api", "db_v2", "key_v2")
+    db, key = rolled("api", "db_v1"), rolled("api", "key_v1")
+    plan = plan_of(BOTH, both(service, db, key))
+    assert {mark.by for mark in marks(plan).values()} == {By.SUSPECT}
+    assert len(marks(plan)) == 2
+    suspect = aside(By.SUSPECT, "api")
+    roll = rolls(plan_of(BOTH, both(service, {**db, **suspect}, {**key, **suspect})))["api"]
+    assert secrets_after(service, roll) == ["db_v1", "key_v1"]
+    assert roll.reason == Reason.GOING_BACK
+
+
+def test_each_suspect_has_its_turn_alone_and_only_the_guilty_one_is_set_aside() -> None:
+    suspect, tried = aside(By.SUSPECT, "api"), aside(By.SUSPECT, "api", tried=True)
+    service = service_of("api", "db_v1", "key_v1", index=14)
+    plan = plan_of(BOTH, both(service, suspect, suspect))
+    roll = rolls(plan)["api"]
+    assert (secrets_after(service, roll), roll.reason) == (["db_v2", "key_v1"], Reason.TRIED_ALONE)
+    assert marks(plan)[("db_v2", ".id-api")].tried
+
+    # It fails alone: it is set aside, and goes back.
+    failing = paused("api", "db_v2", "key_v1")
+    world = both(failing, {**tried, **rolled("api", "db_v1")}, suspect)
+    plan = plan_of(BOTH, world)
+    assert {place: mark.by for place, mark in marks(plan).items()} == {
+        ("db_v2", ".id-api"): By.FAILURE
+    }
+    # The other one follows.
+    back = replace(service, index=16)
+    plan = plan_of(BOTH, both(back, aside(By.FAILURE, "api"), suspect))
+    roll = rolls(plan)["api"]
+    assert secrets_after(back, roll) == ["db_v1", "key_v2"]
+    # It stays up: the mark goes.
+    fine = service_of("api", "db_v1", "key_v2", index=18, update=UpdateState.COMPLETED)
+    world = both(fine, aside(By.FAILURE, "api"), {**tried, **rolled("api", "key_v1")})
+    plan, _ = after(BOTH, world, 1, 3)
+    (note,) = [a for chain in plan.chains for a in chain if isinstance(a, Annotate)]
+    assert (note.docker_name, note.drop) == ("key_v2", frozenset({"vault-bridge.aside.id-api"}))
+
+
+def test_a_suspect_waits_until_the_service_is_whole_again() -> None:
+    """What Swarm's rollback has not brought back yet must not count as ill before the trial."""
+    suspect = aside(By.SUSPECT, "api")
+    for update, waits in ((UpdateState.ROLLBACK_STARTED, True), (None, False)):
+        service = service_of("api", "db_v1", "key_v1", update=update, desired_tasks=2)
+        world = both(service, suspect, suspect)
+        world = replace(world, swarm=replace(world.swarm, tasks=world.swarm.tasks[:1]))
+        plan = plan_of(BOTH, world)
+        assert not rolls(plan)
+        assert {hold.waits for hold in plan.holds} == {waits}
+
+
+def test_a_trial_that_was_written_down_and_never_begun_is_begun() -> None:
+    """I10: killed between the record and the update."""
+    tried = {**aside(By.SUSPECT, "api", tried=True), **rolled("api", "db_v1")}
+    service = service_of("api", "db_v1", "key_v1")
+    plan = plan_of(BOTH, both(service, tried, aside(By.SUSPECT, "api")))
+    assert secrets_after(service, rolls(plan)["api"]) == ["db_v2", "key_v1"]
+
+
+def test_a_suspect_under_trial_is_waited_for() -> None:
+    """The other one does not begin, and nothing goes back."""
+    tried = {**aside(By.SUSPECT, "api", tried=True), **rolled("api", "db_v1")}
+    service = service_of("api", "db_v2", "key_v1", update=UpdateState.UPDATING, desired_tasks=2)
+    world = both(service, tried, aside(By.SUSPECT, "api"))
+    plan = plan_of(BOTH, world)
+    assert not rolls(plan)
+    assert not plan.finished
+    assert plan.conditions[0].services[0].state == State.ROLLING
+
+
+def test_nothing_happens_twice_for_a_version_that_is_set_aside() -> None:
+    """I11: looked at a hundred times, with and without memory."""
+    service = service_of("api", "db_v1", update=UpdateState.ROLLBACK_COMPLETED)
+    world = one(service, aside(By.FAILURE, "api"))
+    memory = Memory()
+    for second in range(100):
+        plan, memory = after(desired_of("api"), world, second, memory=memory)
+        assert not plan.chains
+    assert not plan_of(desired_of("api"), world).chains
