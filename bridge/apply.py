@@ -12,13 +12,16 @@ from bridge.errors import (
     AnswerLost,
     BridgeError,
     ContentRefused,
+    LoginRefused,
     NameTaken,
     NotFound,
     OutOfSequence,
     SwarmRefused,
     SwarmUnreachable,
     VaultRefused,
+    VaultUnreachable,
 )
+from bridge.logs import where
 from bridge.model.memory import Outcome, Result
 from bridge.model.mirror import Verdict, state_config_name
 from bridge.model.naming import GOOD, PREFIX, REFUSED, origin_of
@@ -61,15 +64,17 @@ class Applier:
     def apply(self, plan: Plan, stopping: Callable[[], bool]) -> tuple[Outcome, ...]:
         """Carry out each chain until one of its actions fails; stop after the action in hand.
 
-        Raises:
-            SwarmUnreachable: The swarm went away; what was not begun is left alone.
+        When the swarm goes away, what was not begun is left alone.
         """
         outcomes: list[Outcome] = []
         for chain in plan.chains:
             for action in chain:
                 if stopping():
                     return tuple(outcomes)
-                outcome = self._one(action)
+                try:
+                    outcome = self._one(action)
+                except SwarmUnreachable:
+                    return tuple(outcomes)  # the next look says so
                 outcomes.append(outcome)
                 self._say(outcome)
                 if outcome.result != Result.DONE:
@@ -86,7 +91,10 @@ class Applier:
         except SwarmUnreachable:
             raise
         except BridgeError as error:
-            return Outcome(action, Result.FAILED, str(error))
+            return Outcome(action, Result.FAILED, str(error), reason=_reason(error))
+        except Exception as error:  # noqa: BLE001 - one action must not end the others (I8)
+            message = f"unexpected {where(error)}"
+            return Outcome(action, Result.FAILED, message)
 
     def _do(self, action: Action) -> Outcome:
         match action:
@@ -132,8 +140,6 @@ class Applier:
                     f"{action.docker_name} exists with this version's labels and other content"
                 )
                 return self._refused(action, Reason.CONTENT_DIFFERS, message)
-        except SwarmRefused as error:
-            return self._refused(action, Reason.SWARM_REFUSED, str(error))
         return Outcome(action, Result.DONE)
 
     def _refused(self, action: CreateSecret, reason: Reason, message: str) -> Outcome:
@@ -256,6 +262,20 @@ def _fields(action: Action) -> dict[str, object]:
             return {"secret": action.secret, "docker_secret": action.docker_name}
         case KeepVerdict():
             return {"secret": action.secret}
+
+
+def _reason(error: BridgeError) -> Reason:
+    match error:
+        case VaultRefused():
+            return Reason(error.reason)
+        case VaultUnreachable():
+            return Reason.VAULT_UNREACHABLE
+        case LoginRefused():
+            return Reason.LOGIN_REFUSED
+        case SwarmRefused():
+            return Reason.SWARM_REFUSED
+        case _:
+            return Reason.TRYING_AGAIN
 
 
 def _same_name(raw: dict[str, object], name: str) -> bool:

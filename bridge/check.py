@@ -13,7 +13,7 @@ from bridge.model.naming import is_hand_made
 from bridge.model.reasons import Reason
 from bridge.model.settings import Settings
 from bridge.model.world import Service, SwarmView, Unreadable
-from bridge.observe import is_away, look_at_swarm, look_at_vault
+from bridge.observe import look_at_swarm, look_at_vault
 from bridge.report.advice import advice, pinned_by
 from bridge.report.policy import OWN_TOKEN, Rule, rules_for
 from bridge.servers.swarm import Swarm
@@ -80,9 +80,10 @@ def _check_vault(
         yield Finding(Level.ERROR, "vault", str(error), Exit.UNREACHABLE)
         return
     view = look_at_vault(vault, desired, now)
-    away = next((seen for seen in view.paths.values() if is_away(seen)), None)
-    if isinstance(away, Unreadable):
-        yield Finding(Level.ERROR, "vault", away.message, Exit.UNREACHABLE)
+    unreadable = [seen for seen in view.paths.values() if isinstance(seen, Unreadable)]
+    away = [seen.message for seen in unreadable if seen.away]
+    if away and len(away) == len(view.paths):
+        yield Finding(Level.ERROR, "vault", away[0], Exit.UNREACHABLE)
         return
     yield Finding(Level.OK, "vault", f"{address} answers and takes our credential")
     yield from _check_own_token(vault)

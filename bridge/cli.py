@@ -80,18 +80,9 @@ def run(options: Options) -> None:
     """
     log = structlog.get_logger("bridge")
     configuration = options.load()
-    reload = False
-
     while True:
         with _loop(configuration) as loop:
-            reload = False
-
-            def on_hangup(*_: object, loop: Loop = loop) -> None:
-                nonlocal reload
-                reload = True
-                loop.stop()
-
-            signal.signal(signal.SIGHUP, on_hangup)
+            hangup = _on_hangup(loop)
             log.info(
                 "bridge runs",
                 version=__version__,
@@ -99,7 +90,7 @@ def run(options: Options) -> None:
                 secrets=len(configuration.desired.secrets),
             )
             loop.run()
-        if not reload:
+        if loop.ended or not hangup:
             break
         try:
             configuration = options.load()
@@ -108,6 +99,18 @@ def run(options: Options) -> None:
             for problem in error.problems:
                 log.warning("configuration not taken, the former one stays", because=str(problem))
     log.info("bridge ends")
+
+
+def _on_hangup(loop: Loop) -> list[int]:
+    """Let SIGHUP end a loop so that another follows; the list returned is filled by it."""
+    received: list[int] = []
+
+    def on_hangup(number: int, _frame: object) -> None:
+        received.append(number)
+        loop.interrupt()
+
+    signal.signal(signal.SIGHUP, on_hangup)
+    return received
 
 
 @cli.command()
@@ -246,8 +249,8 @@ def main() -> NoReturn:
         sys.exit(Exit.USAGE)
     except click.Abort:
         sys.exit(Exit.UNEXPECTED)
-    except Exception:  # noqa: BLE001 - the last resort: a traceback without values
-        structlog.get_logger("bridge").exception("unexpected error")
+    except Exception as error:  # noqa: BLE001 - the last resort
+        structlog.get_logger("bridge").error("unexpected error", error=logs.where(error))
         sys.exit(Exit.UNEXPECTED)
     sys.exit(Exit.DONE)
 

@@ -111,11 +111,27 @@ class VaultError(BridgeError):
 
 
 class VaultUnreachable(VaultError):
-    """No usable answer: no connection, time-out, sealed, overloaded, not JSON. Passes by itself."""
+    """No usable answer: no connection, time-out, sealed, overloaded, not JSON. Passes by itself.
+
+    Args:
+        everywhere: Whether it is Vault as a whole that does not answer, and not one path.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", everywhere: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.everywhere = everywhere
 
 
 class LoginRefused(VaultError):
-    """Vault does not accept the credential that the bridge logs in with."""
+    """Vault does not accept the credential that the bridge logs in with.
+
+    Args:
+        everywhere: Whether a login was refused, and not one path with a token that may be dead.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", everywhere: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.everywhere = everywhere
 
 
 class VaultRefused(VaultError):

@@ -1,16 +1,28 @@
 """Logs: JSON lines, or words where a person looks at a terminal.
 
 No local variable is ever printed with a traceback (I6): structlog's usual recipes do that, and so
-does its console where rich is installed.
+does its console where rich is installed. Nor is the message of an error that nobody expected.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from pathlib import Path
 from typing import TextIO
 
 import structlog
+
+
+def where(error: BaseException) -> str:
+    """Name an unexpected error by its kind and the places it came through.
+
+    Its message is left out: that of a library may quote a value (I6).
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))
+    return f"{type(error).__name__} at {places}"
 
 
 def configure(stream: TextIO | None = None, *, verbose: bool = False) -> None:

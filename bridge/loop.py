@@ -7,6 +7,7 @@ which events of the swarm bring forward, as does something that is on its way.
 from __future__ import annotations
 
 import contextlib
+import queue
 import random
 import threading
 import time
@@ -17,13 +18,15 @@ import structlog
 
 from bridge.apply import Applier
 from bridge.config import Configuration
-from bridge.decide.cycle import decide, remember
+from bridge.decide.cycle import decide
+from bridge.decide.remember import remember
 from bridge.errors import SwarmError, SwarmUnreachable
+from bridge.logs import where
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Condition, Plan
 from bridge.model.reasons import State
-from bridge.model.world import SwarmView, VaultView, World
-from bridge.observe import is_away, look_at_swarm, look_at_vault
+from bridge.model.world import SwarmView, Unreadable, VaultView, World
+from bridge.observe import look_at_swarm, look_at_vault
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
@@ -36,6 +39,35 @@ EVENT_GAP = 0.2
 
 LONGEST_PAUSE = 60.0
 """Seconds; the longest pause after trouble, unless ``poll.interval`` is longer."""
+
+
+class Bell:
+    """Wakes a sleeper from another thread or a signal handler.
+
+    ``threading.Event`` must not be set in a handler that may have interrupted its own methods: it
+    takes a lock that is not reentrant. ``SimpleQueue.put`` is made for that.
+    """
+
+    def __init__(self) -> None:
+        self._rung: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def ring(self) -> None:
+        """Wake the sleeper, or let the next sleep be none."""
+        self._rung.put(None)
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep; tells whether the bell rang."""
+        try:
+            self._rung.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        return True
+
+    def silence(self) -> None:
+        """Forget that it rang."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._rung.get_nowait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +89,9 @@ class Loop:
 
     Args:
         clock: Seconds since the epoch.
+
+    Attributes:
+        ended: Whether somebody asked it to stop for good.
     """
 
     def __init__(
@@ -74,8 +109,9 @@ class Loop:
         self._vault_view: VaultView | None = None
         self._vault_due = 0.0
         self._vault_troubles = 0
-        self._stop = threading.Event()
-        self._wake = threading.Event()
+        self.ended = False
+        self._stopping = False
+        self._bell = Bell()
         self._said: dict[str, tuple[str, str]] = {}
         self._said_holds: set[tuple[str, str, str]] = set()
         self._log = structlog.get_logger("bridge")
@@ -86,9 +122,14 @@ class Loop:
         self._swarm.close()
 
     def stop(self) -> None:
+        """Ask the loop to end for good after the action in hand; safe in a signal handler."""
+        self.ended = True
+        self.interrupt()
+
+    def interrupt(self) -> None:
         """Ask the loop to end after the action in hand; safe in a signal handler."""
-        self._stop.set()
-        self._wake.set()
+        self._stopping = True
+        self._bell.ring()
 
     # --- one cycle -------------------------------------------------------------------------------
 
@@ -128,7 +169,7 @@ class Loop:
         self._say(plan)
         outcomes: tuple[Outcome, ...] = ()
         try:
-            outcomes = self._applier.apply(plan, self._stop.is_set)
+            outcomes = self._applier.apply(plan, lambda: self._stopping)
         finally:
             self._memory = remember(desired, self._memory, world, outcomes, self._clock())
         return Step(world, plan, outcomes)
@@ -136,7 +177,7 @@ class Loop:
     def _schedule_vault(self, view: VaultView) -> None:
         """Set the time of the next look at Vault: jittered, and ever later while it is away."""
         interval = self.configuration.settings.poll_interval
-        trouble = any(is_away(seen) for seen in view.paths.values())
+        trouble = any(isinstance(s, Unreadable) and s.away for s in view.paths.values())
         self._vault_troubles = self._vault_troubles + 1 if trouble else 0
         pause = min(interval * 2.0 ** min(self._vault_troubles, 10), max(interval, LONGEST_PAUSE))
         jitter = 1 + random.uniform(-JITTER, JITTER)  # noqa: S311 - no secret depends on it
@@ -148,17 +189,17 @@ class Loop:
         """Run cycles until ``stop`` is called; trouble only makes them rarer."""
         troubles = 0
         with self._listening():
-            while not self._stop.is_set():
+            while not self._stopping:
                 try:
                     step = self.step()
-                except SwarmError as error:
+                except Exception as error:  # noqa: BLE001 - the service goes on whatever happens
                     troubles += 1
                     if troubles == 1:
-                        self._log.warning("swarm not reachable", because=str(error))
+                        self._say_trouble(error)
                     self._pause(min(2.0 ** min(troubles - 1, 10), LONGEST_PAUSE))
                     continue
                 if troubles:
-                    self._log.info("swarm reachable again")
+                    self._log.info("cycles go on")
                     troubles = 0
                 self._pause(self._time_to_next(step))
 
@@ -180,7 +221,7 @@ class Loop:
         end = self._clock() + timeout if timeout is not None else None
         with self._listening():
             step = self.step(vault=True)
-            while not (step.plan.finished or self._stop.is_set()):
+            while not (step.plan.finished or self._stopping):
                 if progress:
                     progress(step)
                 if end is not None and self._clock() >= end:
@@ -206,9 +247,9 @@ class Loop:
 
     def _pause(self, seconds: float) -> None:
         """Wait, or less where an event or a signal comes."""
-        if self._wake.wait(seconds) and not self._stop.is_set():
+        if self._bell.wait(seconds) and not self._stopping:
             time.sleep(min(seconds, EVENT_GAP))
-        self._wake.clear()
+        self._bell.silence()
 
     @contextlib.contextmanager
     def _listening(self) -> Generator[None]:
@@ -223,13 +264,12 @@ class Loop:
 
     def _listen(self, over: threading.Event) -> None:
         pause = ROLLING_LOOK
-        while not (over.is_set() or self._stop.is_set()):
+        while not (over.is_set() or self._stopping):
             events = Swarm(self.configuration.settings.docker)
             try:
-                self._wake.set()  # what happened while nobody listened is not told again
                 for _ in events.events():
                     pause = ROLLING_LOOK
-                    self._wake.set()
+                    self._bell.ring()
                     if over.is_set():
                         break
             except SwarmUnreachable:
@@ -240,6 +280,12 @@ class Loop:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     # --- the log ---------------------------------------------------------------------------------
+
+    def _say_trouble(self, error: Exception) -> None:
+        if isinstance(error, SwarmError):
+            self._log.warning("swarm not reachable", because=str(error))
+        else:
+            self._log.error("unexpected error, the next cycle begins anew", error=where(error))
 
     def _say(self, plan: Plan) -> None:
         """Log how secrets stand and what is held, once per change."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bridge.errors import LoginRefused, VaultRefused, VaultUnreachable
+from bridge.errors import LoginRefused, SwarmUnreachable, VaultRefused, VaultUnreachable
 from bridge.model.desired import Desired, KvPath
 from bridge.model.mirror import DockerSecret, Verdict, state_config_name
 from bridge.model.naming import REFUSED, instant
@@ -39,36 +39,31 @@ Json = Mapping[str, Any]
 def look_at_vault(vault: Vault, desired: Desired, now: float) -> VaultView:
     """Read the metadata of each distinct path once, however many secrets use it.
 
-    Once Vault has not answered, the rest of the look is given up: nothing would come of it but
-    waiting.
+    Once Vault as a whole has not answered, or a second path has failed alike, the rest of the look
+    is given up: nothing would come of it but waiting.
     """
     found: dict[KvPath, KvDocument | Unreadable] = {}
     down: Unreadable | None = None
+    alike = 0
     for secret in desired.secrets:
         if secret.source in found:
             continue
         seen = down or _document(vault, secret.source)
-        if isinstance(seen, Unreadable) and is_away(seen):
-            down = seen
         found[secret.source] = seen
+        if isinstance(seen, Unreadable) and seen.away:
+            alike += 1
+            if seen.everywhere or alike > 1:
+                down = seen
     return VaultView(now, found)
-
-
-_EVERYWHERE = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED))
-
-
-def is_away(seen: KvDocument | Unreadable) -> bool:
-    """Tell whether a look says that Vault as a whole gives us nothing, not this one path."""
-    return isinstance(seen, Unreadable) and seen.reason in _EVERYWHERE
 
 
 def _document(vault: Vault, path: KvPath) -> KvDocument | Unreadable:
     try:
         return read_document(vault.metadata(path))
     except VaultUnreachable as error:
-        return Unreadable(Reason.VAULT_UNREACHABLE, str(error))
+        return Unreadable(Reason.VAULT_UNREACHABLE, str(error), error.everywhere)
     except LoginRefused as error:
-        return Unreadable(Reason.LOGIN_REFUSED, str(error))
+        return Unreadable(Reason.LOGIN_REFUSED, str(error), error.everywhere)
     except VaultRefused as error:
         return Unreadable(Reason(error.reason), str(error))
     except (KeyError, ValueError, TypeError, AttributeError):
@@ -85,6 +80,8 @@ def read_document(raw: Json) -> KvDocument:
         )
         for number, version in (raw.get("versions") or {}).items()
     }
+    for created in (raw["created_time"], *(version.created for version in versions.values())):
+        instant(created)  # what cannot be read is said of this path, not found out by a decision
     return KvDocument(raw["created_time"], int(raw["current_version"]), versions)
 
 
@@ -97,6 +94,14 @@ def look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
     Raises:
         SwarmUnreachable: The swarm gives no usable answer; half a look is no look.
     """
+    try:
+        return _look_at_swarm(swarm, instance, now)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        kind = type(error).__name__
+        raise SwarmUnreachable(f"the engine's answer is not understood ({kind})") from None
+
+
+def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
     before = swarm.services()
     tasks = swarm.tasks()
     nodes = swarm.nodes()
@@ -108,7 +113,7 @@ def look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
     return SwarmView(
         now,
         tuple(_secret(raw) for raw in secrets),
-        tuple(_service(raw, after.get(raw["ID"])) for raw in before),
+        tuple(_service(raw, after.get(raw["ID"])) for raw in before if _has_containers(raw)),
         tuple(_task(raw, down, known) for raw in tasks),
         _verdicts(config),
     )
@@ -118,6 +123,11 @@ def _secret(raw: Json) -> DockerSecret:
     spec = raw["Spec"]
     created = instant(raw["CreatedAt"]) / _NANO
     return DockerSecret(raw["ID"], spec["Name"], created, spec.get("Labels") or {})
+
+
+def _has_containers(raw: Json) -> bool:
+    """Plugins run as services too, and take no secrets."""
+    return "ContainerSpec" in (raw["Spec"].get("TaskTemplate") or {})
 
 
 def _references(spec: Json) -> Iterable[Reference]:
@@ -135,7 +145,7 @@ def _service(raw: Json, index_after: int | None) -> Service:
         kind = Kind.JOB
     else:
         kind = Kind.GLOBAL if "Global" in mode else Kind.REPLICATED
-    monitor = (spec.get("UpdateConfig") or {}).get("Monitor") or 0
+    config = spec.get("UpdateConfig") or {}
     return Service(
         raw["ID"],
         spec["Name"],
@@ -145,14 +155,23 @@ def _service(raw: Json, index_after: int | None) -> Service:
         frozenset(ref.secret_id for ref in _references(previous)) if previous else None,
         (raw.get("ServiceStatus") or {}).get("DesiredTasks", 0),
         restart == "none",
-        UpdateState(status["State"]) if status.get("State") else None,
+        _update_state(status.get("State")),
         status.get("Message") or "",
         instant(status["StartedAt"]) / _NANO if status.get("StartedAt") else 0.0,
-        monitor / _NANO or _DEFAULT_MONITOR,
+        (config.get("Monitor") or 0) / _NANO or _DEFAULT_MONITOR,
+        (config.get("Delay") or 0) / _NANO,
         fingerprint(spec),
         frame_of(spec),
         index_after != index,
     )
+
+
+def _update_state(text: str | None) -> UpdateState | None:
+    """Read the engine's word; one that is not known yet is taken for an update under way."""
+    try:
+        return UpdateState(text) if text else None
+    except ValueError:
+        return UpdateState.UPDATING
 
 
 def _task(raw: Json, down: set[str], known: set[str]) -> Task:

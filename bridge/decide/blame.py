@@ -13,11 +13,11 @@ from bridge.decide.progress import last_error
 from bridge.decide.stand import Stand
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
-from bridge.model.mirror import By, Mirror, SetAside, aside_label
+from bridge.model.mirror import By, Mirror, RollRecord, SetAside, aside_label
 from bridge.model.naming import timestamp
 from bridge.model.plan import Annotate, Hold
 from bridge.model.reasons import Reason, State
-from bridge.model.world import Task, UpdateState
+from bridge.model.world import Service, Task, UpdateState
 
 ROLLED_BACK = frozenset(
     (UpdateState.ROLLBACK_STARTED, UpdateState.ROLLBACK_COMPLETED, UpdateState.ROLLBACK_PAUSED)
@@ -66,7 +66,7 @@ def judge_rollbacks(stand: Stand, tasks: Iterable[Task], rollout: Rollout, now: 
                 why = "an operator rolled the service back"
                 stand.notes.append(set_aside(want, mirror, stand, By.OPERATOR, why, now))
                 stand.went_back |= {want.name}
-            elif service.previous is None and not record.done and service.index > record.index:
+            elif service.previous is None and not record.done and _is_later(service, record):
                 back.append((want, mirror))
     if not back:
         return
@@ -79,6 +79,14 @@ def judge_rollbacks(stand: Stand, tasks: Iterable[Task], rollout: Rollout, now: 
         if mirror.good:  # it is so on other services: this one is to blame
             stand.notes.append(set_aside(want, mirror, stand, By.SERVICE, why, now))
     stand.went_back |= {want.name for want, _ in back}
+
+
+def _is_later(service: Service, record: RollRecord) -> bool:
+    """Tell whether the update that went back began after the record was written.
+
+    The version index does not tell: the engine moves it itself while it rolls back.
+    """
+    return service.update_started > record.started
 
 
 def _blame(

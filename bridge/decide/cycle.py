@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from bridge.decide.conditions import condition_of, unmapped
+from bridge.decide.gates import trying_again
 from bridge.decide.marks import good_mark, record_upkeep
-from bridge.decide.progress import on_trial, progress_of, watched
+from bridge.decide.progress import on_trial, progress_of
 from bridge.decide.prune import prune
 from bridge.decide.roll import pass_gates, roll_chain, stand_of
 from bridge.decide.stand import Stand
 from bridge.decide.target import Target, find_target
 from bridge.decide.wants import want_of
 from bridge.model.desired import Desired, DesiredSecret
-from bridge.model.memory import Backoff, Memory, Outcome, Result, Watch
-from bridge.model.naming import Identity
-from bridge.model.plan import Chain, CreateSecret, Hold, KeepVerdict, Plan, RollService, action_key
+from bridge.model.memory import Backoff, Memory
+from bridge.model.plan import Chain, Hold, KeepVerdict, Plan, action_key
 from bridge.model.reasons import Reason, State
 from bridge.model.world import KvDocument, World
 
-_PAUSES = {Result.MOVED: 0.1, Result.UNKNOWN: 1.0, Result.FAILED: 1.0}
-"""Seconds before an action is tried for the second time; then twice as long each time."""
-
-LONGEST_BACKOFF = 300.0
+LONGEST_ELECTION = 20.0
+"""Seconds for which a write whose answer was lost may yet be carried out (seen: 10 to 16)."""
 
 
 def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
@@ -52,7 +50,8 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         wake += [*pruning.wake, *_deletions(target, world)]
     conditions = [condition_of(target, stands, world, holds) for target in targets]
     conditions += unmapped(desired, world)
-    chains = [chain for chain in chains if not _backed_off(chain, memory, now)]
+    waiting = [backoff for chain in chains for backoff in _backoffs(chain, memory, now)]
+    chains = [chain for chain in chains if not any(_backoffs(chain, memory, now))]
     return Plan(
         tuple(chains),
         tuple(holds),
@@ -60,6 +59,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         tuple(notice for stand in stands for notice in stand.notices),
         min((at for at in wake if at > now), default=None),
         any(stand.moving for stand in stands)
+        or any(backoff.passes for backoff in waiting)
         or any(s.state == State.ROLLING for c in conditions for s in c.services),
     )
 
@@ -71,8 +71,7 @@ def _target(
     target = find_target(secret, desired.instance, world, memory, now)
     backoff = memory.backoffs.get(action_key(target.create)) if target.create else None
     if backoff and backoff.until > now:
-        name = target.secret.name
-        hold = Hold(name, Reason.TRYING_AGAIN, backoff.message, until=backoff.until, waits=True)
+        hold = trying_again(target.secret.name, "", backoff)
         return replace(target, create=None, hold=hold)
     return target
 
@@ -99,9 +98,10 @@ def _stands(
             tasks = world.swarm.tasks_by_service.get(service.id, ())
             progress = progress_of(service, tasks, trial or service.secret_ids)
             stands.append(stand_of(service, wants, tasks, progress, memory, desired.rollout, now))
+    alive = frozenset(service.id for service in world.swarm.services)
     failing = frozenset[str]().union(*(stand.failing for stand in stands))
     for stand in stands:
-        pass_gates(stand, failing, memory, desired.rollout, now)
+        pass_gates(stand, failing, alive, memory, desired.rollout, now)
     return stands
 
 
@@ -125,12 +125,13 @@ def _rolls(desired: Desired, stands: Iterable[Stand], memory: Memory, now: float
     A service that is under way already keeps its place: a newer version goes to it at once.
     """
     stands = tuple(stands)
-    free = desired.rollout.max_in_flight - sum(stand.flying for stand in stands)
+    sent = [stand for stand in stands if not stand.flying and _may_be_sent(stand, memory, now)]
+    free = desired.rollout.max_in_flight - sum(stand.flying for stand in stands) - len(sent)
     chains: list[Chain] = []
     for stand in stands:
         if not stand.ready:
             continue
-        if free <= 0 and not stand.flying:
+        if free <= 0 and not stand.flying and stand not in sent:
             for want in stand.ready:
                 message = f"at most {desired.rollout.max_in_flight} services are rolled at once"
                 name = stand.service.name
@@ -140,13 +141,20 @@ def _rolls(desired: Desired, stands: Iterable[Stand], memory: Memory, now: float
         if isinstance(chain, Hold):
             stand.hold(chain)
             continue
-        free -= not stand.flying
+        free -= not stand.flying and stand not in sent
         chains.append(chain)
         for want in stand.ready:
             to = want.swap.to_name if want.swap else ""
             verb = "goes back" if want.back else "is being rolled"
             stand.say(want, State.ROLLING, chain[-1].reason, f"{verb} to {to}")
     return chains
+
+
+def _may_be_sent(stand: Stand, memory: Memory, now: float) -> bool:
+    """Tell whether an update of the service may yet come true whose answer was lost (I13)."""
+    place = f"roll {stand.service.id} "
+    unknown = (b.until for k, b in memory.backoffs.items() if b.unknown and k.startswith(place))
+    return any(now < until + LONGEST_ELECTION for until in unknown)
 
 
 def _verdicts(target: Target, world: World, memory: Memory) -> list[Chain]:
@@ -174,68 +182,7 @@ def _deletions(target: Target, world: World) -> list[float]:
     return [v.deletion_time for v in document.versions.values() if v.deletion_time is not None]
 
 
-def _backed_off(chain: Chain, memory: Memory, now: float) -> bool:
-    return any(
-        backoff.until > now
-        for action in chain
-        if (backoff := memory.backoffs.get(action_key(action)))
-    )
-
-
-def remember(
-    desired: Desired, memory: Memory, world: World, outcomes: Iterable[Outcome], now: float
-) -> Memory:
-    """Carry over into the next cycle what only a process can know."""
-    verdicts = dict(memory.verdicts)
-    backoffs = {key: b for key, b in memory.backoffs.items() if b.until > now - LONGEST_BACKOFF}
-    rolls = dict(memory.rolls)
-    for outcome in outcomes:
-        key = action_key(outcome.action)
-        if outcome.result in _PAUSES:
-            tries = backoffs[key].tries + 1 if key in backoffs else 1
-            pause = min(_PAUSES[outcome.result] * 2.0 ** (tries - 1), LONGEST_BACKOFF)
-            backoffs[key] = Backoff(tries, now + pause, outcome.message)
-            continue
-        backoffs.pop(key, None)
-        if outcome.verdict and isinstance(outcome.action, CreateSecret):
-            verdicts[outcome.action.secret] = outcome.verdict
-        elif isinstance(outcome.action, RollService) and outcome.result == Result.DONE:
-            for swap in outcome.action.swaps:
-                place = (outcome.action.service_id, swap.to_id)
-                rolls[place] = (*rolls.get(place, ())[-9:], now)
-    return Memory(
-        _seen(desired, memory, world, now),
-        _watches(desired, memory, world, now),
-        verdicts,
-        backoffs,
-        rolls,
-    )
-
-
-def _seen(
-    desired: Desired, memory: Memory, world: World, now: float
-) -> Mapping[str, tuple[Identity, float]]:
-    seen: dict[str, tuple[Identity, float]] = {}
-    for secret in desired.secrets:
-        current = find_target(secret, desired.instance, world, memory, now).current
-        known = memory.seen.get(secret.name)
-        if current:
-            seen[secret.name] = known if known and known[0] == current else (current, now)
-        elif known:
-            seen[secret.name] = known
-    return seen
-
-
-def _watches(desired: Desired, memory: Memory, world: World, now: float) -> Mapping[str, Watch]:
-    """Watch the services that stand on a version which has not become good there yet."""
-    watches: dict[str, Watch] = {}
-    for service in world.swarm.services:
-        trial = on_trial(service, world.swarm, desired.instance)
-        known = memory.watches.get(service.id)
-        if trial and service.torn and known:
-            watches[service.id] = known  # nothing was learned
-        elif trial:
-            tasks = world.swarm.tasks_by_service.get(service.id, ())
-            progress = progress_of(service, tasks, trial)
-            watches[service.id] = watched(progress, known, now)
-    return watches
+def _backoffs(chain: Chain, memory: Memory, now: float) -> list[Backoff]:
+    """Return what an earlier failure of a chain's actions makes it wait for."""
+    known = (memory.backoffs.get(action_key(action)) for action in chain)
+    return [backoff for backoff in known if backoff and backoff.until > now]

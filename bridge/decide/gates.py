@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from bridge.decide.progress import MOVING, UNFINISHED
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
-from bridge.model.memory import Memory
-from bridge.model.mirror import By, Mirror
+from bridge.model.memory import Backoff, Memory
+from bridge.model.mirror import By
 from bridge.model.plan import Hold
 from bridge.model.reasons import Reason
 from bridge.model.world import Service
@@ -53,16 +53,20 @@ def busy(service: Service, want: Want, ours: bool, rollout: Rollout, now: float)
     )
 
 
-def failed_elsewhere(service: Service, want: Want, failing: frozenset[str]) -> Hold | None:
+def failed_elsewhere(
+    service: Service, want: Want, failing: frozenset[str], alive: frozenset[str]
+) -> Hold | None:
     """Hold services that have not begun with a version that failed for another one.
 
     Args:
+        alive: Ids of the services that there are; the failure of one that is gone says no more.
         failing: Ids of the versions of which that was noticed just now, before any mark says so.
     """
     mirror = want.mirror
     if mirror is None or mirror.good or want.back:
         return None
-    failures = (mark for id_, mark in mirror.asides.items() if id_ not in ("", service.id))
+    others = alive - {service.id}
+    failures = (mark for place, mark in mirror.asides.items() if place in others)
     failed = next((mark.why for mark in failures if mark.by == By.FAILURE), None)
     if failed is None and mirror.id not in failing:
         return None
@@ -90,9 +94,15 @@ def _seen(want: Want, memory: Memory, now: float) -> float:
     return at if want.mirror and identity == want.mirror.identity else 0.0
 
 
-def damped(service: Service, mirror: Mirror, memory: Memory, now: float) -> float:
-    """Tell when a service may be moved again to a version that somebody moves it away from."""
-    rolls = memory.rolls.get((service.id, mirror.id), ())
+def trying_again(name: str, service: str, backoff: Backoff) -> Hold:
+    """Hold what waits for an action that failed a moment ago."""
+    until, waits = backoff.until, backoff.passes
+    return Hold(name, backoff.reason, backoff.message, service, until, waits)
+
+
+def damped(service: Service, to_id: str, memory: Memory, now: float) -> float:
+    """Tell when a service may be moved again to where somebody moves it away from."""
+    rolls = memory.rolls.get((service.id, to_id), ())
     recent = [at for at in rolls if at > now - FORGOTTEN_AFTER]
     if len(recent) <= 1:
         return now

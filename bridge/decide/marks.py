@@ -51,7 +51,7 @@ def record_upkeep(target: Target, stands: Iterable[Stand], swarm: SwarmView) -> 
     name = target.secret.name
     scope = {stand.service.id for stand in stands if name in stand.wants}
     notes: list[Annotate] = []
-    for mirror in target.mirrors:
+    for mirror in (*target.mirrors, *target.others):
         over = [
             service_id
             for service_id in mirror.records

@@ -95,45 +95,52 @@ def last_error(tasks: Iterable[Task], wanted: frozenset[str]) -> str:
     return max(troubled, key=lambda task: task.seen).error if troubled else ""
 
 
-def watched(progress: Progress, before: Watch | None, now: float) -> Watch:
-    """Carry a watch over into the next cycle."""
+LONGEST_GAP = 10.0
+"""Seconds between two looks that count at most: what nobody saw is nobody's failure."""
+
+
+def watched(service: Service, progress: Progress, before: Watch | None, now: float) -> Watch:
+    """Carry a watch over into this moment."""
+    best = len(progress.good)
     if before is None or before.wanted != progress.wanted:
-        return Watch(progress.wanted, progress.good, now, len(progress.good), now)
+        return Watch(progress.wanted, progress.good, now, best, 0.0, now)
+    if service.torn:
+        return before  # nothing was learned
     steady = progress.converged and progress.good == before.good
-    grew = len(progress.good) > before.best
+    gap = min(max(0.0, now - before.looked), LONGEST_GAP)
+    died = bool(before.good & progress.failed) and service.update not in MOVING
     return Watch(
         progress.wanted,
         progress.good,
         before.since if steady else now,
-        max(before.best, len(progress.good)),
-        now if grew else before.progress,
+        max(before.best, best),
+        0.0 if best > before.best else before.idle + gap,
+        now,
+        before.died or died,
     )
 
 
-def baked_at(
-    service: Service, progress: Progress, watch: Watch | None, rollout: Rollout, now: float
-) -> float:
+def baked_at(service: Service, watch: Watch, rollout: Rollout) -> float:
     """Tell when a converged service will have baked, if its tasks stay as they are."""
-    bake = max(rollout.bake, service.monitor)
-    steady = watch and watch.wanted == progress.wanted and watch.good == progress.good
-    return (watch.since if watch and steady else now) + bake
+    return watch.since + max(rollout.bake, service.monitor)
 
 
-def failure_of(
-    service: Service, progress: Progress, watch: Watch | None, rollout: Rollout, now: float
-) -> str:
-    """Say why a roll that is not converged has failed; empty while it may still succeed."""
+def failure_of(service: Service, progress: Progress, watch: Watch, rollout: Rollout) -> str:
+    """Say why a roll has failed; empty while it may still succeed."""
     if service.update in (UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED):
         return f"Swarm stopped the update ({service.update_message}){progress.words}"
-    known = watch if watch and watch.wanted == progress.wanted else None
-    if known and known.good & progress.failed and service.update not in MOVING:
+    if watch.died:
         return f"a task did not stay up on it{progress.words}"
-    if known and now - known.progress >= rollout.timeout:
+    if len(progress.good) < progress.desired and watch.idle >= _patience(service, rollout):
         return f"no new task became good in {rollout.timeout:g} s; {progress.story}"
     return ""
 
 
-def timeout_at(progress: Progress, watch: Watch | None, rollout: Rollout, now: float) -> float:
+def timeout_at(service: Service, watch: Watch, rollout: Rollout, now: float) -> float:
     """Tell when a roll will have failed, if no further task becomes good."""
-    since = watch.progress if watch and watch.wanted == progress.wanted else now
-    return since + rollout.timeout
+    return now + max(0.0, _patience(service, rollout) - watch.idle)
+
+
+def _patience(service: Service, rollout: Rollout) -> float:
+    """Return how long a new good task may be in coming: the engine itself waits between them."""
+    return rollout.timeout + service.monitor + service.delay

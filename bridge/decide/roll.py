@@ -19,7 +19,8 @@ from bridge.decide.blame import (
     judge_rollbacks,
     say_asides,
 )
-from bridge.decide.progress import MOVING, Progress, baked_at, failure_of, timeout_at
+from bridge.decide.gates import trying_again
+from bridge.decide.progress import MOVING, Progress, baked_at, failure_of, timeout_at, watched
 from bridge.decide.stand import Stand
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
@@ -69,8 +70,8 @@ def stand_of(
             stand.hold(Hold(want.name, Reason.LOOKING_AGAIN, message, service.name, now, True))
         return stand
     judge_rollbacks(stand, tasks, rollout, now)
-    watch = memory.watches.get(service.id)
-    stand.baked = baked_at(service, progress, watch, rollout, now) if progress.converged else None
+    watch = watched(service, progress, memory.watches.get(service.id), now)
+    stand.baked = baked_at(service, watch, rollout) if progress.converged else None
     if stand.baked is not None:
         stand.wake.append(stand.baked)
     if under_way:
@@ -85,7 +86,7 @@ def _judge_roll(
     stand: Stand,
     under_way: tuple[Want, ...],
     progress: Progress,
-    watch: Watch | None,
+    watch: Watch,
     rollout: Rollout,
     now: float,
 ) -> None:
@@ -93,7 +94,7 @@ def _judge_roll(
     service = stand.service
     if any(want.back for want in under_way):
         return  # it has failed, and leaves what it failed on
-    failure = failure_of(service, progress, watch, rollout, now)
+    failure = failure_of(service, progress, watch, rollout)
     if failure:
         judge_failure(stand, under_way, failure, rollout, now)
         return
@@ -107,7 +108,7 @@ def _judge_roll(
                 stand.say(want, State.ROLLING, Reason.BAKING, progress.text)
         return
     stand.flying = True
-    stand.wake.append(timeout_at(progress, watch, rollout, now))
+    stand.wake.append(timeout_at(service, watch, rollout, now))
     for want in under_way:
         stand.say(want, State.ROLLING, Reason.ROLLING, progress.story)
 
@@ -133,17 +134,23 @@ def _judge_health(stand: Stand, progress: Progress, now: float) -> None:
 
 
 def pass_gates(
-    stand: Stand, failing: frozenset[str], memory: Memory, rollout: Rollout, now: float
+    stand: Stand,
+    failing: frozenset[str],
+    alive: frozenset[str],
+    memory: Memory,
+    rollout: Rollout,
+    now: float,
 ) -> None:
     """Pass what the service still wants through the gates, once all services were judged.
 
     Args:
         failing: Ids of the versions on which a service failed just now.
+        alive: Ids of the services that there are.
     """
     service = stand.service
     if service.torn:
         return
-    ours = stand.under_way or (service.update in ROLLED_BACK and service.previous is None)
+    ours = _is_ours(stand, rollout, now)
     ready: list[Want] = []
     for want in stand.wants.values():
         if want.hold:
@@ -154,7 +161,7 @@ def pass_gates(
         hold = (
             gates.reruns(service, want)
             or gates.busy(service, want, ours, rollout, now)
-            or gates.failed_elsewhere(service, want, failing)
+            or gates.failed_elsewhere(service, want, failing, alive)
             or _again(service, want, memory, now)
         )
         if hold:
@@ -177,6 +184,21 @@ def pass_gates(
     stand.ready = tuple(ready)
 
 
+def _is_ours(stand: Stand, rollout: Rollout, now: float) -> bool:
+    """Tell whether the service's latest update is one of ours, which a newer version may overtake.
+
+    Swarm's rollback is let finish: whatever is sent into it could not be told from what it ends.
+    """
+    service = stand.service
+    if service.update in ROLLED_BACK and service.previous is None:
+        overdue = now >= service.update_started + rollout.timeout
+        return service.update != UpdateState.ROLLBACK_STARTED or overdue
+    records = (
+        want.held.open_record(service.id) if want.held else None for want in stand.wants.values()
+    )
+    return any(record and record.frame in ("", service.frame) for record in records)
+
+
 def _apart(stand: Stand, ready: list[Want]) -> list[Want]:
     """Let what goes back go first, and suspects one by one when nothing else moves."""
     back = [want for want in ready if want.back]
@@ -194,12 +216,12 @@ def _apart(stand: Stand, ready: list[Want]) -> list[Want]:
 
 def _again(service: Service, want: Want, memory: Memory, now: float) -> Hold | None:
     """Damp a fight with somebody who moves the service back again and again."""
-    if want.back or want.mirror is None or not want.mirror.records.get(service.id):
+    if want.swap is None:
         return None
-    until = gates.damped(service, want.mirror, memory, now)
+    until = gates.damped(service, want.swap.to_id, memory, now)
     if until <= now:
         return None
-    message = f"somebody moves {service.name} away from {want.mirror.docker_name} again and again"
+    message = f"somebody moves {service.name} away from {want.swap.to_name} again and again"
     return Hold(want.name, Reason.DRIFTED, message, service.name, until)
 
 
@@ -211,10 +233,7 @@ def roll_chain(stand: Stand, memory: Memory, now: float) -> Chain | Hold:
     action = RollService(service.id, service.name, service.template, swaps, reason, why)
     backoff = memory.backoffs.get(action_key(action))
     if backoff and backoff.until > now:
-        first = stand.ready[0]
-        return Hold(
-            first.name, Reason.TRYING_AGAIN, backoff.message, service.name, backoff.until, True
-        )
+        return trying_again(stand.ready[0].name, service.name, backoff)
     records = [
         note
         for want in stand.ready
@@ -251,7 +270,9 @@ def _record(want: Want, mirror: Mirror, stand: Stand, now: float) -> Annotate | 
         # What it stood on last, before a version that never became good.
         before = tuple(dict(reference) for reference in under_way.before)
         ill = under_way.ill
-    record = RollRecord(before, service.index, timestamp(now), "", service.frame, ill)
+    record = RollRecord(
+        before, service.index, timestamp(now), "", service.frame, ill, service.update_started
+    )
     put = {f"{ROLL}{service.id}": record.write()}
     known = mirror.open_record(service.id)
     if want.alone:

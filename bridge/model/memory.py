@@ -9,6 +9,7 @@ from enum import StrEnum
 from bridge.model.mirror import Verdict
 from bridge.model.naming import Identity
 from bridge.model.plan import Action
+from bridge.model.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +21,18 @@ class Watch:
         good: Ids of the tasks that run with them.
         since: When exactly these tasks were first seen, with no other task alive.
         best: Most good tasks seen at once.
-        progress: When ``best`` last grew.
+        idle: Seconds that passed before our eyes since ``best`` last grew.
+        looked: When it was looked at last.
+        died: Whether a task that was good failed, and the engine was no longer replacing tasks.
     """
 
     wanted: frozenset[str]
     good: frozenset[str]
     since: float
     best: int
-    progress: float
+    idle: float
+    looked: float
+    died: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,17 @@ class Backoff:
     Attributes:
         tries: Failures in a row.
         message: What went wrong the last time.
+        reason: What is said of what waits for it.
+        passes: Whether it goes away by itself, rather than when somebody mends something.
+        unknown: Whether the action may have been carried out, or may yet be (I13).
     """
 
     tries: int
     until: float
     message: str
+    reason: Reason = Reason.TRYING_AGAIN
+    passes: bool = True
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +90,11 @@ class Outcome:
 
     Attributes:
         verdict: Where the content was refused.
+        reason: Why it failed, where more is known than that it did.
     """
 
     action: Action
     result: Result
     message: str = ""
     verdict: Verdict | None = None
+    reason: Reason = Reason.TRYING_AGAIN

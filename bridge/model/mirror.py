@@ -28,6 +28,8 @@ class RollRecord:
         done: When the service had converged and baked; empty until then.
         frame: Fingerprint of all of the TaskTemplate but its secrets, as it was then.
         ill: Whether the service had less than its full number of tasks then.
+        started: When the update before it began, by the engine's clock; 0 where there was none. One
+            that began later may be ours, an earlier one is not.
     """
 
     before: tuple[Mapping[str, Any], ...]
@@ -36,6 +38,7 @@ class RollRecord:
     done: str = ""
     frame: str = ""
     ill: bool = False
+    started: float = 0.0
 
     @property
     def before_ids(self) -> frozenset[str]:
@@ -46,7 +49,13 @@ class RollRecord:
         """Write the label's value."""
         if self.done:
             return json.dumps({"at": self.at, "done": self.done})
-        raw = {"before": list(self.before), "index": self.index, "at": self.at, "frame": self.frame}
+        raw = {
+            "before": list(self.before),
+            "index": self.index,
+            "at": self.at,
+            "frame": self.frame,
+            "started": self.started,
+        }
         return json.dumps({**raw, "ill": True} if self.ill else raw)
 
     @classmethod
@@ -62,6 +71,7 @@ class RollRecord:
                 str(raw.get("done", "")),
                 str(raw.get("frame", "")),
                 bool(raw.get("ill")),
+                float(raw.get("started", 0.0)),
             )
             _ = record.before_ids
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -46,10 +46,20 @@ class KvDocument:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Why a path could not be looked at; errors of one path are data, so that the others go on."""
+    """Why a path could not be looked at; errors of one path are data, so that the others go on.
+
+    Attributes:
+        everywhere: Whether it is known to be Vault as a whole, and not this one path.
+    """
 
     reason: Reason
     message: str
+    everywhere: bool = False
+
+    @property
+    def away(self) -> bool:
+        """Whether nothing at all is known of the path, since Vault gave no usable answer."""
+        return self.reason in (Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +175,7 @@ class Service:
         update: None before the first update, and after any write that restarts no task.
         update_started: Seconds since the epoch at which the latest update began; 0 where unknown.
         monitor: Seconds for which the engine watches each new task (``UpdateConfig.Monitor``).
+        delay: Seconds that the engine waits between two tasks (``UpdateConfig.Delay``).
         template: Fingerprint of the TaskTemplate, see ``fingerprint``.
         frame: The same without its secrets, see ``frame_of``.
         torn: Whether it changed while we looked, so that nothing may be concluded from its tasks.
@@ -182,6 +193,7 @@ class Service:
     update_message: str = ""
     update_started: float = 0.0
     monitor: float = 5.0
+    delay: float = 0.0
     template: str = ""
     frame: str = ""
     torn: bool = False

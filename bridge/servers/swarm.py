@@ -171,6 +171,7 @@ class Swarm:
     def events(self) -> Iterator[Json]:
         """Yield events of the swarm's objects until the stream ends; hints only.
 
+        The first is empty and says that the stream is open: what happened before is not told.
         Raises ``SwarmUnreachable`` when it breaks off.
         """
         api = self._client()
@@ -183,6 +184,8 @@ class Swarm:
                 timeout=(TIMEOUT, None),
             )
             with answer:
+                answer.raise_for_status()
+                yield {}
                 for line in answer.iter_lines():
                     if line:
                         yield json.loads(line)

@@ -26,6 +26,9 @@ from bridge.model.settings import AppRole, TokenFile, VaultSettings
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect and to wait for an answer."""
 
+YOUNG = 60.0
+"""Seconds after a login in which a token that may not look itself up is taken to be alive."""
+
 READ_TRIES = 3
 LOGIN_PAUSE = 960.0
 """Seconds before a refused credential is tried again while its files are unchanged.
@@ -90,6 +93,8 @@ class Vault:
         self._lock = threading.Lock()
         self._client: hvac.Client | None = None
         self._refused: tuple[tuple[bytes, ...], float] | None = None
+        self._born = 0.0
+        self._blind = False
 
     def close(self) -> None:
         """Close the connections and forget the token."""
@@ -189,15 +194,14 @@ class Vault:
             try:
                 return client.adapter.get(place)
             except _Answer as error:
-                if error.status != requests.codes.forbidden or self._alive(client):
+                young = self._blind and self._clock() - self._born < YOUNG
+                if error.status != requests.codes.forbidden or young or self._alive(client):
                     raise
             self.close()
             return self._with_fresh_token(place)
         except _Answer as error:
-            if error.status == requests.codes.too_many or error.status >= _BROKEN:
-                raise VaultUnreachable(
-                    f"Vault at {self._settings.address} is not ready ({error.text})"
-                ) from None
+            if _is_trouble(error.status):
+                raise self._not_ready(error) from None
             raise
         except requests.exceptions.RequestException as error:
             raise self._unreachable(error) from None
@@ -209,10 +213,14 @@ class Vault:
         except _Answer as error:
             if error.status != requests.codes.forbidden or self._alive(client):
                 raise
+            if not isinstance(self._settings.auth, TokenFile):
+                self._blind = True  # it is fresh: its policy does not let it look itself up either
+                raise
             raise LoginRefused(
                 f"Vault at {self._settings.address} does not know our token",
                 hint="put a fresh one into its file; where it is fresh, its policy lacks `read` on"
                 " auth/token/lookup-self",
+                everywhere=False,
             ) from None
 
     def _alive(self, client: hvac.Client) -> bool:
@@ -245,6 +253,7 @@ class Vault:
             client.adapter.close()
             raise
         self._refused = None
+        self._born = self._clock()
         return client
 
     def _token(
@@ -258,10 +267,9 @@ class Vault:
             answer = client.adapter.post(f"/v1/auth/{quote(auth.mount)}/login", json=body)
             return str(answer["auth"]["client_token"])
         except _Answer as error:
-            if error.status == requests.codes.too_many or error.status >= _BROKEN:
-                raise VaultUnreachable(
-                    f"Vault at {self._settings.address} is not ready ({error.text})"
-                ) from None
+            if error.status not in (requests.codes.bad_request, requests.codes.forbidden):
+                # A standby's redirect or a proxy's answer says nothing of our credential.
+                raise self._not_ready(error) from None
             self._refused = (credential, self._clock() + LOGIN_PAUSE)
             raise LoginRefused(
                 f"Vault refused the AppRole login at auth/{auth.mount} ({error.text})",
@@ -359,8 +367,23 @@ class Vault:
 
     def _unreachable(self, error: Exception) -> VaultUnreachable:
         kind = type(error).__name__
-        return VaultUnreachable(f"no usable answer from Vault at {self._settings.address} ({kind})")
+        return VaultUnreachable(
+            f"no usable answer from Vault at {self._settings.address} ({kind})", everywhere=True
+        )
+
+    def _not_ready(self, error: _Answer) -> VaultUnreachable:
+        return VaultUnreachable(
+            f"Vault at {self._settings.address} is not ready ({error.text})",
+            everywhere=error.status in _EVERYWHERE,
+        )
 
 
 _BROKEN = 472
 """From this status on Vault is not ready: 472 and 473 standbys, 500 and more."""
+
+_EVERYWHERE = (requests.codes.too_many, 472, 473, requests.codes.unavailable)
+"""Statuses that concern the whole of Vault: overloaded, a standby, sealed."""
+
+
+def _is_trouble(status: int) -> bool:
+    return status == requests.codes.too_many or status >= _BROKEN

@@ -173,6 +173,16 @@ def test_hangup_reads_the_configuration_again(lab: Lab) -> None:
     assert process.stop(signal.SIGINT) == 0
 
 
+def test_term_right_after_hangup_ends_it(lab: Lab) -> None:
+    """Whatever was asked for before, the end is the end."""
+    lab.secret("db", {})
+    lab.rotate("db")
+    process = lab.start()
+    process.wait_for("state", secret=lab.name("db"))
+    process.process.send_signal(signal.SIGHUP)
+    assert process.stop() == 0
+
+
 def test_the_log_of_a_rotation(lab: Lab) -> None:
     """JSON lines, each with secret, versions, service and reason; no value in any."""
     lab.service("api", replicas=1)

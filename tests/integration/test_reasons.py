@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.lab import Lab
 from tests.support.processes import eventually
+from tests.support.proxy import Answer, Exchange, Phase
 
 
 def test_each_trouble_has_its_own_reason_and_the_others_rotate_on(lab: Lab) -> None:
@@ -131,3 +132,40 @@ def test_vault_away_and_back(lab: Lab, how: str) -> None:
     process.wait_for("good", secret=lab.name("db"))
     assert len(process.lines("held")) == 1  # said once per change, not once per cycle
     assert process.stop() == 0
+
+
+def test_a_value_that_may_not_be_read_is_said_and_not_waited_for(lab: Lab) -> None:
+    """The policy shows the versions and not the values: `sync` ends, the others are mirrored."""
+    lab.secret("db", {})
+    lab.secret("key", {})
+    lab.rotate("db")
+    lab.rotate("key")
+    policy = lab.name("policy")
+    lab.vault.policy(
+        policy,
+        f"""
+        path "{lab.mount}/metadata/*" {{ capabilities = ["read"] }}
+        path "{lab.mount}/data/key" {{ capabilities = ["read"] }}
+        """,
+    )
+    lab.token_file.write_text(lab.vault.make_token(policy))
+    assert "PermissionDenied" in lab.cli("sync", "--timeout", "60", code=3)
+    assert (lab.versions("db"), lab.versions("key")) == (set(), {1})
+
+
+def test_one_path_that_fails_takes_no_other_down(lab: Lab) -> None:
+    """I8: a 500, or an answer that is not Vault's, on the first path."""
+    vault, _ = lab.through_proxies()
+    for name in ("first", "second", "third"):
+        lab.secret(name, {})
+        lab.rotate(name)
+
+    def trouble(exchange: Exchange, phase: Phase) -> None:
+        if phase == Phase.BEFORE and exchange.path.endswith("/metadata/first"):
+            raise Answer(500, b'{"errors": ["internal error"]}')
+
+    vault.hook = trouble
+    lab.cli("sync", code=4)
+    status = lab.status(code=4)
+    assert status["first"]["reason"] == "VaultUnreachable"
+    assert [status[name]["reason"] for name in ("second", "third")] == ["UpToDate", "UpToDate"]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bridge.decide.cycle import decide, remember
+from bridge.decide.cycle import decide
+from bridge.decide.remember import remember
 from bridge.model.desired import (
     Content,
     Desired,
@@ -90,7 +91,11 @@ def reference(docker_name: str, target: str = "db") -> Reference:
 def service_of(name: str, *docker_names: str, **changes: Any) -> Service:
     """Return a service with one task that refers to Docker secrets, each under its own target."""
     references = tuple(reference(d, d.split("_v")[0]) for d in docker_names)
-    base = Service(f"id-{name}", name, 10, Kind.REPLICATED, references, None, 1, monitor=1.0)
+    base = Service(
+        *(f"id-{name}", name, 10, Kind.REPLICATED, references, None, 1),
+        update_started=NOW - 10,
+        monitor=1.0,
+    )
     return replace(base, **changes)
 
 

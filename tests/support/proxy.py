@@ -48,6 +48,16 @@ class Cut(Exception):
     """Raised by a hook: the client's connection is closed without an answer."""
 
 
+class Answer(Exception):
+    """Raised by a hook before the server has seen the request: what the client is told instead."""
+
+    def __init__(self, status: int, body: bytes, content_type: str = "application/json") -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+
+
 Hook = Callable[[Exchange, Phase], None]
 
 
@@ -148,6 +158,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+        except Answer as answer_instead:
+            exchange.status = answer_instead.status
+            self.send_response(answer_instead.status)
+            self.send_header("Content-Type", answer_instead.content_type)
+            self.send_header("Content-Length", str(len(answer_instead.body)))
+            self.end_headers()
+            self.wfile.write(answer_instead.body)
         except (Cut, OSError, http.client.HTTPException):
             self.close_connection = True
             with contextlib.suppress(OSError):

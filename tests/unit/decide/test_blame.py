@@ -33,10 +33,10 @@ GOOD = {"vault-bridge.good": "t"}
 FAST = Rollout(bake=2.0, timeout=60.0)
 
 
-def record(*before: str, ill: bool = False, frame: str = "") -> str:
+def record(*before: str, **more: Any) -> str:
     """Return an open record of a roll that replaced references to these Docker secrets."""
     references = tuple(reference(name, name.split("_v")[0]).write() for name in before)
-    return RollRecord(references, 10, "t", "", frame, ill).write()
+    return RollRecord(references, 10, "t", **more).write()
 
 
 def rolled(service: str, *before: str, **more: Any) -> dict[str, str]:
@@ -230,7 +230,12 @@ def test_a_template_that_somebody_changed_in_the_middle_leaves_nobody_to_blame()
     assert not rolls(plan)
     assert [hold.reason for hold in plan.holds] == [Reason.CHANGED_MEANWHILE]
     newer = world_of(document(3), [*world.swarm.secrets, secret_of(3)], [service])
-    assert rolls(plan_of(desired_of("api"), newer)).keys() == {"api"}
+    plan = plan_of(desired_of("api"), newer)
+    assert not rolls(plan)  # the update that stopped half-way is not ours alone
+    recovered = replace(service, update=UpdateState.COMPLETED)
+    world = one(recovered, rolled("api", "db_v1", frame="as it was"))
+    plan, _ = after(desired_of("api"), world, 1, 3)
+    assert plan.conditions[0].reason == Reason.CONVERGED
 
 
 def test_a_task_that_dies_while_it_bakes_is_a_failure() -> None:
@@ -246,6 +251,69 @@ def test_a_task_that_dies_while_it_bakes_is_a_failure() -> None:
         plan = decide(desired_of("api", rollout=FAST), world, memory, NOW + 2)
         assert bool(marks(plan)) == failed
     assert "exit 3" in world.swarm.tasks[0].error
+
+
+def test_an_update_that_was_never_sent_is_not_to_blame_for_an_earlier_rollback() -> None:
+    """The engine moves the version index itself while it rolls back, but not `StartedAt`."""
+    service = service_of(
+        "api", "db_v1", index=38, update=UpdateState.ROLLBACK_COMPLETED, update_started=NOW - 5
+    )
+    for started, blamed in ((NOW - 5, False), (NOW - 60, True)):
+        world = one(service, rolled("api", "db_v1", started=started))
+        plan = plan_of(desired_of("api"), world)
+        assert bool(marks(plan)) == blamed
+        assert bool(rolls(plan)) != blamed
+
+
+def test_swarms_own_rollback_is_let_finish_unless_it_is_stuck() -> None:
+    for age, waits in ((5, True), (700, False)):
+        service = service_of(
+            "api", "db_v1", update=UpdateState.ROLLBACK_STARTED, update_started=NOW - age
+        )
+        labels = {**rolled("api", "db_v1"), **aside(By.FAILURE, "api")}
+        secrets = [secret_of(1, labels=GOOD), secret_of(2, labels=labels), secret_of(3)]
+        plan = plan_of(desired_of("api"), world_of(document(3), secrets, [service]))
+        assert bool(rolls(plan)) != waits
+        assert plan.finished is False
+
+
+def test_nobody_is_blamed_for_what_nobody_saw() -> None:
+    """A manager outage, a suspended machine, a clock that steps: the time does not count."""
+    service = service_of("api", "db_v2", index=12, update=UpdateState.UPDATING, desired_tasks=2)
+    world = one(service, rolled("api", "db_v1"), tasks=[task_of(service, "db_v2")])
+    plan, memory = after(desired_of("api", rollout=FAST), world, 1, 2)
+    plan = decide(desired_of("api", rollout=FAST), world, memory, NOW + 5000)
+    assert not marks(plan)
+
+
+def test_a_roll_whose_last_old_task_is_slow_to_end_is_not_a_failure() -> None:
+    """`stop_grace_period` may be longer than `rollout.timeout`."""
+    service = service_of("api", "db_v2", index=12, update=UpdateState.COMPLETED)
+    tasks = [
+        task_of(service, "db_v2"),
+        task_of(service, "db_v1", number=2, desired_state="shutdown"),
+    ]
+    world = one(service, rolled("api", "db_v1"), tasks=tasks)
+    plan, _ = after(desired_of("api", rollout=FAST), world, *range(0, 300, 5))
+    assert not marks(plan)
+    assert plan.conditions[0].reason == Reason.ROLLING
+
+
+def test_a_bake_longer_than_the_timeout_is_no_failure() -> None:
+    service = service_of("api", "db_v2", index=12, update=UpdateState.COMPLETED)
+    world = one(service, rolled("api", "db_v1"))
+    rollout = Rollout(bake=200.0, timeout=60.0)
+    plan, _ = after(desired_of("api", rollout=rollout), world, *range(0, 150, 5))
+    assert not marks(plan)
+    assert plan.conditions[0].reason == Reason.BAKING
+
+
+def test_the_failure_of_a_service_that_is_gone_holds_nobody() -> None:
+    """A stack that was removed and deployed again has services of other ids."""
+    labels = aside(By.FAILURE, "a-former-one")
+    secrets = [secret_of(1, labels=GOOD), secret_of(2, labels=labels)]
+    plan = plan_of(desired_of("b"), world_of(document(2), secrets, [service_of("b", "db_v1")]))
+    assert rolls(plan).keys() == {"b"}
 
 
 # --- suspects -------------------------------------------------------------------------------------

@@ -1,0 +1,82 @@
+"""What does one cycle tell the next, in this process?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from bridge.decide.gates import FORGOTTEN_AFTER
+from bridge.decide.progress import on_trial, progress_of, watched
+from bridge.decide.target import find_target
+from bridge.model.desired import Desired
+from bridge.model.memory import Backoff, Memory, Outcome, Result, Watch
+from bridge.model.naming import Identity
+from bridge.model.plan import CreateSecret, RollService, action_key
+from bridge.model.reasons import Reason
+from bridge.model.world import World
+
+_PAUSES = {Result.MOVED: 0.1, Result.UNKNOWN: 1.0, Result.FAILED: 1.0}
+"""Seconds before an action is tried for the second time; then twice as long each time."""
+
+LONGEST_BACKOFF = 300.0
+
+
+def remember(
+    desired: Desired, memory: Memory, world: World, outcomes: Iterable[Outcome], now: float
+) -> Memory:
+    """Carry over into the next cycle what only a process can know."""
+    verdicts = dict(memory.verdicts)
+    backoffs = {key: b for key, b in memory.backoffs.items() if b.until > now - LONGEST_BACKOFF}
+    rolls = {k: times for k, times in memory.rolls.items() if times[-1] > now - FORGOTTEN_AFTER}
+    for outcome in outcomes:
+        key = action_key(outcome.action)
+        if outcome.result in _PAUSES:
+            backoffs[key] = _backoff(outcome, backoffs.get(key), now)
+            continue
+        backoffs.pop(key, None)
+        if outcome.verdict and isinstance(outcome.action, CreateSecret):
+            verdicts[outcome.action.secret] = outcome.verdict
+        elif isinstance(outcome.action, RollService) and outcome.result == Result.DONE:
+            for swap in outcome.action.swaps:
+                place = (outcome.action.service_id, swap.to_id)
+                rolls[place] = (*rolls.get(place, ())[-9:], now)
+    return Memory(
+        _seen(desired, memory, world, now),
+        _watches(desired, memory, world, now),
+        verdicts,
+        backoffs,
+        rolls,
+    )
+
+
+def _backoff(outcome: Outcome, before: Backoff | None, now: float) -> Backoff:
+    tries = before.tries + 1 if before else 1
+    pause = min(_PAUSES[outcome.result] * 2.0 ** (tries - 1), LONGEST_BACKOFF)
+    unknown = outcome.result == Result.UNKNOWN
+    passes = outcome.result != Result.FAILED or outcome.reason == Reason.VAULT_UNREACHABLE
+    return Backoff(tries, now + pause, outcome.message, outcome.reason, passes, unknown)
+
+
+def _seen(
+    desired: Desired, memory: Memory, world: World, now: float
+) -> Mapping[str, tuple[Identity, float]]:
+    seen: dict[str, tuple[Identity, float]] = {}
+    for secret in desired.secrets:
+        current = find_target(secret, desired.instance, world, memory, now).current
+        known = memory.seen.get(secret.name)
+        if current:
+            seen[secret.name] = known if known and known[0] == current else (current, now)
+        elif known:
+            seen[secret.name] = known
+    return seen
+
+
+def _watches(desired: Desired, memory: Memory, world: World, now: float) -> Mapping[str, Watch]:
+    """Watch the services that stand on a version which has not become good there yet."""
+    watches: dict[str, Watch] = {}
+    for service in world.swarm.services:
+        trial = on_trial(service, world.swarm, desired.instance)
+        if trial:
+            tasks = world.swarm.tasks_by_service.get(service.id, ())
+            progress = progress_of(service, tasks, trial)
+            watches[service.id] = watched(service, progress, memory.watches.get(service.id), now)
+    return watches

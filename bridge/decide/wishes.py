@@ -1,0 +1,140 @@
+"""What do operators wish, and can it be done?
+
+Rollback, retry and resume are nothing but marks that are set or dropped; what follows from them is
+decided as for any other mark. A wish that cannot be carried out stays, with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bridge.decide.prune import needed_ids
+from bridge.decide.target import Target
+from bridge.model.mirror import By, Mirror, SetAside, aside_label
+from bridge.model.naming import timestamp
+from bridge.model.plan import Annotate, Chain, Hold, NoteState, RemoveSecret
+from bridge.model.reasons import Reason
+from bridge.model.wishes import WISH, Do, Wish
+from bridge.model.world import KvDocument, SwarmView, World
+
+
+_FAILED = frozenset({By.FAILURE, By.SUSPECT, By.SERVICE})
+
+
+def carry_out(target: Target, world: World, now: float) -> Chain:
+    """Carry the wish for a secret out, or refuse it; empty where there is none to answer."""
+    name = target.secret.name
+    wish = world.swarm.wishes.get(name)
+    if wish is None or wish.refused:
+        return ()
+    match wish.do:
+        case Do.ROLLBACK:
+            answer = _rollback(target, wish, world, now)
+        case Do.RETRY:
+            answer = _drop_marks(target, _FAILED, "an operator wants it tried again")
+        case Do.RESUME:
+            answer = _drop_marks(target, frozenset({By.OPERATOR}), "an operator said so")
+        case Do.FORGET:
+            answer = f"{name} is in the configuration: take it out there first"
+    if isinstance(answer, str):
+        refused = replace(wish, refused=answer)
+        put = {f"{WISH}{name}": refused.write()}
+        return (NoteState(name, put, {}, Reason.WISH_REFUSED, answer),)
+    return (*answer, _done(name, wish))
+
+
+def say_refusal(name: str, swarm: SwarmView) -> Hold | None:
+    """Say that a wish was refused, until another takes its place."""
+    wish = swarm.wishes.get(name)
+    if wish is None or not wish.refused:
+        return None
+    return Hold(name, Reason.WISH_REFUSED, f"{wish.do} was refused: {wish.refused}")
+
+
+def forget(name: str, mirrors: tuple[Mirror, ...], swarm: SwarmView) -> Chain:
+    """Let go of a secret that the configuration no longer has.
+
+    What something still refers to is kept until nothing does.
+    """
+    wish = swarm.wishes.get(name)
+    if wish is None or wish.refused or wish.do != Do.FORGET:
+        return ()
+    needed = needed_ids(swarm)
+    why = "an operator has let go of it, and nothing refers to it"
+    return tuple(
+        RemoveSecret(name, mirror.id, mirror.docker_name, Reason.FORGOTTEN, why)
+        for mirror in mirrors
+        if mirror.id not in needed
+    )
+
+
+def wishes_for_nothing(known: frozenset[str], swarm: SwarmView) -> list[Chain]:
+    """Take back wishes for names of which there is nothing, and nothing left."""
+    return [
+        (_done(name, wish),) for name, wish in sorted(swarm.wishes.items()) if name not in known
+    ]
+
+
+def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Annotate, ...] | str:
+    to = next((m for m in target.mirrors if m.identity.version == wish.to), None)
+    if to is None:
+        return f"version {wish.to} is not mirrored (any more)"
+    document = world.vault.paths.get(target.secret.source)
+    version = document.versions.get(to.identity.version) if _same(document, to) else None
+    if version and version.destroyed:
+        return f"version {to.identity.version} is destroyed in Vault, so its credential has ended"
+    why = "an operator rolled back" + (f": {wish.why}" if wish.why else "")
+    notes = [
+        _mark(target, mirror, why, now)
+        for mirror in target.mirrors
+        if to.identity < mirror.identity and _by(mirror) != By.OPERATOR
+    ]
+    if to.asides:
+        notes.append(_cleared(target, to, frozenset(to.asides), "an operator chose it"))
+    return tuple(notes)
+
+
+def _same(document: object, mirror: Mirror) -> bool:
+    if not isinstance(document, KvDocument):
+        return False
+    return document.path_created == mirror.identity.path_created
+
+
+def _by(mirror: Mirror) -> By | None:
+    mark = mirror.asides.get("")
+    return mark.by if mark else None
+
+
+def _mark(target: Target, mirror: Mirror, why: str, now: float) -> Annotate:
+    return Annotate(
+        target.secret.name,
+        mirror.id,
+        mirror.docker_name,
+        Reason.SET_ASIDE,
+        f"set aside for all services: {why}",
+        {aside_label(): SetAside(By.OPERATOR, timestamp(now), why).write()},
+    )
+
+
+def _drop_marks(target: Target, by: frozenset[By], why: str) -> tuple[Annotate, ...]:
+    found = (
+        (mirror, frozenset(place for place, mark in mirror.asides.items() if mark.by in by))
+        for mirror in target.mirrors
+    )
+    return tuple(_cleared(target, mirror, places, why) for mirror, places in found if places)
+
+
+def _cleared(target: Target, mirror: Mirror, places: frozenset[str], why: str) -> Annotate:
+    return Annotate(
+        target.secret.name,
+        mirror.id,
+        mirror.docker_name,
+        Reason.WISHED,
+        f"no longer set aside: {why}",
+        drop=frozenset(aside_label(place) for place in places),
+    )
+
+
+def _done(name: str, wish: Wish) -> NoteState:
+    label = f"{WISH}{name}"
+    return NoteState(name, {}, {label: wish.write()}, Reason.WISHED, f"{wish.do} is carried out")

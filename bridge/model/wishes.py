@@ -1,0 +1,112 @@
+"""What operators wish, as labels of the state config: each a target state, not an order.
+
+``pause`` is kept until ``resume``. The others are taken back once they are carried out, or stay with
+the reason for which they were refused until another wish takes their place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.model.naming import PREFIX
+
+PAUSE = f"{PREFIX}pause"
+WISH = f"{PREFIX}wish."
+
+
+class Do(StrEnum):
+    """What is wished for one secret."""
+
+    ROLLBACK = "rollback"
+    RESUME = "resume"
+    RETRY = "retry"
+    FORGET = "forget"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One operator's wish for one secret.
+
+    Attributes:
+        at: When it was written, RFC 3339.
+        why: The operator's own words.
+        to: For ``rollback``: the version to go back to. Named when the wish is written, so that
+            carrying it out twice is as once.
+        refused: Why it cannot be carried out; empty while it may be.
+    """
+
+    do: Do
+    at: str
+    why: str = ""
+    to: int | None = None
+    refused: str = ""
+
+    def write(self) -> str:
+        """Write the label's value."""
+        raw = {"do": self.do, "at": self.at, "why": self.why, "to": self.to}
+        return json.dumps({**raw, "refused": self.refused} if self.refused else raw)
+
+    @classmethod
+    def read(cls, text: str) -> Wish | None:
+        """Read the label's value; None where somebody has damaged it."""
+        try:
+            raw = json.loads(text)
+            to = raw.get("to")
+            return cls(
+                Do(raw["do"]),
+                str(raw["at"]),
+                str(raw.get("why", "")),
+                None if to is None else int(to),
+                str(raw.get("refused", "")),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Rolls are held, of one secret or of all.
+
+    Attributes:
+        at: When it was written, RFC 3339.
+        why: The operator's own words.
+    """
+
+    at: str
+    why: str = ""
+
+    def write(self) -> str:
+        """Write the label's value."""
+        return json.dumps({"at": self.at, "why": self.why})
+
+    @classmethod
+    def read(cls, text: str) -> Pause:
+        """Read the label's value; a damaged one pauses all the same."""
+        try:
+            raw = json.loads(text)
+            return cls(str(raw["at"]), str(raw.get("why", "")))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls("", "its label cannot be read")
+
+
+def pause_label(name: str = "") -> str:
+    """Name the label of a pause of one secret, or of all."""
+    return f"{PAUSE}.{name}" if name else PAUSE
+
+
+def read_wishes(labels: Mapping[str, str]) -> dict[str, Wish]:
+    """Read all wishes, by secret's name."""
+    found = {k.removeprefix(WISH): Wish.read(v) for k, v in labels.items() if k.startswith(WISH)}
+    return {name: wish for name, wish in found.items() if wish}
+
+
+def read_pauses(labels: Mapping[str, str]) -> dict[str, Pause]:
+    """Read all pauses, by secret's name; the empty name is for all."""
+    return {
+        key.removeprefix(PAUSE).removeprefix("."): Pause.read(value)
+        for key, value in labels.items()
+        if key == PAUSE or key.startswith(f"{PAUSE}.")
+    }
