@@ -30,7 +30,7 @@ playground: $(STAMP) ## A shell on the demo's servers, for the tutorial; gone wh
 	@$(BIN)/python -m demo --shell
 
 test: lint types contracts $(STAMP) ## Everything: linters, types, layers, all tests on real servers
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3
 
 unit: $(STAMP) ## Only the tests that need no server
 	$(BIN)/python -m pytest tests/unit
@@ -46,7 +46,7 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 acceptance: $(STAMP) ## The whole of the long tests
-	$(BIN)/python -m pytest -m "acceptance or not acceptance" --timeout 1800
+	$(BIN)/python -m pytest -n 3 -m "acceptance or not acceptance" --timeout 1800
 
 test-engines: $(STAMP) ## The fidelity of a roll on this engine and on the newest ones that Debian packages
 	$(BIN)/python -m pytest -m "engines or not engines" tests/integration/test_fidelity.py

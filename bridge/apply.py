@@ -23,14 +23,14 @@ from bridge.errors import (
 )
 from bridge.logs import where
 from bridge.model.memory import Outcome, Result
-from bridge.model.mirror import Verdict, state_config_name
-from bridge.model.naming import GOOD, PREFIX, REFUSED, origin_of
+from bridge.model.mirror import Verdict
+from bridge.model.naming import GOOD, origin_of
 from bridge.model.payload import render
 from bridge.model.plan import (
     Action,
     Annotate,
     CreateSecret,
-    KeepVerdict,
+    NoteState,
     Plan,
     RemoveSecret,
     RollService,
@@ -38,6 +38,7 @@ from bridge.model.plan import (
 )
 from bridge.model.reasons import Reason
 from bridge.model.world import SwarmView, fingerprint
+from bridge.servers.state import write_state
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
@@ -106,8 +107,8 @@ class Applier:
                 return self._roll(action)
             case RemoveSecret():
                 return self._remove(action)
-            case KeepVerdict():
-                return self._keep(action)
+            case NoteState():
+                return self._note(action)
             case _:
                 assert_never(action)
 
@@ -190,20 +191,8 @@ class Applier:
         self._swarm.remove_secret(action.secret_id)
         return Outcome(action, Result.DONE)
 
-    def _keep(self, action: KeepVerdict) -> Outcome:
-        name, key = state_config_name(self._instance), f"{REFUSED}{action.secret}"
-        config = self._swarm.config(name)
-        if config is None:
-            if action.verdict is None:
-                return Outcome(action, Result.DONE)
-            labels = {f"{PREFIX}instance": self._instance, key: action.verdict.write()}
-            self._swarm.create_config(name, b"wishes and verdicts of vault-swarm-bridge\n", labels)
-            return Outcome(action, Result.DONE)
-        labels = dict(config["Spec"].get("Labels") or {})
-        labels.pop(key, None)
-        if action.verdict:
-            labels[key] = action.verdict.write()
-        self._swarm.set_config_labels(config, labels)
+    def _note(self, action: NoteState) -> Outcome:
+        write_state(self._swarm, self._instance, action.put, action.drop)
         return Outcome(action, Result.DONE)
 
     # --- the log ---------------------------------------------------------------------------------
@@ -222,7 +211,11 @@ class Applier:
                 log.info("good" if GOOD in action.put else "converged")
             case Annotate() if action.reason in _SET_ASIDE:
                 log.warning("set aside")
-            case Annotate() | KeepVerdict():
+            case NoteState() if action.reason == Reason.WISH_REFUSED:
+                log.warning("wish refused")
+            case NoteState() if action.reason == Reason.WISHED:
+                log.info("wish carried out")
+            case Annotate() | NoteState():
                 log.debug("noted")
 
     def _say(self, outcome: Outcome) -> None:
@@ -260,7 +253,7 @@ def _fields(action: Action) -> dict[str, object]:
             }
         case Annotate() | RemoveSecret():
             return {"secret": action.secret, "docker_secret": action.docker_name}
-        case KeepVerdict():
+        case NoteState():
             return {"secret": action.secret}
 
 

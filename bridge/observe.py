@@ -10,6 +10,7 @@ from bridge.model.desired import Desired, KvPath
 from bridge.model.mirror import DockerSecret, Verdict, state_config_name
 from bridge.model.naming import REFUSED, instant
 from bridge.model.reasons import Reason
+from bridge.model.wishes import read_pauses, read_wishes
 from bridge.model.world import (
     Kind,
     KvDocument,
@@ -107,6 +108,7 @@ def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
     nodes = swarm.nodes()
     secrets = swarm.secrets()
     config = swarm.config(state_config_name(instance))
+    labels = (config or {}).get("Spec", {}).get("Labels") or {}
     after = {service["ID"]: service["Version"]["Index"] for service in swarm.services()}
     down = {node["ID"] for node in nodes if node["Status"]["State"] == "down"}
     known = {node["ID"] for node in nodes}
@@ -115,7 +117,10 @@ def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
         tuple(_secret(raw) for raw in secrets),
         tuple(_service(raw, after.get(raw["ID"])) for raw in before if _has_containers(raw)),
         tuple(_task(raw, down, known) for raw in tasks),
-        _verdicts(config),
+        config is not None,
+        _verdicts(labels),
+        read_wishes(labels),
+        read_pauses(labels),
     )
 
 
@@ -192,8 +197,7 @@ def _task(raw: Json, down: set[str], known: set[str]) -> Task:
     )
 
 
-def _verdicts(config: Json | None) -> dict[str, Verdict]:
-    labels = (config or {}).get("Spec", {}).get("Labels") or {}
+def _verdicts(labels: Mapping[str, str]) -> dict[str, Verdict]:
     read = {
         key.removeprefix(REFUSED): Verdict.read(value)
         for key, value in labels.items()

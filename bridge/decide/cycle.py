@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bridge.decide.conditions import condition_of, unmapped
-from bridge.decide.gates import trying_again
+from bridge.decide.gates import Halt, trying_again
 from bridge.decide.marks import good_mark, record_upkeep
 from bridge.decide.progress import on_trial, progress_of
 from bridge.decide.prune import prune
@@ -14,9 +14,12 @@ from bridge.decide.roll import pass_gates, roll_chain, stand_of
 from bridge.decide.stand import Stand
 from bridge.decide.target import Target, find_target
 from bridge.decide.wants import want_of
+from bridge.decide.wishes import carry_out, forget, say_refusal, wishes_for_nothing
 from bridge.model.desired import Desired, DesiredSecret
 from bridge.model.memory import Backoff, Memory
-from bridge.model.plan import Chain, Hold, KeepVerdict, Plan, action_key
+from bridge.model.mirror import Mirror
+from bridge.model.naming import REFUSED
+from bridge.model.plan import Chain, Hold, NoteState, Plan, action_key
 from bridge.model.reasons import Reason, State
 from bridge.model.world import KvDocument, World
 
@@ -29,12 +32,18 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
 
     The same arguments give the same plan; nothing is done and nothing is read here.
     """
+    new, lost = _state(desired, world)
+    if new:
+        return Plan(((new,),), (), (), rolling=True)
     targets = [_target(secret, desired, world, memory, now) for secret in desired.secrets]
     holds: list[Hold] = [target.hold for target in targets if target.hold]
-    stands = _stands(desired, targets, world, memory, now)
+    stands = _stands(desired, targets, world, memory, lost, now)
     holds += _missing_services(targets, world)
+    refusals = (say_refusal(target.secret.name, world.swarm) for target in targets)
+    holds += [refusal for refusal in refusals if refusal]
 
-    chains: list[Chain] = [(target.create,) for target in targets if target.create]
+    chains: list[Chain] = [chain for t in targets if (chain := carry_out(t, world, now))]
+    chains += [(target.create,) for target in targets if target.create]
     chains += _rolls(desired, stands, memory, now)
     for stand in stands:
         chains += [(note,) for note in stand.notes]
@@ -50,6 +59,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         wake += [*pruning.wake, *_deletions(target, world)]
     conditions = [condition_of(target, stands, world, holds) for target in targets]
     conditions += unmapped(desired, world)
+    chains += _let_go(desired, world)
     waiting = [backoff for chain in chains for backoff in _backoffs(chain, memory, now)]
     chains = [chain for chain in chains if not any(_backoffs(chain, memory, now))]
     return Plan(
@@ -62,6 +72,32 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         or any(backoff.passes for backoff in waiting)
         or any(s.state == State.ROLLING for c in conditions for s in c.services),
     )
+
+
+def _state(desired: Desired, world: World) -> tuple[NoteState | None, bool]:
+    """Say whether the state config is to be made, and whether it was lost.
+
+    Before the first mirror it is new. Where there are mirrors and it is gone, so are pauses: then
+    everything is held, since losing it must not let anything go on.
+    """
+    if world.swarm.has_state:
+        return None, False
+    if any(mirror.instance == desired.instance for mirror in world.swarm.mirrors):
+        return None, True
+    return NoteState("", {}, {}, Reason.NEW_VERSION, "it is made"), False
+
+
+def _let_go(desired: Desired, world: World) -> list[Chain]:
+    """Carry out what is wished for names that the configuration does not have."""
+    configured = {secret.name for secret in desired.secrets}
+    own: dict[str, tuple[Mirror, ...]] = {}
+    for mirror in world.swarm.mirrors:
+        if mirror.instance == desired.instance and mirror.secret not in configured:
+            own[mirror.secret] = (*own.get(mirror.secret, ()), mirror)
+    chains: list[Chain] = [
+        (removal,) for name in sorted(own) for removal in forget(name, own[name], world.swarm)
+    ]
+    return chains + wishes_for_nothing(frozenset(configured | own.keys()), world.swarm)
 
 
 def _target(
@@ -77,7 +113,12 @@ def _target(
 
 
 def _stands(
-    desired: Desired, targets: Iterable[Target], world: World, memory: Memory, now: float
+    desired: Desired,
+    targets: Iterable[Target],
+    world: World,
+    memory: Memory,
+    lost: bool,
+    now: float,
 ) -> list[Stand]:
     """Judge each service that has to do with a secret of ours, in the configuration's order."""
     order: dict[str, None] = {}
@@ -100,8 +141,9 @@ def _stands(
             stands.append(stand_of(service, wants, tasks, progress, memory, desired.rollout, now))
     alive = frozenset(service.id for service in world.swarm.services)
     failing = frozenset[str]().union(*(stand.failing for stand in stands))
+    halt = Halt(failing, alive, world.swarm.pauses, lost)
     for stand in stands:
-        pass_gates(stand, failing, alive, memory, desired.rollout, now)
+        pass_gates(stand, halt, memory, desired.rollout, now)
     return stands
 
 
@@ -163,14 +205,17 @@ def _verdicts(target: Target, world: World, memory: Memory) -> list[Chain]:
     kept = world.swarm.verdicts.get(name)
     ours = memory.verdicts.get(name)
     if ours and ours != kept and ours.identity == target.current:
-        return [(KeepVerdict(name, ours, ours.reason, ours.message),)]
+        put = {f"{REFUSED}{name}": ours.write()}
+        return [(NoteState(name, put, {}, ours.reason, f"{name} is refused: {ours.message}"),)]
     over = (
         kept
         and target.current
         and (kept.identity != target.current or kept.shape != target.secret.content.shape)
     )
-    if over:
-        return [(KeepVerdict(name, None, Reason.SUPERSEDED, "there is something newer"),)]
+    if kept and over:
+        drop = {f"{REFUSED}{name}": kept.write()}
+        why = f"{name} has something newer than what was refused"
+        return [(NoteState(name, {}, drop, Reason.SUPERSEDED, why),)]
     return []
 
 

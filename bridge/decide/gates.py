@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from bridge.decide.progress import MOVING, UNFINISHED
 from bridge.decide.wants import Want
@@ -11,6 +12,7 @@ from bridge.model.memory import Backoff, Memory
 from bridge.model.mirror import By
 from bridge.model.plan import Hold
 from bridge.model.reasons import Reason
+from bridge.model.wishes import Pause
 from bridge.model.world import Service
 
 FIRST_DAMPING = 10.0
@@ -18,6 +20,36 @@ FIRST_DAMPING = 10.0
 
 LONGEST_DAMPING = 600.0
 FORGOTTEN_AFTER = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """What may hold services that is known only once all of them were judged.
+
+    Attributes:
+        failing: Ids of the versions of which it was noticed just now that they failed, before any
+            mark says so.
+        alive: Ids of the services that there are.
+        pauses: By secret's name; the empty name is for all.
+        state_lost: Whether the swarm no longer knows what is paused.
+    """
+
+    failing: frozenset[str]
+    alive: frozenset[str]
+    pauses: Mapping[str, Pause]
+    state_lost: bool
+
+
+def paused(service: Service, want: Want, halt: Halt) -> Hold | None:
+    """Hold what an operator has paused, and everything where nobody knows what was."""
+    if halt.state_lost:
+        message = "the state config is gone, and with it what was paused: `vault-bridge resume`"
+        return Hold(want.name, Reason.STATE_LOST, f"{message} makes it anew", service.name)
+    pause = halt.pauses.get("") or halt.pauses.get(want.name)
+    if pause is None:
+        return None
+    what = f"paused since {pause.at}" + (f": {pause.why}" if pause.why else "")
+    return Hold(want.name, Reason.PAUSED, what, service.name)
 
 
 def reruns(service: Service, want: Want) -> Hold | None:
@@ -53,22 +85,18 @@ def busy(service: Service, want: Want, ours: bool, rollout: Rollout, now: float)
     )
 
 
-def failed_elsewhere(
-    service: Service, want: Want, failing: frozenset[str], alive: frozenset[str]
-) -> Hold | None:
+def failed_elsewhere(service: Service, want: Want, halt: Halt) -> Hold | None:
     """Hold services that have not begun with a version that failed for another one.
 
-    Args:
-        alive: Ids of the services that there are; the failure of one that is gone says no more.
-        failing: Ids of the versions of which that was noticed just now, before any mark says so.
+    The failure of a service that is gone says no more.
     """
     mirror = want.mirror
     if mirror is None or mirror.good or want.back:
         return None
-    others = alive - {service.id}
+    others = halt.alive - {service.id}
     failures = (mark for place, mark in mirror.asides.items() if place in others)
     failed = next((mark.why for mark in failures if mark.by == By.FAILURE), None)
-    if failed is None and mirror.id not in failing:
+    if failed is None and mirror.id not in halt.failing:
         return None
     return Hold(
         want.name,

@@ -19,7 +19,7 @@ from bridge.decide.blame import (
     judge_rollbacks,
     say_asides,
 )
-from bridge.decide.gates import trying_again
+from bridge.decide.gates import Halt, trying_again
 from bridge.decide.progress import MOVING, Progress, baked_at, failure_of, timeout_at, watched
 from bridge.decide.stand import Stand
 from bridge.decide.wants import Want
@@ -62,6 +62,8 @@ def stand_of(
         want for want in stand.wants.values() if want.held and want.held.open_record(service.id)
     )
     stand.under_way = bool(under_way)
+    overdue = service.update_started + rollout.timeout
+    stand.updating = service.update in MOVING and now < overdue
     if service.torn:
         # Nothing is known of its tasks, so it keeps its place.
         stand.flying = any(not want.back for want in under_way)
@@ -133,20 +135,8 @@ def _judge_health(stand: Stand, progress: Progress, now: float) -> None:
             stand.say(want, State.ROLLING, Reason.BAKING, progress.text)
 
 
-def pass_gates(
-    stand: Stand,
-    failing: frozenset[str],
-    alive: frozenset[str],
-    memory: Memory,
-    rollout: Rollout,
-    now: float,
-) -> None:
-    """Pass what the service still wants through the gates, once all services were judged.
-
-    Args:
-        failing: Ids of the versions on which a service failed just now.
-        alive: Ids of the services that there are.
-    """
+def pass_gates(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: float) -> None:
+    """Pass what the service still wants through the gates, once all services were judged."""
     service = stand.service
     if service.torn:
         return
@@ -159,9 +149,10 @@ def pass_gates(
         if want.swap is None or want.name in stand.went_back:
             continue
         hold = (
-            gates.reruns(service, want)
+            gates.paused(service, want, halt)
+            or gates.reruns(service, want)
             or gates.busy(service, want, ours, rollout, now)
-            or gates.failed_elsewhere(service, want, failing, alive)
+            or gates.failed_elsewhere(service, want, halt)
             or _again(service, want, memory, now)
         )
         if hold:

@@ -19,6 +19,7 @@ class Stand:
         wants: What it should have, by secret's name.
         flying: Whether a roll of ours is under way and has not converged (I7).
         under_way: Whether a roll of ours is under way, converged or not.
+        updating: Whether the engine is at an update of it, ours or not, that should end by itself.
         ill: Whether it has less than its full number of tasks, though nobody rolls it.
         went_back: Names of the secrets whose roll was seen just now to have gone back.
         baked: When its tasks will have baked as they are; None while they have not converged.
@@ -32,6 +33,7 @@ class Stand:
     wants: Mapping[str, Want]
     flying: bool = False
     under_way: bool = False
+    updating: bool = False
     ill: bool = False
     went_back: frozenset[str] = frozenset()
     baked: float | None = None
@@ -44,8 +46,8 @@ class Stand:
 
     @property
     def moving(self) -> bool:
-        """Whether a roll of ours is on its way: tasks are being replaced, or bake."""
-        return self.flying or (self.under_way and self.baked is not None)
+        """Whether something is on its way: tasks are being replaced, or bake."""
+        return self.flying or self.updating or (self.under_way and self.baked is not None)
 
     @property
     def failing(self) -> frozenset[str]:

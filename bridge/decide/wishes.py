@@ -15,8 +15,7 @@ from bridge.model.naming import timestamp
 from bridge.model.plan import Annotate, Chain, Hold, NoteState, RemoveSecret
 from bridge.model.reasons import Reason
 from bridge.model.wishes import WISH, Do, Wish
-from bridge.model.world import KvDocument, SwarmView, World
-
+from bridge.model.world import KvDocument, SwarmView, Unreadable, World
 
 _FAILED = frozenset({By.FAILURE, By.SUSPECT, By.SERVICE})
 
@@ -79,9 +78,7 @@ def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Ann
     to = next((m for m in target.mirrors if m.identity.version == wish.to), None)
     if to is None:
         return f"version {wish.to} is not mirrored (any more)"
-    document = world.vault.paths.get(target.secret.source)
-    version = document.versions.get(to.identity.version) if _same(document, to) else None
-    if version and version.destroyed:
+    if _is_destroyed(world.vault.paths.get(target.secret.source), to):
         return f"version {to.identity.version} is destroyed in Vault, so its credential has ended"
     why = "an operator rolled back" + (f": {wish.why}" if wish.why else "")
     notes = [
@@ -94,10 +91,12 @@ def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Ann
     return tuple(notes)
 
 
-def _same(document: object, mirror: Mirror) -> bool:
+def _is_destroyed(document: KvDocument | Unreadable | None, mirror: Mirror) -> bool:
     if not isinstance(document, KvDocument):
         return False
-    return document.path_created == mirror.identity.path_created
+    version = document.versions.get(mirror.identity.version)
+    same = document.path_created == mirror.identity.path_created
+    return bool(same and version and version.destroyed)
 
 
 def _by(mirror: Mirror) -> By | None:

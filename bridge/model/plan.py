@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.model.desired import Content, FileFields
-from bridge.model.mirror import Verdict
 from bridge.model.naming import Identity
 from bridge.model.reasons import Reason, State
 from bridge.model.world import short_target
@@ -133,26 +132,28 @@ class RemoveSecret:
 
 
 @dataclass(frozen=True, slots=True)
-class KeepVerdict:
-    """Write down in the swarm that a version's content was refused, or forget it.
+class NoteState:
+    """Write labels of the state config: verdicts, and what becomes of wishes.
 
     Attributes:
-        verdict: None to forget what is written.
+        secret: Whose labels they are; empty where the config itself is made.
+        put: Labels to set.
+        drop: Labels to remove where they still have this value: another wish may have come.
     """
 
     secret: str
-    verdict: Verdict | None
+    put: Mapping[str, str]
+    drop: Mapping[str, str]
     reason: Reason
     why: str
 
     @property
     def summary(self) -> str:
         """Say in words what is done."""
-        verb = "write down" if self.verdict else "forget"
-        return f"{verb} that the content of {self.secret} is refused"
+        return f"note in the state config: {self.why}"
 
 
-Action = CreateSecret | Annotate | RollService | RemoveSecret | KeepVerdict
+Action = CreateSecret | Annotate | RollService | RemoveSecret | NoteState
 Chain = tuple[Action, ...]
 """Actions that depend on one another: one that fails ends its chain, and no other."""
 
@@ -168,8 +169,8 @@ def action_key(action: Action) -> str:
             return f"roll {action.service_id} " + " ".join(swap.to_id for swap in action.swaps)
         case RemoveSecret():
             return f"remove {action.docker_name}"
-        case KeepVerdict():
-            return f"verdict {action.secret}"
+        case NoteState():
+            return f"state {action.secret} {action.reason}"
 
 
 # --- What is said --------------------------------------------------------------------------------

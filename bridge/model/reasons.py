@@ -31,6 +31,13 @@ class Reason(StrEnum):
     DRIFTED = "Drifted"
     FIELDS_CHANGED = "FieldsChanged"
 
+    # Operators
+    PAUSED = "Paused"
+    WISHED = "Wished"
+    WISH_REFUSED = "WishRefused"
+    FORGOTTEN = "Forgotten"
+    STATE_LOST = "StateLost"
+
     # Vault
     VAULT_UNREACHABLE = "VaultUnreachable"
     LOGIN_REFUSED = "LoginRefused"

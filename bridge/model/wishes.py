@@ -1,7 +1,7 @@
 """What operators wish, as labels of the state config: each a target state, not an order.
 
-``pause`` is kept until ``resume``. The others are taken back once they are carried out, or stay with
-the reason for which they were refused until another wish takes their place.
+``pause`` is kept until ``resume``. The others are taken back once they are carried out, or stay
+with the reason for which they were refused until another wish takes their place.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from typing import Any
 from bridge.model.desired import KvPath
 from bridge.model.mirror import DockerSecret, Mirror, Verdict
 from bridge.model.reasons import Reason
+from bridge.model.wishes import Pause, Wish
 
 # --- Vault ---------------------------------------------------------------------------------------
 
@@ -257,14 +258,20 @@ class SwarmView:
 
     Attributes:
         as_of: Seconds since the epoch when the look began.
+        has_state: Whether the state config is there.
         verdicts: By name of the secret, from the state config.
+        wishes: By name of the secret, from the state config.
+        pauses: By name of the secret, from the state config; the empty name is for all.
     """
 
     as_of: float
     secrets: tuple[DockerSecret, ...]
     services: tuple[Service, ...]
     tasks: tuple[Task, ...]
+    has_state: bool = True
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    wishes: Mapping[str, Wish] = field(default_factory=dict)
+    pauses: Mapping[str, Pause] = field(default_factory=dict)
 
     @cached_property
     def mirrors(self) -> tuple[Mirror, ...]:

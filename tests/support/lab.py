@@ -106,6 +106,10 @@ class Lab:
         source = {**default, **(kv or {})}
         self._secrets[self.name(name)] = {"kv": source, "services": mapped, **more}
 
+    def without(self, name: str) -> None:
+        """Take a secret out of the configuration."""
+        del self._secrets[self.name(name)]
+
     def settings(self, **sections: Json) -> None:
         """Set sections of the configuration besides the quick ones."""
         self._settings.update(sections)
@@ -159,7 +163,13 @@ class Lab:
         return plan
 
     def cli(self, *arguments: str, code: int | None = 0, **environ: str) -> str:
-        """Run the command as a user would; returns its output.
+        """Run the command as a user would; returns its output."""
+        return self.run(*arguments, code=code, **environ).stdout
+
+    def run(
+        self, *arguments: str, code: int | None = 0, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command as a user would.
 
         Args:
             code: The exit code that is expected; None for any.
@@ -175,7 +185,7 @@ class Lab:
         )
         self._said.append(io.StringIO(done.stdout + done.stderr))
         assert code is None or done.returncode == code, (done.returncode, done.stdout, done.stderr)
-        return done.stdout
+        return done
 
     def json(self, *arguments: str, code: int | None = 0) -> Any:
         """Run a command with ``--json``."""

@@ -1,0 +1,184 @@
+"""What operators ask for: wishes, written into the swarm for the running bridge to carry out.
+
+Docker is all that is needed. What can be seen to be impossible is refused here and now; the rest is
+answered by the bridge, and ``follow`` waits for that.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from bridge.decide.cycle import decide
+from bridge.decide.remember import remember
+from bridge.errors import BridgeError, Exit
+from bridge.model.desired import Desired
+from bridge.model.memory import Memory
+from bridge.model.mirror import By, Mirror
+from bridge.model.naming import timestamp
+from bridge.model.plan import Plan, RollService
+from bridge.model.reasons import Reason
+from bridge.model.wishes import WISH, Do, Pause, Wish, pause_label
+from bridge.model.world import SwarmView, Unreadable, VaultView, World
+from bridge.observe import look_at_swarm
+from bridge.servers.state import write_state
+from bridge.servers.swarm import Swarm
+
+LOOK = 0.5
+"""Seconds between two looks while a wish is followed."""
+
+
+class NoSuchSecret(BridgeError):
+    """The name is neither in the configuration nor mirrored."""
+
+    exit_code = Exit.USAGE
+
+
+class WishRefused(BridgeError):
+    """What is wished for cannot be done."""
+
+    exit_code = Exit.HELD
+
+
+class NotFollowed(BridgeError):
+    """No bridge has carried the wish out in time; it stays, and will be."""
+
+    exit_code = Exit.HELD
+
+
+class Operator:
+    """Writes wishes.
+
+    Args:
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self, swarm: Swarm, desired: Desired, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._swarm = swarm
+        self._desired = desired
+        self._clock = clock
+
+    def pause(self, name: str, why: str) -> str:
+        """Hold the rolls of a secret, or of all where no name is given."""
+        if name:
+            self._known(name)
+        self._write({pause_label(name): Pause(timestamp(self._clock()), why).write()})
+        return f"The rolls of {name or 'all secrets'} are held until `vault-bridge resume`."
+
+    def resume(self, name: str, why: str) -> str:
+        """End a pause, and what an operator set aside; of all secrets where no name is given."""
+        now = timestamp(self._clock())
+        names = [name] if name else [secret.name for secret in self._desired.secrets]
+        own = {n: self._known(n) for n in names}
+        marked = [n for n, mirrors in own.items() if any(m.asides for m in mirrors)]
+        wishes = {f"{WISH}{n}": Wish(Do.RESUME, now, why).write() for n in marked}
+        pauses = [pause_label(n) for n in names] if name else self._pauses()
+        self._write(wishes, pauses)
+        return f"The rolls of {name or 'all secrets'} go on."
+
+    def rollback(self, name: str, to: int | None, why: str) -> str:
+        """Let services go back to a version, by default the one before, and stay there.
+
+        Raises:
+            WishRefused: There is no such version in the swarm.
+        """
+        own = self._known(name)
+        usable = [mirror for mirror in own if "" not in mirror.asides]
+        if to is None:
+            if len(usable) <= 1:
+                raise WishRefused(f"there is no version of {name} before the one in use")
+            to = usable[1].identity.version
+        elif all(mirror.identity.version != to for mirror in own):
+            there = ", ".join(f"v{mirror.identity.version}" for mirror in own) or "none"
+            raise WishRefused(f"version {to} of {name} is not mirrored; there are: {there}")
+        self._wish(name, Do.ROLLBACK, why, to)
+        return f"Services are to go back to version {to} of {name} and stay there."
+
+    def retry(self, name: str, why: str) -> str:
+        """Let versions that were set aside for a failure be tried again.
+
+        Raises:
+            WishRefused: None is set aside.
+        """
+        marks = (mark for mirror in self._known(name) for mark in mirror.asides.values())
+        if all(mark.by == By.OPERATOR for mark in marks):
+            raise WishRefused(f"no version of {name} is set aside for having failed")
+        self._wish(name, Do.RETRY, why)
+        return f"What failed of {name} is to be tried again."
+
+    def forget(self, name: str, why: str) -> str:
+        """Let go of a secret that is no longer in the configuration.
+
+        Raises:
+            WishRefused: It is in the configuration.
+        """
+        if any(secret.name == name for secret in self._desired.secrets):
+            raise WishRefused(f"{name} is in the configuration: take it out there first")
+        self._known(name)
+        self._wish(name, Do.FORGET, why)
+        return f"The versions of {name} are to go as soon as nothing refers to them."
+
+    def follow(self, name: str, timeout: float) -> None:
+        """Wait until a wish was carried out and the services have come to rest.
+
+        Raises:
+            WishRefused: The bridge refused it.
+            NotFollowed: It was not carried out in time.
+        """
+        end = self._clock() + timeout
+        memory = Memory()
+        while self._clock() < end:
+            view = self._look()
+            wish = view.wishes.get(name)
+            if wish and wish.refused:
+                raise WishRefused(f"{wish.do} of {name}: {wish.refused}")
+            now = self._clock()
+            world = World(self._no_vault(now), view)
+            plan = decide(self._desired, world, memory, now)
+            if wish is None and not _rolls(plan) and not plan.rolling:
+                return
+            memory = remember(self._desired, memory, world, (), now)
+            time.sleep(LOOK)
+        raise NotFollowed(
+            f"{name} has not come to rest in {timeout:g} s",
+            hint="does `vault-bridge run` run? `vault-bridge status` says what it waits for",
+        )
+
+    # --- the swarm -------------------------------------------------------------------------------
+
+    def _look(self) -> SwarmView:
+        return look_at_swarm(self._swarm, self._desired.instance, self._clock())
+
+    def _no_vault(self, now: float) -> VaultView:
+        unknown = Unreadable(Reason.VAULT_UNREACHABLE, "it is not asked")
+        return VaultView(now, {secret.source: unknown for secret in self._desired.secrets})
+
+    def _known(self, name: str) -> list[Mirror]:
+        """Return the mirrored versions of a secret, newest first. Raises ``NoSuchSecret``."""
+        configured = next((s for s in self._desired.secrets if s.name == name), None)
+        own = [
+            mirror
+            for mirror in self._look().mirrors
+            if (mirror.instance, mirror.secret) == (self._desired.instance, name)
+            and (configured is None or mirror.identity.source == configured.source)
+        ]
+        if configured is None and not own:
+            known = ", ".join(secret.name for secret in self._desired.secrets)
+            raise NoSuchSecret(f"there is no secret {name}", hint=f"known are: {known or 'none'}")
+        return sorted(own, key=lambda mirror: mirror.identity.order, reverse=True)
+
+    def _pauses(self) -> list[str]:
+        return [pause_label(), *(pause_label(name) for name in self._look().pauses if name)]
+
+    def _wish(self, name: str, do: Do, why: str, to: int | None = None) -> None:
+        wish = Wish(do, timestamp(self._clock()), why, to)
+        self._write({f"{WISH}{name}": wish.write()})
+
+    def _write(self, put: dict[str, str], drop: list[str] | None = None) -> None:
+        write_state(self._swarm, self._desired.instance, put, dict.fromkeys(drop or []))
+
+
+def _rolls(plan: Plan) -> bool:
+    return any(isinstance(action, RollService) for chain in plan.chains for action in chain)

@@ -1,0 +1,138 @@
+"""What operators ask for, with Docker only, and what the bridge makes of it."""
+
+from __future__ import annotations
+
+from tests.support.lab import Lab
+from tests.support.processes import eventually
+
+
+def _three_versions(lab: Lab) -> list[str]:
+    """Two services on the third version; returns all three values."""
+    lab.settings(retain={"versions": 5, "min_age": "0s"})
+    lab.service("api", replicas=1)
+    lab.service("worker", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}, "worker": {"target": "db"}})
+    values = []
+    for _ in range(3):
+        values.append(lab.rotate("db"))
+        lab.sync()
+    return values
+
+
+def _read(lab: Lab) -> set[str]:
+    return {value for name in ("api", "worker") for value in lab.swarm.read(lab.name(name), "db")}
+
+
+def test_rollback_goes_back_and_stays_until_something_newer_comes(lab: Lab) -> None:
+    """While Vault is away too; `--wait` follows it; repeating it does nothing."""
+    values = _three_versions(lab)
+    _, engine = lab.through_proxies()
+    process = lab.start()
+    process.wait_for("state", state="Synced")
+    lab.vault.stop()
+    try:
+        name = lab.name("db")
+        assert "version 2" in lab.cli("rollback", name, "--reason", "it leaks", "--wait")
+        assert _read(lab) == {values[1]}
+        lab.cli("rollback", name, "--to", "1", "--wait")
+        assert _read(lab) == {values[0]}
+        before = lab.updates(engine, "api")
+        lab.cli("rollback", name, "--to", "1", "--wait")
+        assert lab.updates(engine, "api") == before
+        assert "is not mirrored" in _error(lab, 3, "rollback", name, "--to", "9")
+    finally:
+        lab.vault.start()
+    status = lab.status(code=3)["db"]
+    assert (status["state"], status["reason"]) == ("Held", "SetAside")
+    newer = lab.rotate("db")
+    process.wait_for("good", docker_secret=lab.name("db_v4"))
+    assert _read(lab) == {newer}
+    assert process.stop() == 0
+
+
+def test_resume_after_rollback(lab: Lab) -> None:
+    values = _three_versions(lab)
+    lab.cli("rollback", lab.name("db"))
+    lab.cli("sync", code=3)
+    assert _read(lab) == {values[1]}
+    lab.cli("resume", lab.name("db"))
+    lab.cli("sync")
+    assert _read(lab) == {values[2]}
+
+
+def test_pause_and_resume(lab: Lab) -> None:
+    """A version that comes meanwhile is mirrored and waits; a restart does not unpause."""
+    values = _three_versions(lab)
+    lab.cli("pause", "--reason", "holidays")
+    newer = lab.rotate("db")
+    lab.cli("sync", code=3)
+    status = lab.status(code=3)["db"]
+    assert (status["state"], status["reason"]) == ("Held", "Paused")
+    assert "holidays" in status["message"]
+    assert 4 in lab.versions("db")
+    assert _read(lab) == {values[2]}
+    process = lab.start()
+    process.wait_for("held", reason="Paused")
+    lab.cli("resume", "--wait")
+    eventually(lambda: _read(lab) == {newer})
+    assert process.stop() == 0
+
+
+def test_retry_after_the_service_was_mended(lab: Lab) -> None:
+    lab.settings(rollout={"bake": "1s"})
+    poison = "grep -q poison /run/secrets/db && [ ! -e /etc/cured ] && exit 3; exec sleep 1000"
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.rotate("db")
+    lab.sync()
+    references = [(lab.name("db_v1"), "db")]
+    lab.service("api", replicas=1, command=["sh", "-c", poison], secrets=references)
+    lab.sync()
+    assert "no version" in _error(lab, 3, "retry", lab.name("db"))
+    lab.vault.write(lab.mount, "db", password="poison")
+    lab.cli("sync", code=5)
+    cured = ["sh", "-c", "exec sleep 1000"]
+
+    def cure(spec: dict[str, dict[str, dict[str, list[str]]]]) -> None:
+        spec["TaskTemplate"]["ContainerSpec"]["Command"] = cured
+
+    lab.swarm.update_service(lab.name("api"), cure)
+    lab.cli("retry", lab.name("db"), "--reason", "cured")
+    lab.cli("sync")
+    assert lab.swarm.read(lab.name("api"), "db") == ["poison"]
+
+
+def test_forget_lets_go_of_what_is_no_longer_configured(lab: Lab) -> None:
+    lab.secret("db", {})
+    lab.secret("other", {})
+    lab.rotate("db")
+    lab.rotate("other")
+    lab.sync()
+    assert "in the configuration" in _error(lab, 3, "forget", lab.name("db"))
+    lab.without("db")
+    lab.cli("sync", code=None)
+    assert lab.status(code=None)["db"]["reason"] == "Unmapped"
+    lab.cli("forget", lab.name("db"))
+    lab.cli("sync", code=None)
+    assert lab.versions("db") == set()
+    assert lab.versions("other") == {1}
+    assert "there is no secret" in _error(lab, 2, "forget", lab.name("db"))
+
+
+def test_a_state_config_that_somebody_removed_holds_everything(lab: Lab) -> None:
+    _three_versions(lab)
+    (config,) = [
+        c["ID"]
+        for c in lab.swarm.call("GET", "/configs")
+        if c["Spec"]["Name"] == f"vault-bridge.{lab.name('bridge')}.state"
+    ]
+    lab.swarm.call("DELETE", f"/configs/{config}")
+    newer = lab.rotate("db")
+    lab.cli("sync", code=3)
+    assert lab.status(code=3)["db"]["reason"] == "StateLost"
+    lab.cli("resume")
+    lab.cli("sync")
+    assert _read(lab) == {newer}
+
+
+def _error(lab: Lab, code: int, *arguments: str) -> str:
+    return lab.run(*arguments, code=code).stderr
