@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from bridge.decide.target import current_of, missing_service
 from bridge.errors import BridgeError, Exit, SwarmUnreachable, VaultError, VaultRefused
 from bridge.model.desired import Desired, KvPath
-from bridge.model.naming import is_hand_made
+from bridge.model.naming import Identity, is_hand_made
 from bridge.model.reasons import Reason
 from bridge.model.settings import Settings
-from bridge.model.world import Service, SwarmView, Unreadable
+from bridge.model.world import KvDocument, Service, SwarmView, Unreadable
 from bridge.observe import look_at_swarm, look_at_vault
 from bridge.report.advice import advice, pinned_by
 from bridge.report.policy import OWN_TOKEN, Rule, rules_for
@@ -95,7 +96,8 @@ def _check_vault(
                 message += _to_grant(*rules_for(path))
             yield Finding(Level.ERROR, where, message, Exit.HELD)
         else:
-            yield from _check_read(vault, path, where, seen.current)
+            yield from _check_version(path, where, seen, now)
+            yield from _check_read(vault, path, where)
 
 
 def _check_own_token(vault: Vault) -> Iterator[Finding]:
@@ -110,7 +112,17 @@ def _check_own_token(vault: Vault) -> Iterator[Finding]:
     yield Finding(Level.WARNING, "vault", message + _to_grant(lookup))
 
 
-def _check_read(vault: Vault, path: KvPath, where: str, current: int) -> Iterator[Finding]:
+def _check_version(path: KvPath, where: str, seen: KvDocument, now: float) -> Iterator[Finding]:
+    found = current_of(path, seen, now)
+    if isinstance(found, Identity):
+        message = f"{path} is at version {found.version}; its content is judged when it is mirrored"
+        yield Finding(Level.OK, where, message)
+    else:
+        reason, message = found
+        yield Finding(Level.ERROR, where, f"{reason}: {message}", Exit.HELD)
+
+
+def _check_read(vault: Vault, path: KvPath, where: str) -> Iterator[Finding]:
     _, read = rules_for(path)
     try:
         capabilities = vault.capabilities([read.path])[read.path]
@@ -120,9 +132,7 @@ def _check_read(vault: Vault, path: KvPath, where: str, current: int) -> Iterato
     except VaultError as error:
         yield Finding(Level.ERROR, where, str(error), Exit.UNREACHABLE)
         return
-    if {"read", "root"} & set(capabilities):
-        yield Finding(Level.OK, where, f"{path} is readable, version {current}")
-    else:
+    if not {"read", "root"} & set(capabilities):
         message = f"our token sees the versions of {path} and may not read them"
         yield Finding(Level.ERROR, where, message + _to_grant(read), Exit.HELD)
 
@@ -161,21 +171,36 @@ def _check_swarm(
             "the managers keep the key to all Docker secrets unprotected on their disks;"
             " `docker swarm update --autolock=true` asks for one at each start",
         )
-    seen: set[str] = set()
+    yield from _check_verdicts(desired, view)
+    yield from _check_services(desired, view, services, images)
+
+
+def _check_verdicts(desired: Desired, view: SwarmView) -> Iterator[Finding]:
+    for secret in desired.secrets:
+        verdict = view.verdicts.get(secret.name)
+        if verdict and verdict.shape == secret.content.shape:
+            message = f"{verdict.reason}: version {verdict.identity.version}: {verdict.message}"
+            yield Finding(Level.ERROR, f"secrets.{secret.name}", message, Exit.HELD)
+
+
+def _check_services(
+    desired: Desired, view: SwarmView, services: Mapping[str, Json], images: Mapping[str, Any]
+) -> Iterator[Finding]:
+    advised: set[str] = set()
     for secret in desired.secrets:
         for mapping in secret.services:
             where = f"secrets.{secret.name}.services.{mapping.service}"
             service = view.service_by_name.get(mapping.service)
             raw = services.get(service.id) if service else None
             if service is None or raw is None:
-                message = f"there is no service {mapping.service} in the swarm: deploy it"
+                message = missing_service(mapping.service, view)
                 yield Finding(Level.ERROR, where, message, Exit.HELD)
                 continue
             yield from _check_mapping(secret.name, where, service, raw, view)
-            if service.id not in seen and not service.reruns:
-                seen.add(service.id)
-                for advised in advice(raw, images.get(_image(raw))):
-                    yield Finding(Level.WARNING, service.name, advised)
+            if service.id not in advised and not service.reruns:
+                advised.add(service.id)
+                for words in advice(raw, images.get(_image(raw))):
+                    yield Finding(Level.WARNING, service.name, words)
 
 
 def _check_mapping(
@@ -185,7 +210,8 @@ def _check_mapping(
         message = "WouldRerun: an update would run its tasks again, so it is never rolled"
         yield Finding(Level.WARNING, where, message)
         return
-    yield Finding(Level.OK, where, f"{service.desired_tasks} tasks")
+    count = service.desired_tasks
+    yield Finding(Level.OK, where, f"{count} task{'s' * (count != 1)}")
     ours = frozenset(
         secret.name
         for secret in view.secrets

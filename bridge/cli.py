@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -17,17 +18,24 @@ import structlog
 from rich.console import Console
 
 from bridge import __version__, logs
-from bridge.check import Finding, Level
+from bridge.check import Finding
 from bridge.check import check as check_all
 from bridge.config import Configuration, load
 from bridge.errors import BridgeError, ConfigError, Exit
 from bridge.loop import Loop, Step
-from bridge.model.plan import action_key
+from bridge.model.reasons import State
 from bridge.observe import look_at_swarm
 from bridge.operate import Operator
 from bridge.report.policy import NAME, commands, policy_hcl
 from bridge.report.render import current_names, override, variables
-from bridge.report.status import exit_code, plan_json, print_plan, print_status, status_json
+from bridge.report.status import (
+    exit_code,
+    plan_json,
+    print_finding,
+    print_plan,
+    print_status,
+    status_json,
+)
 from bridge.servers.swarm import Swarm
 
 DEFAULT_CONFIG = "/etc/vault-bridge/bridge.yaml"
@@ -68,7 +76,6 @@ def cli(context: click.Context, config: str, *, verbose: bool) -> None:
     context.obj = Options(config, verbose)
 
 
-_LEVELS = {Level.OK: "green", Level.NOTE: "cyan", Level.WARNING: "yellow", Level.ERROR: "red"}
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -81,15 +88,15 @@ def run(options: Options) -> None:
     """
     log = structlog.get_logger("bridge")
     configuration = options.load()
+    log.info(
+        "bridge runs",
+        version=__version__,
+        instance=configuration.desired.instance,
+        secrets=len(configuration.desired.secrets),
+    )
     while True:
         with _loop(configuration) as loop:
             hangup = _on_hangup(loop)
-            log.info(
-                "bridge runs",
-                version=__version__,
-                instance=configuration.desired.instance,
-                secrets=len(configuration.desired.secrets),
-            )
             loop.run()
         if loop.ended or not hangup:
             break
@@ -125,6 +132,7 @@ def _on_hangup(loop: Loop) -> list[int]:
 @click.pass_obj
 def sync(options: Options, *, timeout: float | None, apply_fields: bool, as_json: bool) -> None:
     """Run cycles until nothing is left to do, showing each step, then exit."""
+    logs.configure(verbose=options.verbose, quiet=True)
     progress = None if as_json else _progress()
     with _loop(options.load(apply_fields=apply_fields)) as loop:
         plan, finished = loop.sync(timeout, progress)
@@ -179,8 +187,7 @@ def check(options: Options, *, as_json: bool) -> None:
     for finding in check_all(configuration.desired, configuration.settings, time.time()):
         findings.append(finding)
         if not as_json:
-            click.secho(f"{finding.level:<8}", fg=_LEVELS[finding.level], nl=False)
-            click.echo(f"{finding.where}: {finding.message}")
+            print_finding(finding.level, finding.where, finding.message, _console())
     if as_json:
         _print_json({"findings": [finding.json() for finding in findings]})
     sys.exit(max(finding.code for finding in findings))
@@ -201,12 +208,22 @@ def policy(options: Options, *, as_json: bool) -> None:
         click.echo(policy_hcl(desired), nl=False)
 
 
+def _compose_version(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if value and not re.fullmatch(r"3(\.\d{1,2})?", value):
+        raise click.BadParameter("3 or 3.x is needed, as the stack's file has it")
+    return value
+
+
 @cli.command()
 @click.option(
     "--env", is_flag=True, help="Print NAME_VERSION=N variables rather than an override file."
 )
 @click.option(
-    "--compose-version", metavar="3.x", default="", help="`version`, as the stack's file has it."
+    "--compose-version",
+    metavar="3.x",
+    default="",
+    callback=_compose_version,
+    help="`version`, as the stack's file has it.",
 )
 @_JSON
 @click.pass_obj
@@ -359,19 +376,20 @@ def _loop(configuration: Configuration) -> Iterator[Loop]:
 
 def _progress() -> Callable[[Step], None]:
     """Print what each cycle did and, once per change, what it waits for."""
-    said: set[str] = set()
+    said: dict[str, str] = {}
 
     def show(step: Step) -> None:
-        for outcome in step.outcomes:
-            click.echo(f"{outcome.action.summary}: {outcome.message or outcome.result}")
-            said.discard(action_key(outcome.action))
         for condition in step.plan.conditions:
             for service in condition.services:
-                line = f"{condition.name} on {service.name}: {service.reason}"
+                place = f"{condition.name} on {service.name}"
+                line = f"{place}: {service.reason}"
                 line += f" ({service.message})" if service.message else ""
-                if line not in said:
-                    said.add(line)
+                news = said.get(place) != line and (place in said or service.state != State.SYNCED)
+                said[place] = line
+                if news:
                     click.echo(line)
+        for outcome in step.outcomes:
+            click.echo(f"{outcome.action.summary}: {outcome.message or outcome.result}")
 
     return show
 

@@ -7,6 +7,7 @@ does its console where rich is installed. Nor is the message of an error that no
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -25,8 +26,12 @@ def where(error: BaseException) -> str:
     return f"{type(error).__name__} at {places}"
 
 
-def configure(stream: TextIO | None = None, *, verbose: bool = False) -> None:
-    """Set logging up for the process; called once by the command line."""
+def configure(stream: TextIO | None = None, *, verbose: bool = False, quiet: bool = False) -> None:
+    """Set logging up for the process.
+
+    Args:
+        quiet: Say nothing on a terminal, where a command shows its progress in its own words.
+    """
     stream = stream or sys.stderr
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -35,11 +40,16 @@ def configure(stream: TextIO | None = None, *, verbose: bool = False) -> None:
     ]
     if stream.isatty():
         shared.append(
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+            structlog.dev.ConsoleRenderer(
+                colors="NO_COLOR" not in os.environ,
+                exception_formatter=structlog.dev.plain_traceback,
+            )
         )
     else:
         shared += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     level = logging.DEBUG if verbose else logging.INFO
+    if quiet and stream.isatty() and not verbose:
+        level = logging.CRITICAL
     structlog.configure(
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -90,7 +90,7 @@ class Story:
 
     def close(self) -> None:
         """Print the closing table and the bridge's own status."""
-        table = Table(title="\nWhat was seen", title_justify="left", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
         for title in ("ROTATION", "SERVICE", "UPDATES", "FEWEST RUNNING", "READ THE NEW VALUE"):
             table.add_column(title)
         table.add_column("SECONDS", justify="right")
@@ -104,6 +104,7 @@ class Story:
                 f"{row.read} of {count} tasks",
                 f"{row.seconds:.0f}",
             )
+        self.console.print("\n[bold]What was seen[/]")
         self.console.print(table)
         self.console.print("\n[bold]$ vault-bridge status[/]")
         done = subprocess.run(
@@ -115,7 +116,13 @@ class Story:
             check=False,
         )
         self.console.print(done.stdout + done.stderr, markup=False)
-        if not self.complete:
+        if self.complete:
+            self.console.print(
+                "Every task read every rotation's value, by one update of its service each, and no"
+                " service ever had a task less.\nEverything is taken away again. Next:"
+                " docs/tutorial/first-rotation.md"
+            )
+        else:
             self.console.print("[red]Not everything was as it should be.[/]")
 
     # --- rotating --------------------------------------------------------------------------------

@@ -41,7 +41,8 @@ def _configuration(schema: Json) -> Iterator[str]:
         "One YAML file: the one that `-c` names, else `$BRIDGE_CONFIG`, else"
         " `/etc/vault-bridge/bridge.yaml`. Unknown keys, keys given twice and wrong types are"
         " refused, all mistakes at once, each with its line and never with its value. Files that"
-        " `*_file` keys name are read again when they are needed. Keys marked *not built yet* are"
+        " `*_file` keys name are read again when they are needed; relative paths are meant from the"
+        " configuration file's folder. Keys marked *not built yet* are"
         " known, and refused as such."
     )
     yield ""
@@ -166,7 +167,7 @@ _MEANINGS = {
     Exit.UNEXPECTED: "something unexpected; the log has a traceback without values",
     Exit.USAGE: "the command line or the configuration is wrong",
     Exit.HELD: "something is held or was refused; `status` has the reason",
-    Exit.UNREACHABLE: "Vault or the swarm is not reachable",
+    Exit.UNREACHABLE: "Vault or the swarm is not reachable, or Vault refuses our login",
     Exit.ROLL_FAILED: "a roll failed",
     Exit.CHANGES: "`plan --exit-code` only: there are changes",
 }

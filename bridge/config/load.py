@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -90,9 +91,8 @@ def load(file: str, environ: Mapping[str, str]) -> Configuration:
     if problems:
         raise ConfigError(tuple({_placed(p, from_environment) for p in problems})) from None
     assert document is not None  # noqa: S101 - no document is a problem
-    return Configuration(
-        _desired(document), _settings(document), doubts(source, document.vault.address)
-    )
+    settings = _settings(document, Path(file).absolute().parent)
+    return Configuration(_desired(document), settings, doubts(source, document.vault.address))
 
 
 def _drop_empty_sections(data: dict[str, Any]) -> None:
@@ -214,22 +214,27 @@ def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
     )
 
 
-def _settings(document: schema.Document) -> Settings:
+def _settings(document: schema.Document, folder: Path) -> Settings:
+    """Make the settings; relative paths are meant from the configuration file's folder."""
     vault, docker = document.vault, document.docker
+
+    def at(path: str | None) -> str:
+        return str(folder / path) if path else ""
+
     return Settings(
         vault=VaultSettings(
             address=vault.address,
-            auth=_auth(vault.auth),
+            auth=_auth(vault.auth, at),
             namespace=vault.namespace or "",
-            ca_file=vault.ca_file or "",
+            ca_file=at(vault.ca_file),
             max_rps=vault.max_rps,
         ),
         docker=DockerSettings(
             host=docker.host,
             plaintext=docker.plaintext,
-            ca_file=docker.ca_file or "",
-            cert_file=docker.cert_file or "",
-            key_file=docker.key_file or "",
+            ca_file=at(docker.ca_file),
+            cert_file=at(docker.cert_file),
+            key_file=at(docker.key_file),
         ),
         poll_interval=document.poll.interval,
     )
@@ -237,11 +242,12 @@ def _settings(document: schema.Document) -> Settings:
 
 def _auth(
     auth: schema.AuthToken | schema.AuthAppRole | schema.AuthJwt | schema.AuthCert,
+    at: Callable[[str], str],
 ) -> TokenFile | AppRole:
     match auth:
         case schema.AuthToken():
-            return TokenFile(auth.token_file)
+            return TokenFile(at(auth.token_file))
         case schema.AuthAppRole():
-            return AppRole(auth.role_id_file, auth.secret_id_file, auth.mount)
+            return AppRole(at(auth.role_id_file), at(auth.secret_id_file), auth.mount)
         case schema.AuthJwt() | schema.AuthCert():
             raise AssertionError("refused as not built")

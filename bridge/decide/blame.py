@@ -65,6 +65,8 @@ def judge_rollbacks(stand: Stand, tasks: Iterable[Task], rollout: Rollout, now: 
             if service.previous is not None and mirror.id in service.previous:
                 why = "an operator rolled the service back"
                 stand.notes.append(set_aside(want, mirror, stand, By.OPERATOR, why, now))
+                message = f"{mirror.docker_name}: {why}"
+                stand.hold(Hold(want.name, Reason.SET_ASIDE, message, service.name))
                 stand.went_back |= {want.name}
             elif service.previous is None and not record.done and _is_later(service, record):
                 back.append((want, mirror))

@@ -12,7 +12,7 @@ from bridge.decide.progress import on_trial, progress_of
 from bridge.decide.prune import prune
 from bridge.decide.roll import pass_gates, roll_chain, stand_of
 from bridge.decide.stand import Stand
-from bridge.decide.target import Target, find_target
+from bridge.decide.target import Target, find_target, missing_service
 from bridge.decide.wants import want_of
 from bridge.decide.wishes import carry_out, forget, say_refusal, wishes_for_nothing
 from bridge.model.desired import Desired, DesiredSecret
@@ -152,7 +152,7 @@ def _missing_services(targets: Iterable[Target], world: World) -> list[Hold]:
         Hold(
             target.secret.name,
             Reason.SERVICE_MISSING,
-            f"there is no service {mapping.service} in the swarm",
+            missing_service(mapping.service, world.swarm),
             mapping.service,
         )
         for target in targets
@@ -175,7 +175,7 @@ def _rolls(desired: Desired, stands: Iterable[Stand], memory: Memory, now: float
             continue
         if free <= 0 and not stand.flying and stand not in sent:
             for want in stand.ready:
-                message = f"at most {desired.rollout.max_in_flight} services are rolled at once"
+                message = f"it is not its turn: max_in_flight is {desired.rollout.max_in_flight}"
                 name = stand.service.name
                 stand.hold(Hold(want.name, Reason.WAITING_FOR_TURN, message, name, None, True))
             continue

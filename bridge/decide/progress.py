@@ -42,8 +42,12 @@ class Progress:
     @property
     def text(self) -> str:
         """Say it in words."""
-        words = f"{len(self.good)} of {self.desired} tasks are on it"
-        return f"{words}, {self.others} still on another" if self.others else words
+        are = "task is" if self.desired == 1 else "tasks are"
+        words = f"{len(self.good)} of {self.desired} {are} on it"
+        if not self.others:
+            return words
+        still = "still ending" if len(self.good) >= self.desired else "still on another version"
+        return f"{words}, {self.others} {still}"
 
     @property
     def words(self) -> str:
@@ -118,6 +122,11 @@ def watched(service: Service, progress: Progress, before: Watch | None, now: flo
         now,
         before.died or died,
     )
+
+
+def settled_at(service: Service, watch: Watch) -> float:
+    """Tell when a converged service gives its place in flight free: the engine watches as long."""
+    return watch.since + service.monitor
 
 
 def baked_at(service: Service, watch: Watch, rollout: Rollout) -> float:

@@ -20,7 +20,15 @@ from bridge.decide.blame import (
     say_asides,
 )
 from bridge.decide.gates import Halt, trying_again
-from bridge.decide.progress import MOVING, Progress, baked_at, failure_of, timeout_at, watched
+from bridge.decide.progress import (
+    MOVING,
+    Progress,
+    baked_at,
+    failure_of,
+    settled_at,
+    timeout_at,
+    watched,
+)
 from bridge.decide.stand import Stand
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
@@ -108,6 +116,8 @@ def _judge_roll(
                 stand.say(want, State.ROLLING, Reason.CONVERGED, message)
             else:
                 stand.say(want, State.ROLLING, Reason.BAKING, progress.text)
+        stand.flying = now < settled_at(service, watch)
+        stand.wake.append(settled_at(service, watch))
         return
     stand.flying = True
     stand.wake.append(timeout_at(service, watch, rollout, now))

@@ -7,9 +7,10 @@ newest mirrored version stays the target: what went missing in Vault rolls nothi
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, replace
 
-from bridge.model.desired import DesiredSecret
+from bridge.model.desired import DesiredSecret, KvPath
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror, Verdict
 from bridge.model.naming import Identity, clash_name, labels_of, versioned_name
@@ -70,9 +71,9 @@ def find_target(
     if isinstance(document, Unreadable):
         return _with_hold(target, document.reason, document.message)
     target = replace(target, vault_version=document.current)
-    current = _current(secret, document, now)
-    if isinstance(current, Hold):
-        return replace(target, hold=current)
+    current = current_of(secret.source, document, now)
+    if not isinstance(current, Identity):
+        return replace(target, hold=_hold(secret, *current))
     target = replace(target, current=current)
     if mirrors and current < mirrors[0].identity:
         return _with_hold(
@@ -86,24 +87,24 @@ def find_target(
     return _create(target, current, instance, world.swarm, memory)
 
 
-def _current(secret: DesiredSecret, document: KvDocument, now: float) -> Identity | Hold:
-    place = str(secret.source)
+def current_of(path: KvPath, document: KvDocument, now: float) -> Identity | tuple[Reason, str]:
+    """Return Vault's current version of a path, or why there is none that could be used."""
     if document.current == 0:
-        return _hold(secret, Reason.NO_VERSION, f"{place} has metadata and no version yet")
+        return Reason.NO_VERSION, f"{path} has metadata and no version yet"
     version = document.versions.get(document.current)
     if version is None or version.destroyed:
-        return _hold(
-            secret,
-            Reason.VERSION_DESTROYED,
-            f"version {document.current} of {place} is destroyed in Vault",
-        )
+        what = f"version {document.current} of {path} is destroyed in Vault"
+        return Reason.VERSION_DESTROYED, what
     if version.deletion_time is not None and version.deletion_time <= now:
-        return _hold(
-            secret,
-            Reason.VERSION_DELETED,
-            f"version {document.current} of {place} is deleted in Vault",
-        )
-    return Identity(secret.source, document.path_created, document.current, version.created)
+        return Reason.VERSION_DELETED, f"version {document.current} of {path} is deleted in Vault"
+    return Identity(path, document.path_created, document.current, version.created)
+
+
+def missing_service(name: str, swarm: SwarmView) -> str:
+    """Say that a service is not there, and which one may be meant."""
+    close = difflib.get_close_matches(name, swarm.service_by_name, n=1)
+    hint = f"did you mean {close[0]}?" if close else "deploy it, or take it out here"
+    return f"there is no service {name} in the swarm: {hint}"
 
 
 def _create(

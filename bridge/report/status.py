@@ -147,8 +147,28 @@ def print_plan(plan: Plan, console: Console) -> None:
             place = f"{hold.secret} on {hold.service}" if hold.service else hold.secret
             console.print(Text(f"{mark} {place}", style=style))
             console.print(Text(f"    {hold.reason}: {hold.message}"))
+    waits = [line for c in plan.conditions for line in _words(c) if not _is_said(line, plan)]
+    for line in waits:
+        console.print(Text(f"~ {line}", style="cyan"))
     if not actions:
-        console.print("Nothing to do now." if plan.holds else "Nothing to do.")
+        console.print("Nothing to do now." if plan.holds or waits else "Nothing to do.")
+
+
+def _is_said(line: str, plan: Plan) -> bool:
+    """Tell whether a hold or a notice has said it already."""
+    return any(hold.message in line for hold in (*plan.holds, *plan.notices))
+
+
+_LEVELS = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "red"}
+
+
+def print_finding(level: str, where: str, message: str, console: Console) -> None:
+    """Print one finding of `check`: its level, and its words beside that."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True, width=7)
+    table.add_column(overflow="fold")
+    table.add_row(Text(level, style=_LEVELS[level]), Text(f"{where}: {message}"))
+    console.print(table)
 
 
 def _version(number: int | None) -> str:

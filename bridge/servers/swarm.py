@@ -230,7 +230,8 @@ class Swarm:
             raise self._mapped(error) from None
         except (requests.exceptions.RequestException, OSError, ValueError) as error:
             self.close()  # another engine version may answer next time
-            raise AnswerLost(*_unreachable(self._settings, error).args) from None
+            lost = _unreachable(self._settings, error)
+            raise AnswerLost(lost.message, hint=lost.hint) from None
 
     def _mapped(self, error: APIError) -> SwarmError:
         status = error.status_code or 0
@@ -261,11 +262,23 @@ def _encoded(data: Concealed) -> str:
     return base64.b64encode(data.reveal()).decode()
 
 
+_WORDS = (
+    ("FileNotFoundError", "there is no such socket"),
+    ("Permission denied", "we may not use the socket"),
+    ("Connection refused", "connection refused"),
+    ("Name or service not known", "its name is not known"),
+    ("timed out", "no answer in time"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
+)
+
+
 def _unreachable(settings: DockerSettings, error: Exception) -> SwarmUnreachable:
-    kind = type(error).__name__
     text = str(error).split("\n", 1)[0]
+    kind = f"{type(error).__name__}: {text}"
+    words = next((words for sign, words in _WORDS if sign in text), kind)
     return SwarmUnreachable(
-        f"no usable answer from the Docker engine at {settings.host} ({kind}: {text})"
+        f"no usable answer from the Docker engine at {settings.host} ({words})",
+        hint="see `docker.host` and $DOCKER_HOST",
     )
 
 

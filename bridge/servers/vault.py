@@ -366,9 +366,13 @@ class Vault:
             return ""
 
     def _unreachable(self, error: Exception) -> VaultUnreachable:
+        text = str(error)
         kind = type(error).__name__
+        words = next((words for sign, words in _WORDS if sign in text), kind)
         return VaultUnreachable(
-            f"no usable answer from Vault at {self._settings.address} ({kind})", everywhere=True
+            f"no usable answer from Vault at {self._settings.address} ({words})",
+            hint="see `vault.address`, and `vault.ca_file` for a private CA",
+            everywhere=True,
         )
 
     def _not_ready(self, error: _Answer) -> VaultUnreachable:
@@ -377,6 +381,14 @@ class Vault:
             everywhere=error.status in _EVERYWHERE,
         )
 
+
+_WORDS = (
+    ("Connection refused", "connection refused"),
+    ("Name or service not known", "its name is not known"),
+    ("timed out", "no answer in time"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
+    ("WRONG_VERSION_NUMBER", "it does not speak TLS"),
+)
 
 _BROKEN = 472
 """From this status on Vault is not ready: 472 and 473 standbys, 500 and more."""
