@@ -377,6 +377,7 @@ def _loop(configuration: Configuration) -> Iterator[Loop]:
 def _progress() -> Callable[[Step], None]:
     """Print what each cycle did and, once per change, what it waits for."""
     said: dict[str, str] = {}
+    console = _console()
 
     def show(step: Step) -> None:
         for condition in step.plan.conditions:
@@ -387,9 +388,9 @@ def _progress() -> Callable[[Step], None]:
                 news = said.get(place) != line and (place in said or service.state != State.SYNCED)
                 said[place] = line
                 if news:
-                    click.echo(line)
+                    console.print(line)
         for outcome in step.outcomes:
-            click.echo(f"{outcome.action.summary}: {outcome.message or outcome.result}")
+            console.print(f"{outcome.action.summary}: {outcome.message or outcome.result}")
 
     return show
 

@@ -32,9 +32,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
 
     The same arguments give the same plan; nothing is done and nothing is read here.
     """
-    new, lost = _state(desired, world)
-    if new:
-        return Plan(((new,),), (), (), rolling=True)
+    first, lost = _state(desired, world)
     targets = [_target(secret, desired, world, memory, now) for secret in desired.secrets]
     holds: list[Hold] = [target.hold for target in targets if target.hold]
     stands = _stands(desired, targets, world, memory, lost, now)
@@ -43,7 +41,8 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     holds += [refusal for refusal in refusals if refusal]
 
     chains: list[Chain] = [chain for t in targets if (chain := carry_out(t, world, now))]
-    chains += [(target.create,) for target in targets if target.create]
+    creates = [target.create for target in targets if target.create]
+    chains += [(first, *creates)] if first and creates else [(create,) for create in creates]
     chains += _rolls(desired, stands, memory, now)
     for stand in stands:
         chains += [(note,) for note in stand.notes]
@@ -77,14 +76,14 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
 def _state(desired: Desired, world: World) -> tuple[NoteState | None, bool]:
     """Say whether the state config is to be made, and whether it was lost.
 
-    Before the first mirror it is new. Where there are mirrors and it is gone, so are pauses: then
-    everything is held, since losing it must not let anything go on.
+    It is made in one chain with the very first mirrors. Where there are mirrors and it is gone, so
+    are pauses: then everything is held, since losing it must not let anything go on.
     """
     if world.swarm.has_state:
         return None, False
     if any(mirror.instance == desired.instance for mirror in world.swarm.mirrors):
         return None, True
-    return NoteState("", {}, {}, Reason.NEW_VERSION, "it is made"), False
+    return NoteState("", {}, {}, Reason.NEW_VERSION, "it is new"), False
 
 
 def _let_go(desired: Desired, world: World) -> list[Chain]:

@@ -131,8 +131,8 @@ def test_a_lost_state_holds_and_never_unpauses() -> None:
 
 def test_the_state_is_made_before_the_first_mirror() -> None:
     planned = plan_of(desired_of("api"), world_of(document(1), has_state=False))
-    assert [type(a).__name__ for a in actions(planned)] == ["NoteState"]
-    assert not planned.finished
+    (chain,) = planned.chains
+    assert [type(a).__name__ for a in chain] == ["NoteState", "CreateSecret"]
 
 
 def test_forget_removes_what_nothing_refers_to_and_ends_when_all_is_gone() -> None:
