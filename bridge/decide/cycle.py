@@ -35,12 +35,14 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     first, lost = _state(desired, world)
     targets = [_target(secret, desired, world, memory, now) for secret in desired.secrets]
     holds: list[Hold] = [target.hold for target in targets if target.hold]
-    stands = _stands(desired, targets, world, memory, lost, now)
+    wishes = {t.secret.name: chain for t in targets if (chain := carry_out(t, world, now))}
+    halt = Halt(world.swarm.pauses, frozenset(wishes), lost)
+    stands = _stands(desired, targets, world, memory, halt, now)
     holds += _missing_services(targets, world)
     refusals = (say_refusal(target.secret.name, world.swarm) for target in targets)
     holds += [refusal for refusal in refusals if refusal]
 
-    chains: list[Chain] = [chain for t in targets if (chain := carry_out(t, world, now))]
+    chains: list[Chain] = [*wishes.values()]
     creates = [target.create for target in targets if target.create]
     chains += [(first, *creates)] if first and creates else [(create,) for create in creates]
     chains += _rolls(desired, stands, memory, now)
@@ -116,7 +118,7 @@ def _stands(
     targets: Iterable[Target],
     world: World,
     memory: Memory,
-    lost: bool,
+    halt: Halt,
     now: float,
 ) -> list[Stand]:
     """Judge each service that has to do with a secret of ours, in the configuration's order."""
@@ -140,7 +142,7 @@ def _stands(
             stands.append(stand_of(service, wants, tasks, progress, memory, desired.rollout, now))
     alive = frozenset(service.id for service in world.swarm.services)
     failing = frozenset[str]().union(*(stand.failing for stand in stands))
-    halt = Halt(failing, alive, world.swarm.pauses, lost)
+    halt = replace(halt, failing=failing, alive=alive)
     for stand in stands:
         pass_gates(stand, halt, memory, desired.rollout, now)
     return stands

@@ -31,20 +31,25 @@ class Halt:
             mark says so.
         alive: Ids of the services that there are.
         pauses: By secret's name; the empty name is for all.
+        wished: Names of the secrets for which a wish is carried out in this very cycle.
         state_lost: Whether the swarm no longer knows what is paused.
     """
 
-    failing: frozenset[str]
-    alive: frozenset[str]
     pauses: Mapping[str, Pause]
+    wished: frozenset[str]
     state_lost: bool
+    failing: frozenset[str] = frozenset()
+    alive: frozenset[str] = frozenset()
 
 
 def paused(service: Service, want: Want, halt: Halt) -> Hold | None:
-    """Hold what an operator has paused, and everything where nobody knows what was."""
+    """Hold what an operator has paused or wishes, and everything where nobody knows what was."""
     if halt.state_lost:
         message = "the state config is gone, and with it what was paused: `vault-bridge resume`"
         return Hold(want.name, Reason.STATE_LOST, f"{message} makes it anew", service.name)
+    if want.name in halt.wished:
+        message = "an operator's wish comes first"
+        return Hold(want.name, Reason.LOOKING_AGAIN, message, service.name, waits=True)
     pause = halt.pauses.get("") or halt.pauses.get(want.name)
     if pause is None:
         return None

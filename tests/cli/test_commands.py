@@ -132,7 +132,7 @@ def test_check_says_what_is_wrong_and_how_to_mend_it(lab: Lab) -> None:
     assert db["level"] == "error"
     assert f'"{lab.mount}/metadata/db"' in db["message"]
     missing = findings[f"secrets.{lab.name('other')}.services.{lab.name('worker')}"]
-    assert "deploy it" in missing["message"]
+    assert f"did you mean {lab.name('api')}?" in missing["message"]
 
 
 @pytest.mark.parametrize("what", ["vault", "docker"])

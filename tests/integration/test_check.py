@@ -67,7 +67,8 @@ def test_missing_capabilities_come_with_their_policy_line(lab: Lab) -> None:
     lab.vault.policy(policy, f'path "{lab.mount}/metadata/db" {{ capabilities = ["read"] }}')
     lab.token_file.write_text(lab.vault.make_token(policy))
     found = _findings(lab, code=3)
-    (db,), (key,) = found["secrets.db"], found["secrets.key"]
+    (seen, db), (key,) = found["secrets.db"], found["secrets.key"]
+    assert "at version 1" in seen
     assert f'path "{lab.mount}/data/db" {{ capabilities = ["read"] }}' in db
     assert f'path "{lab.mount}/metadata/key" {{ capabilities = ["read"] }}' in key
     assert f'path "{lab.mount}/data/key" {{ capabilities = ["read"] }}' in key

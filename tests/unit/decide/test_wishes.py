@@ -67,6 +67,12 @@ def test_rollback_sets_all_aside_that_is_newer_and_takes_the_wish_back() -> None
     assert isinstance(again.chains[0][-1], NoteState)
 
 
+def test_nothing_is_rolled_to_what_is_set_aside_in_the_same_cycle() -> None:
+    planned = plan({}, {}, {}, on="db_v1", **wish(Do.ROLLBACK, to=1))
+    assert not [a for a in actions(planned) if isinstance(a, RollService)]
+    assert not planned.finished
+
+
 def test_what_is_set_aside_by_an_operator_is_left_and_stays_left() -> None:
     planned = plan({}, OPERATOR, OPERATOR)
     (roll,) = [a for a in actions(planned) if isinstance(a, RollService)]
