@@ -46,7 +46,7 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 acceptance: $(STAMP) ## The whole of the long tests
-	$(BIN)/python -m pytest -n 3 -m "acceptance or not acceptance" --timeout 1800
+	BRIDGE_TEST_MODEL=long $(BIN)/python -m pytest -n 3 -m "acceptance or not acceptance" --timeout 1800
 
 test-engines: $(STAMP) ## The fidelity of a roll on this engine and on the newest ones that Debian packages
 	$(BIN)/python -m pytest -m "engines or not engines" tests/integration/test_fidelity.py
