@@ -39,6 +39,9 @@ from bridge.model.plan import Annotate, Chain, Hold, RollService, action_key
 from bridge.model.reasons import Reason, State
 from bridge.model.world import Service, Task, UpdateState
 
+JUST = 3.0
+"""Seconds for which a sent update is taken to be under way, whatever the engine says of it."""
+
 
 def stand_of(
     service: Service,
@@ -71,7 +74,9 @@ def stand_of(
     )
     stand.under_way = bool(under_way)
     overdue = service.update_started + rollout.timeout
-    stand.updating = service.update in MOVING and now < overdue
+    stand.updating = _just_sent(service, memory, now) or (
+        service.update in MOVING and now < overdue
+    )
     if service.torn:
         # Nothing is known of its tasks, so it keeps its place.
         stand.flying = any(not want.back for want in under_way)
@@ -90,6 +95,15 @@ def stand_of(
         _judge_health(stand, progress, now)
     say_asides(stand)
     return stand
+
+
+def _just_sent(service: Service, memory: Memory, now: float) -> bool:
+    """Tell whether an update of ours is so fresh that the engine may not have said so yet.
+
+    ``UpdateStatus`` is absent for some milliseconds after every write.
+    """
+    sent = (times[-1] for (where, _), times in memory.rolls.items() if where == service.id)
+    return any(now - at < JUST for at in sent)
 
 
 def _judge_roll(

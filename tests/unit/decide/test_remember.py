@@ -13,6 +13,7 @@ from tests.support.builders import (
     NOW,
     desired_of,
     document,
+    foreign,
     plan_of,
     secret_of,
     service_of,
@@ -82,6 +83,17 @@ def test_a_note_that_waits_keeps_sync_going() -> None:
     plan = decide(desired, world, memory, NOW + 0.5)
     assert not plan.chains
     assert not plan.finished
+
+
+def test_a_fresh_update_is_waited_for_before_the_engine_speaks_of_it() -> None:
+    """`UpdateStatus` is absent for some milliseconds, and a way back may leave no record."""
+    memory = _after_roll_of_a(Result.DONE)
+    service = service_of("a", "db")
+    world = world_of(document(0), [foreign("db")], [service])
+    for second, finished in ((0.5, False), (5, True)):
+        plan = decide(desired_of("a"), world, memory, NOW + second)
+        assert not plan.chains
+        assert plan.finished == finished
 
 
 def test_old_rolls_are_forgotten() -> None:
