@@ -311,11 +311,11 @@ class Loop:
 
 
 def _fields(condition: Condition) -> dict[str, object]:
-    return {
+    fields: dict[str, object] = {
         "secret": condition.name,
         "state": str(condition.state),
         "reason": str(condition.reason),
-        "because": condition.message or None,
         "vault_version": condition.vault_version,
         "running_version": condition.running_version,
     }
+    return {**fields, "because": condition.message} if condition.message else fields

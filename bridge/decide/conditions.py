@@ -28,6 +28,10 @@ def condition_of(
         if hold.secret == name and hold.reason == Reason.SERVICE_MISSING
     ]
     state, reason, message = _worst(target, services)
+    pause = world.swarm.pauses.get("") or world.swarm.pauses.get(name)
+    if pause and state == State.SYNCED:
+        # Nothing is held up just now, and whoever looks must know that the next roll would be.
+        state, reason, message = State.HELD, Reason.PAUSED, pause.text
     mirrors = (*target.mirrors, *target.others)
     running = _oldest_running(mirrors, world)
     return Condition(

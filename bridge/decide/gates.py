@@ -53,8 +53,7 @@ def paused(service: Service, want: Want, halt: Halt) -> Hold | None:
     pause = halt.pauses.get("") or halt.pauses.get(want.name)
     if pause is None:
         return None
-    what = f"paused since {pause.at}" + (f": {pause.why}" if pause.why else "")
-    return Hold(want.name, Reason.PAUSED, what, service.name)
+    return Hold(want.name, Reason.PAUSED, pause.text, service.name)
 
 
 def reruns(service: Service, want: Want) -> Hold | None:

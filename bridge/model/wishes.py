@@ -78,6 +78,11 @@ class Pause:
     at: str
     why: str = ""
 
+    @property
+    def text(self) -> str:
+        """Say it in words."""
+        return f"paused since {self.at}" + (f": {self.why}" if self.why else "")
+
     def write(self) -> str:
         """Write the label's value."""
         return json.dumps({"at": self.at, "why": self.why})

@@ -122,6 +122,8 @@ def test_pause_holds_every_roll_and_nothing_else() -> None:
         assert not [a for a in actions(planned) if isinstance(a, RollService)]
         assert planned.conditions[0].reason == Reason.PAUSED
         assert "holidays" in planned.conditions[0].message
+    at_rest = plan({}, {}, {}, pauses={"db": Pause("t", "holidays")})
+    assert at_rest.conditions[0].reason == Reason.PAUSED  # whoever looks must know
     other = plan({}, {}, {}, on="db_v1", pauses={"other": Pause("t")})
     assert [a for a in actions(other) if isinstance(a, RollService)]
     new = plan({}, {}, vault=document(3), on="db_v1", pauses={"": Pause("t")})
