@@ -63,7 +63,7 @@ class Operator:
     def pause(self, name: str, why: str) -> str:
         """Hold the rolls of a secret, or of all where no name is given."""
         if name:
-            self._known(name)
+            self._known(self._look(), name)
         self._write({pause_label(name): Pause(timestamp(self._clock()), why).write()})
         return f"The rolls of {name or 'all secrets'} are held until `vault-bridge resume`."
 
@@ -71,10 +71,11 @@ class Operator:
         """End a pause, and what an operator set aside; of all secrets where no name is given."""
         now = timestamp(self._clock())
         names = [name] if name else [secret.name for secret in self._desired.secrets]
-        own = {n: self._known(n) for n in names}
+        view = self._look()
+        own = {n: self._known(view, n) for n in names}
         marked = [n for n, mirrors in own.items() if any(m.asides for m in mirrors)]
         wishes = {f"{WISH}{n}": Wish(Do.RESUME, now, why).write() for n in marked}
-        pauses = [pause_label(n) for n in names] if name else self._pauses()
+        pauses = [pause_label(n) for n in ([name] if name else view.pauses)]
         self._write(wishes, pauses)
         return f"The rolls of {name or 'all secrets'} go on."
 
@@ -84,7 +85,7 @@ class Operator:
         Raises:
             WishRefused: There is no such version in the swarm.
         """
-        own = self._known(name)
+        own = self._known(self._look(), name)
         usable = [mirror for mirror in own if "" not in mirror.asides]
         if to is None:
             if len(usable) <= 1:
@@ -102,7 +103,9 @@ class Operator:
         Raises:
             WishRefused: None is set aside.
         """
-        marks = (mark for mirror in self._known(name) for mark in mirror.asides.values())
+        marks = (
+            mark for mirror in self._known(self._look(), name) for mark in mirror.asides.values()
+        )
         if all(mark.by == By.OPERATOR for mark in marks):
             raise WishRefused(f"no version of {name} is set aside for having failed")
         self._wish(name, Do.RETRY, why)
@@ -116,7 +119,7 @@ class Operator:
         """
         if any(secret.name == name for secret in self._desired.secrets):
             raise WishRefused(f"{name} is in the configuration: take it out there first")
-        self._known(name)
+        self._known(self._look(), name)
         self._wish(name, Do.FORGET, why)
         return f"The versions of {name} are to go as soon as nothing refers to them."
 
@@ -155,22 +158,18 @@ class Operator:
         unknown = Unreadable(Reason.VAULT_UNREACHABLE, "it is not asked")
         return VaultView(now, {secret.source: unknown for secret in self._desired.secrets})
 
-    def _known(self, name: str) -> list[Mirror]:
+    def _known(self, view: SwarmView, name: str) -> list[Mirror]:
         """Return the mirrored versions of a secret, newest first. Raises ``NoSuchSecret``."""
         configured = next((s for s in self._desired.secrets if s.name == name), None)
         own = [
             mirror
-            for mirror in self._look().mirrors
-            if (mirror.instance, mirror.secret) == (self._desired.instance, name)
-            and (configured is None or mirror.identity.source == configured.source)
+            for mirror in view.mirrors_of(self._desired.instance, name)
+            if configured is None or mirror.identity.source == configured.source
         ]
         if configured is None and not own:
             known = ", ".join(secret.name for secret in self._desired.secrets)
             raise NoSuchSecret(f"there is no secret {name}", hint=f"known are: {known or 'none'}")
-        return sorted(own, key=lambda mirror: mirror.identity.order, reverse=True)
-
-    def _pauses(self) -> list[str]:
-        return [pause_label(), *(pause_label(name) for name in self._look().pauses if name)]
+        return own
 
     def _wish(self, name: str, do: Do, why: str, to: int | None = None) -> None:
         wish = Wish(do, timestamp(self._clock()), why, to)

@@ -11,6 +11,7 @@ from bridge.model.mirror import Mirror
 from bridge.model.naming import Identity, instant
 from bridge.model.plan import Condition, Hold, ServiceCondition
 from bridge.model.reasons import Reason, State
+from bridge.model.wishes import pause_of
 from bridge.model.world import World
 
 _WORST_FIRST = (State.DEGRADED, State.HELD, State.ROLLING)
@@ -28,7 +29,7 @@ def condition_of(
         if hold.secret == name and hold.reason == Reason.SERVICE_MISSING
     ]
     state, reason, message = _worst(target, services)
-    pause = world.swarm.pauses.get("") or world.swarm.pauses.get(name)
+    pause = pause_of(world.swarm.pauses, name)
     if pause and state == State.SYNCED:
         # Nothing is held up just now, and whoever looks must know that the next roll would be.
         state, reason, message = State.HELD, Reason.PAUSED, pause.text

@@ -12,7 +12,7 @@ from bridge.model.memory import Backoff, Memory
 from bridge.model.mirror import By
 from bridge.model.plan import Hold
 from bridge.model.reasons import Reason
-from bridge.model.wishes import Pause
+from bridge.model.wishes import Pause, pause_of
 from bridge.model.world import Service
 
 FIRST_DAMPING = 10.0
@@ -50,7 +50,7 @@ def paused(service: Service, want: Want, halt: Halt) -> Hold | None:
     if want.name in halt.wished:
         message = "an operator's wish comes first"
         return Hold(want.name, Reason.LOOKING_AGAIN, message, service.name, waits=True)
-    pause = halt.pauses.get("") or halt.pauses.get(want.name)
+    pause = pause_of(halt.pauses, want.name)
     if pause is None:
         return None
     return Hold(want.name, Reason.PAUSED, pause.text, service.name)

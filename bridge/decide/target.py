@@ -60,8 +60,7 @@ def find_target(
     secret: DesiredSecret, instance: str, world: World, memory: Memory, now: float
 ) -> Target:
     """Find the version that a secret should have, and what must be made for it."""
-    own = [m for m in world.swarm.mirrors if (m.instance, m.secret) == (instance, secret.name)]
-    own.sort(key=lambda m: m.identity.order, reverse=True)
+    own = world.swarm.mirrors_of(instance, secret.name)
     mirrors = tuple(m for m in own if m.identity.source == secret.source)
     others = tuple(m for m in own if m.identity.source != secret.source)
 

@@ -102,6 +102,11 @@ def pause_label(name: str = "") -> str:
     return f"{PAUSE}.{name}" if name else PAUSE
 
 
+def pause_of(pauses: Mapping[str, Pause], name: str) -> Pause | None:
+    """Return what holds the rolls of a secret: the pause of all, or its own."""
+    return pauses.get("") or pauses.get(name)
+
+
 def read_wishes(labels: Mapping[str, str]) -> dict[str, Wish]:
     """Read all wishes, by secret's name."""
     found = {k.removeprefix(WISH): Wish.read(v) for k, v in labels.items() if k.startswith(WISH)}

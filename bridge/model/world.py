@@ -279,6 +279,11 @@ class SwarmView:
         read = (Mirror.read(secret) for secret in self.secrets)
         return tuple(mirror for mirror in read if mirror)
 
+    def mirrors_of(self, instance: str, name: str) -> list[Mirror]:
+        """Return the mirrored versions of one secret, from wherever they came, newest first."""
+        own = [m for m in self.mirrors if (m.instance, m.secret) == (instance, name)]
+        return sorted(own, key=lambda mirror: mirror.identity.order, reverse=True)
+
     @cached_property
     def mirror_by_id(self) -> Mapping[str, Mirror]:
         """The same by id."""

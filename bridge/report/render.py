@@ -38,15 +38,11 @@ def current_names(desired: Desired, swarm: SwarmView) -> Names:
     """Find them: the newest versions that are not set aside for any service."""
     found: dict[str, Mirror] = {}
     for secret in desired.secrets:
-        own = [
-            mirror
-            for mirror in swarm.mirrors
-            if (mirror.instance, mirror.secret) == (desired.instance, secret.name)
-            and mirror.identity.source == secret.source
-            and not mirror.asides
-        ]
-        if own:
-            found[secret.name] = max(own, key=lambda mirror: mirror.identity.order)
+        own = swarm.mirrors_of(desired.instance, secret.name)
+        usable = (m for m in own if m.identity.source == secret.source and not m.asides)
+        newest = next(usable, None)
+        if newest:
+            found[secret.name] = newest
     absent = tuple(secret.name for secret in desired.secrets if secret.name not in found)
     return Names(found, absent)
 
