@@ -22,6 +22,7 @@ from bridge.check import Finding
 from bridge.check import check as check_all
 from bridge.config import Configuration, load
 from bridge.errors import BridgeError, ConfigError, Exit
+from bridge.leader import holder_of
 from bridge.loop import Loop, Step
 from bridge.model.reasons import State
 from bridge.observe import look_at_swarm
@@ -30,8 +31,10 @@ from bridge.report.policy import NAME, commands, policy_hcl
 from bridge.report.render import current_names, override, variables
 from bridge.report.status import (
     exit_code,
+    leader_json,
     plan_json,
     print_finding,
+    print_leader,
     print_plan,
     print_status,
     status_json,
@@ -168,12 +171,16 @@ def plan(options: Options, *, tell: bool, now: bool, as_json: bool) -> None:
 @click.pass_obj
 def status(options: Options, *, as_json: bool) -> None:
     """Show how each secret and its services stand."""
-    with _loop(options.load()) as loop:
+    configuration = options.load()
+    with _loop(configuration) as loop:
         _, planned = loop.plan()
+    with closing(Swarm(configuration.settings.docker)) as swarm:
+        holder = holder_of(swarm, configuration.desired.instance)
     if as_json:
-        _print_json(status_json(planned.conditions))
+        _print_json(status_json(planned.conditions) | {"leader": leader_json(holder)})
     else:
         print_status(planned.conditions, _console(), time.time())
+        print_leader(holder, _console(), time.time())
     sys.exit(exit_code(planned))
 
 
@@ -377,9 +384,15 @@ def _loop(configuration: Configuration) -> Iterator[Loop]:
 def _progress() -> Callable[[Step], None]:
     """Print what each cycle did and, once per change, what it waits for."""
     said: dict[str, str] = {}
+    leader = ""
     console = _console()
 
     def show(step: Step) -> None:
+        nonlocal leader
+        if step.leader != leader:
+            leader = step.leader
+            who = f"the bridge on {leader} leads, and is followed" if leader else "this one leads"
+            console.print(f"Leader: {who}")
         for condition in step.plan.conditions:
             for service in condition.services:
                 place = f"{condition.name} on {service.name}"

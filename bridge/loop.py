@@ -11,8 +11,9 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -21,7 +22,9 @@ from bridge.config import Configuration
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.errors import SwarmError, SwarmUnreachable
+from bridge.leader import Lease
 from bridge.logs import where
+from bridge.model.lease import TTL, lease_config_name
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Condition, Plan
 from bridge.model.reasons import State
@@ -72,11 +75,16 @@ class Bell:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one cycle saw, wanted and did."""
+    """What one cycle saw, wanted and did.
+
+    Attributes:
+        leader: Host of the bridge that acts where it is another one, whose work was only watched.
+    """
 
     world: World
     plan: Plan
     outcomes: tuple[Outcome, ...]
+    leader: str = ""
 
     @property
     def acted(self) -> bool:
@@ -89,19 +97,26 @@ class Loop:
 
     Args:
         clock: Seconds since the epoch.
+        ttl: Seconds for which the leader's lease keeps other bridges away.
 
     Attributes:
         ended: Whether somebody asked it to stop for good.
+        leads: Whether this bridge led when it last looked.
+        leader: Host of the bridge that leads, where it is another one.
     """
 
     def __init__(
-        self, configuration: Configuration, clock: Callable[[], float] = time.time
+        self,
+        configuration: Configuration,
+        clock: Callable[[], float] = time.time,
+        ttl: float = TTL,
     ) -> None:
         self.configuration = configuration
         self._clock = clock
         settings = configuration.settings
         self._vault = Vault(settings.vault)
         self._swarm = Swarm(settings.docker)
+        self._lease = Lease(self._swarm, configuration.desired.instance, ttl)
         self._memory = Memory()
         self._applier = Applier(
             self._vault, self._swarm, configuration.desired.instance, self._look_at_swarm
@@ -110,6 +125,8 @@ class Loop:
         self._vault_due = 0.0
         self._vault_troubles = 0
         self.ended = False
+        self.leads = False
+        self.leader = ""
         self._stopping = False
         self._bell = Bell()
         self._said: dict[str, tuple[str, str]] = {}
@@ -117,7 +134,8 @@ class Loop:
         self._log = structlog.get_logger("bridge")
 
     def close(self) -> None:
-        """Close the connections to both servers."""
+        """Let another bridge lead, and close the connections to both servers."""
+        self._lease.release()
         self._vault.close()
         self._swarm.close()
 
@@ -141,7 +159,8 @@ class Loop:
         """
         now = self._clock()
         if vault or self._vault_view is None or now >= self._vault_due:
-            self._vault_view = look_at_vault(self._vault, self.configuration.desired, now)
+            desired = self.configuration.desired
+            self._vault_view = look_at_vault(self._vault, desired, now, self._hold_on)
             self._schedule_vault(self._vault_view)
         return World(self._vault_view, self._look_at_swarm())
 
@@ -155,24 +174,50 @@ class Loop:
         return world, decide(self.configuration.desired, world, self._memory, self._clock())
 
     def step(self, *, vault: bool = False) -> Step:
-        """Run one cycle.
+        """Run one cycle; where another bridge leads, only watch.
 
         Args:
             vault: Look at Vault even if its time has not come.
 
         Raises:
-            SwarmUnreachable: The swarm gives no usable answer.
+            SwarmError: The swarm gives no usable answer.
         """
+        leads = self.lead()
         desired = self.configuration.desired
         world = self.look(vault=vault)
         plan = decide(desired, world, self._memory, self._clock())
         self._say(plan)
         outcomes: tuple[Outcome, ...] = ()
         try:
-            outcomes = self._applier.apply(plan, lambda: self._stopping)
+            if leads:
+                outcomes = self._applier.apply(plan, self._must_not_act)
         finally:
             self._memory = remember(desired, self._memory, world, outcomes, self._clock())
-        return Step(world, plan, outcomes)
+        return Step(world, plan, outcomes, "" if leads else self.leader)
+
+    def lead(self) -> bool:
+        """Take or keep the leader's lease, if it can be had; tells whether this bridge leads.
+
+        Raises:
+            SwarmError: The swarm gives no usable answer.
+        """
+        leads = self._lease.hold()
+        self.leader = self._lease.other.host if self._lease.other else ""
+        if leads and not self.leads:
+            # What it knew is from before somebody else acted.
+            self._memory, self._vault_view = Memory(), None
+        self.leads = leads
+        return leads
+
+    def _hold_on(self) -> bool:
+        """Keep the lease through a long look; tells whether it is still ours."""
+        try:
+            return not self.leads or self._lease.hold()
+        except SwarmError:
+            return False
+
+    def _must_not_act(self) -> bool:
+        return self._stopping or not self._hold_on()
 
     def _schedule_vault(self, view: VaultView) -> None:
         """Set the time of the next look at Vault: jittered, and ever later while it is away."""
@@ -191,6 +236,9 @@ class Loop:
         with self._listening():
             while not self._stopping:
                 try:
+                    if not self._lead_or_stand_by():
+                        self._pause(self._lease.pause)
+                        continue
                     step = self.step()
                 except Exception as error:  # noqa: BLE001 - the service goes on whatever happens
                     troubles += 1
@@ -236,7 +284,7 @@ class Loop:
         if step.acted:
             return 0.0
         now = self._clock()
-        times = [self._vault_due]
+        times = [self._vault_due, now + self._lease.pause]
         if step.plan.wake_at is not None:
             times.append(step.plan.wake_at)
         if not step.plan.finished:
@@ -267,9 +315,10 @@ class Loop:
         while not (over.is_set() or self._stopping):
             events = Swarm(self.configuration.settings.docker)
             try:
-                for _ in events.events():
+                for event in events.events():
                     pause = ROLLING_LOOK
-                    self._bell.ring()
+                    if not self._is_heartbeat(event):
+                        self._bell.ring()
                     if over.is_set():
                         break
             except SwarmUnreachable:
@@ -279,7 +328,23 @@ class Loop:
             over.wait(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
+    def _is_heartbeat(self, event: Mapping[str, Any]) -> bool:
+        attributes = (event.get("Actor") or {}).get("Attributes") or {}
+        name = lease_config_name(self.configuration.desired.instance)
+        return event.get("Type") == "config" and attributes.get("name") == name
+
     # --- the log ---------------------------------------------------------------------------------
+
+    def _lead_or_stand_by(self) -> bool:
+        """Take the lease if it can be had, and say so once per change."""
+        before = self.leads, self.leader
+        leads = self.lead()
+        if (leads, self.leader) != before:
+            if leads:
+                self._log.info("this bridge leads")
+            elif self.leader:
+                self._log.info("stands by, another bridge leads", leader=self.leader)
+        return leads
 
     def _say_trouble(self, error: Exception) -> None:
         if isinstance(error, SwarmError):

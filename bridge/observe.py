@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bridge.errors import LoginRefused, SwarmUnreachable, VaultRefused, VaultUnreachable
@@ -37,11 +37,16 @@ Json = Mapping[str, Any]
 # --- Vault ---------------------------------------------------------------------------------------
 
 
-def look_at_vault(vault: Vault, desired: Desired, now: float) -> VaultView:
+def look_at_vault(
+    vault: Vault, desired: Desired, now: float, between: Callable[[], object] = lambda: None
+) -> VaultView:
     """Read the metadata of each distinct path once, however many secrets use it.
 
     Once Vault as a whole has not answered, or a second path has failed alike, the rest of the look
     is given up: nothing would come of it but waiting.
+
+    Args:
+        between: Called before each path, since many of them take their time.
     """
     found: dict[KvPath, KvDocument | Unreadable] = {}
     down: Unreadable | None = None
@@ -49,6 +54,7 @@ def look_at_vault(vault: Vault, desired: Desired, now: float) -> VaultView:
     for secret in desired.secrets:
         if secret.source in found:
             continue
+        between()
         seen = down or _document(vault, secret.source)
         found[secret.source] = seen
         if isinstance(seen, Unreadable) and seen.away:

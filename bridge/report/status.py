@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.errors import Exit
+from bridge.model.lease import TTL, Holder
 from bridge.model.naming import timestamp
 from bridge.model.plan import Condition, Plan
 from bridge.model.reasons import Reason, State
@@ -134,6 +135,22 @@ def print_status(conditions: Iterable[Condition], console: Console, now: float) 
     lines = [line for condition in conditions for line in _words(condition)]
     for line in ["", *lines] if lines else []:
         console.print(Text(line))
+
+
+def leader_json(holder: Holder | None) -> dict[str, Any] | None:
+    """Return who leads, or led last; None where no bridge leads."""
+    return {"host": holder.host, "renewed": holder.at} if holder else None
+
+
+def print_leader(holder: Holder | None, console: Console, now: float) -> None:
+    """Say below the table whether anybody acts on it."""
+    if holder is None:
+        console.print(Text("\nNo bridge is running.", style="yellow"))
+    elif holder.age(now) > TTL:
+        words = f"\nNo bridge is running: the one on {holder.host} was last seen at {holder.at}."
+        console.print(Text(words, style="yellow"))
+    else:
+        console.print(Text(f"\nThe bridge on {holder.host} leads."))
 
 
 def print_plan(plan: Plan, console: Console) -> None:

@@ -69,10 +69,11 @@ def test_status_in_words_and_as_json(lab: Lab) -> None:
     lab.secret("db", {"api": {"target": "db"}})
     lab.rotate("db")
     lab.sync()
-    heads, row, service = lab.cli("status").splitlines()
+    heads, row, service, _, leader = lab.cli("status").splitlines()
     assert heads.split() == ["SECRET", "VAULT", "RUNNING", "STATE", "REASON", "AGE"]
     assert row.split()[:-1] == [lab.name("db"), "v1", "v1", "Synced", "UpToDate"]
     assert service.split() == [lab.name("api"), "v1", "Synced", "UpToDate"]
+    assert leader == "No bridge is running."
     (secret,) = lab.json("status")["secrets"]
     created = lab.vault.get(f"{lab.mount}/metadata/db")["versions"]["1"]["created_time"]
     assert secret.pop("created") == created[:19] + "Z"

@@ -9,8 +9,9 @@ import pytest
 from tests.support.lab import BridgeProcess, Lab
 from tests.support.proxy import Cut, Exchange, Phase, Proxy
 
-REQUESTS = 12
-"""Mutating requests that one rotation of two secrets on two services has at least."""
+REQUESTS = 13
+"""Mutating requests that one rotation of two secrets on two services has at least, with the one
+that takes the leader's lease."""
 
 
 def _scene(lab: Lab) -> Proxy:
@@ -89,7 +90,7 @@ EXPECTED = {
 @pytest.mark.parametrize(
     "numbers",
     [
-        (1, 4, 6),
+        (1, 5, 7),
         pytest.param(
             tuple(range(1, REQUESTS + 1)), marks=[pytest.mark.acceptance, pytest.mark.timeout(900)]
         ),
@@ -110,4 +111,9 @@ def test_killed_at_a_request(lab: Lab, numbers: tuple[int, ...], phase: Phase) -
         assert sum(e.status == 200 for e in done) == 2  # one update per service, crash or not
     if len(numbers) == REQUESTS:
         kinds = {(request.split()[0], request.split("/")[2]) for request in killed_at}
-        assert kinds == {("POST", "secrets"), ("POST", "services"), ("DELETE", "secrets")}
+        assert kinds == {
+            ("POST", "configs"),
+            ("POST", "secrets"),
+            ("POST", "services"),
+            ("DELETE", "secrets"),
+        }

@@ -84,12 +84,12 @@ def test_a_poisoned_version_is_taken_back_and_not_tried_again(
         assert lab.swarm.references(lab.name(name)) == {"pw": lab.name("pw_v1")}
         assert len(lab.swarm.tasks(lab.name(name))) == replicas
 
-    before = len(engine.writes())
+    before = len(lab.writes(engine))
     with lab.loop() as loop:
         for _ in range(20):
             loop.step(vault=True)
     lab.cli("sync", code=5)
-    assert engine.writes()[before:] == []
+    assert lab.writes(engine)[before:] == []
 
     mended = lab.rotate("pw")
     lab.cli("sync", "--timeout", "300")

@@ -16,7 +16,7 @@ def test_idle_cycles_restarts_and_second_syncs_change_nothing(lab: Lab) -> None:
     lab.sync()
     lab.rotate("db", user="shop")
     lab.sync()
-    assert sum("/services/" in write for write in engine.writes()) == 4
+    assert sum("/services/" in write for write in lab.writes(engine)) == 4
     vault.exchanges.clear()
     engine.exchanges.clear()
 
@@ -36,7 +36,7 @@ def test_idle_cycles_restarts_and_second_syncs_change_nothing(lab: Lab) -> None:
     process.wait_for("bridge runs")
     process.wait_for("state", secret=lab.name("db"))
     assert process.stop() == 0
-    assert engine.writes() == []
+    assert lab.writes(engine) == []
     assert not [e.path for e in vault.exchanges if "/data/" in e.path]
 
 

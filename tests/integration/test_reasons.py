@@ -88,7 +88,7 @@ def test_deleting_in_vault_ends_nothing(lab: Lab) -> None:
         assert lab.status(code=3)["db"]["reason"] == reason
         assert lab.versions("db") == {1}
         assert lab.swarm.read(lab.name("api"), lab.name("db")) == [value]
-    assert engine.writes() == []
+    assert lab.writes(engine) == []
 
 
 def test_a_path_deleted_and_written_anew_is_another_content(lab: Lab) -> None:
@@ -125,7 +125,7 @@ def test_vault_away_and_back(lab: Lab, how: str) -> None:
         assert lab.swarm.read(lab.name("api"), lab.name("db")) == [first]
     finally:
         (lab.vault.start if how == "stop" else lab.vault.unseal)()
-    assert engine.writes() == []
+    assert lab.writes(engine) == []
     second = lab.rotate("db")
     eventually(lambda: lab.swarm.references(lab.name("api")) == {lab.name("db"): lab.name("db_v2")})
     eventually(lambda: lab.swarm.read(lab.name("api"), lab.name("db")) == [second])

@@ -110,7 +110,7 @@ class Lab:
         """Take a secret out of the configuration."""
         del self._secrets[self.name(name)]
 
-    def settings(self, **sections: Json) -> None:
+    def settings(self, **sections: Any) -> None:
         """Set sections of the configuration besides the quick ones."""
         self._settings.update(sections)
 
@@ -196,14 +196,17 @@ class Lab:
         secrets = self.json("status", code=code)["secrets"]
         return {secret["name"].removeprefix(self.prefix): secret for secret in secrets}
 
-    def start(self, *arguments: str, **environ: str) -> BridgeProcess:
-        """Start the bridge as a process of its own, ``run`` where nothing else is named."""
+    def start(self, *arguments: str, within: tuple[str, ...] = (), **environ: str) -> BridgeProcess:
+        """Start the bridge as a process of its own, ``run`` where nothing else is named.
+
+        Args:
+            within: A command that starts it in surroundings of its own.
+        """
         self.write_config()
         log = self.folder / f"bridge-{len(self._logs)}.log"
         self._logs.append(log)
-        process = BridgeProcess(
-            self.command(*(arguments or ("run",))), log, self.environ(**environ)
-        )
+        command = [*within, *self.command(*(arguments or ("run",)))]
+        process = BridgeProcess(command, log, self.environ(**environ))
         self._processes.append(process)
         return process
 
@@ -231,6 +234,11 @@ class Lab:
     def service(self, name: str, **fields: Any) -> None:
         """Create a service."""
         self.swarm.create_service(self.name(name), **fields)
+
+    def writes(self, engine: Proxy) -> list[str]:
+        """Return what the bridge has written, as the proxy saw, but for the leader's heartbeats."""
+        lease = self.swarm.config_id(f"vault-bridge.{self.name('bridge')}.leader")
+        return [write for write in engine.writes() if f"/configs/{lease}/update" not in write]
 
     def updates(self, engine: Proxy, name: str) -> int:
         """Return how often the bridge has written a service, as the proxy before the engine saw."""
@@ -274,6 +282,13 @@ class BridgeProcess:
         """Send a signal and wait for its end."""
         self.process.send_signal(number)
         return self.wait()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it and to its children."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, children)):
+            os.kill(each, number)
 
     def kill(self) -> None:
         """Kill it."""

@@ -201,6 +201,11 @@ class Engine:
         (found,) = [s for s in self.call("GET", "/secrets") if s["Spec"]["Name"] == name]
         return found  # type: ignore[no-any-return]
 
+    def config_id(self, name: str) -> str:
+        """Return the id of the Docker config of exactly this name."""
+        (found,) = [c["ID"] for c in self.call("GET", "/configs") if c["Spec"]["Name"] == name]
+        return str(found)
+
     def run(self, name: str, *command: str) -> list[str]:
         """Run a command in each running container of a service; returns what each printed."""
         said = []

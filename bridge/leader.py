@@ -1,0 +1,188 @@
+"""Which of several bridges of one instance acts: one that holds a lease, by compare-and-set writes.
+
+Reads prove nothing, since a manager that was cut off answers them from its own past for some ten
+seconds. So the lease is held only by writes that were answered, and only for two thirds of its time
+after the latest of them was sent. Others take it when they have seen it unchanged for all of its
+time. Each counts on its own clock; the clocks of two machines are never compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bridge.errors import NameTaken, OutOfSequence, SwarmError
+from bridge.model.lease import HOLDER, TTL, Holder, lease_config_name
+from bridge.model.naming import PREFIX, timestamp
+from bridge.servers.swarm import Swarm
+
+_DATA = b"the leader's lease of vault-swarm-bridge\n"
+_TRIES = 3
+
+
+def boot_clock() -> float:
+    """Return seconds that go on while the process is stopped and while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Lease:
+    """The lease of one instance, as one bridge sees it.
+
+    Args:
+        ttl: Seconds, the same for all bridges of an instance.
+        clock: Seconds since some moment; it must not stand still while others go on.
+
+    Attributes:
+        other: Who holds it, where it is somebody else.
+    """
+
+    def __init__(
+        self,
+        swarm: Swarm,
+        instance: str,
+        ttl: float = TTL,
+        clock: Callable[[], float] = boot_clock,
+    ) -> None:
+        self._swarm = swarm
+        self._instance = instance
+        self._ttl = ttl
+        self._clock = clock
+        self._me = Holder(uuid.uuid4().hex, socket.gethostname(), this_process(), "")
+        self._sent: float | None = None
+        self._seen: tuple[int, float] | None = None
+        self.other: Holder | None = None
+
+    @property
+    def pause(self) -> float:
+        """Seconds after which to call ``hold`` again: to renew it in time, or to see it free."""
+        if self._sent is None:
+            return self._ttl / 6
+        return max(0.0, self._sent + self._ttl / 3 - self._clock())
+
+    def hold(self) -> bool:
+        """Take or renew the lease where its time has come; tells whether it is ours now.
+
+        Raises:
+            SwarmError: The swarm cannot say, and what was held is over.
+        """
+        if self._sent is not None and self._clock() < self._sent + self._ttl / 3:
+            return True
+        return self.renew()
+
+    def renew(self) -> bool:
+        """Take or renew the lease now, as before each write that cannot be undone.
+
+        Raises:
+            SwarmError: The swarm cannot say, and what was held is over.
+        """
+        try:
+            for _ in range(_TRIES):
+                with contextlib.suppress(OutOfSequence, NameTaken):
+                    return self._write()
+        except SwarmError:
+            if self._sent is not None and self._clock() < self._sent + self._ttl * 2 / 3:
+                return True
+            self._sent = None
+            raise
+        self._sent = None
+        return False
+
+    def release(self) -> None:
+        """Let another bridge take it at once, if it is ours."""
+        if self._sent is None:
+            return
+        self._sent = None
+        with contextlib.suppress(SwarmError):
+            config = self._swarm.config(lease_config_name(self._instance))
+            holder = _holder(config)
+            if config is not None and holder and holder.id == self._me.id:
+                self._swarm.set_config_labels(config, self._labels())
+
+    def _write(self) -> bool:
+        """Write it as ours, if nobody else has it. Raises ``OutOfSequence``, ``NameTaken``."""
+        sent = self._clock()
+        config = self._swarm.config(lease_config_name(self._instance))
+        holder = _holder(config)
+        if config is not None and holder and not self._is_free(config, holder):
+            self._sent, self.other = None, holder
+            return False
+        mine = self._labels() | {HOLDER: replace(self._me, at=timestamp(time.time())).write()}
+        if config is None:
+            self._swarm.create_config(lease_config_name(self._instance), _DATA, mine)
+        else:
+            self._swarm.set_config_labels(config, mine)
+        self._sent, self._seen, self.other = sent, None, None
+        return True
+
+    def _is_free(self, config: dict[str, Any], holder: Holder) -> bool:
+        if holder.id == self._me.id or has_ended(holder.process):
+            return True
+        index = int(config["Version"]["Index"])
+        if self._seen is None or self._seen[0] != index:
+            self._seen = index, self._clock()
+        return self._clock() >= self._seen[1] + self._ttl
+
+    def _labels(self) -> dict[str, str]:
+        return {f"{PREFIX}instance": self._instance}
+
+
+def holder_of(swarm: Swarm, instance: str) -> Holder | None:
+    """Return who holds an instance's lease, or held it last.
+
+    Raises:
+        SwarmUnreachable: The swarm gives no usable answer.
+    """
+    return _holder(swarm.config(lease_config_name(instance)))
+
+
+def _holder(config: dict[str, Any] | None) -> Holder | None:
+    return Holder.read((config or {}).get("Spec", {}).get("Labels") or {})
+
+
+# --- Processes on one kernel ---------------------------------------------------------------------
+
+
+def this_process() -> str:
+    """Name this process so that others on the same kernel can tell that it has ended.
+
+    That is the kernel's boot, the pid namespace, the pid and when it started; empty where the
+    system does not tell.
+    """
+    try:
+        pid = Path("/proc/self").readlink().name
+        return f"{_surroundings()}/{pid}/{_started(pid)}"
+    except (OSError, ValueError, IndexError):
+        return ""
+
+
+def has_ended(process: str) -> bool:
+    """Tell whether a process is known to have ended; False where that cannot be seen from here."""
+    try:
+        boot, namespace, pid, started = process.split("/")
+        if f"{boot}/{namespace}" != _surroundings():
+            return False
+        _started("1")  # where other people's processes are hidden, nothing is known of any
+        try:
+            return _started(pid) != started
+        except FileNotFoundError:
+            return True
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+def _surroundings() -> str:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    namespace = Path("/proc/self/ns/pid").readlink().name
+    return f"{boot}/{namespace}"
+
+
+def _started(pid: str) -> str:
+    """Return when a process started, in the kernel's ticks; empty for one that has ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]

@@ -1,0 +1,156 @@
+"""Two bridges of one instance: one acts, and every rotation is done once.
+
+Two instances on one swarm ignore each other's secrets.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from bridge.config import load
+from bridge.loop import Loop
+from tests.support.lab import Lab
+from tests.support.processes import eventually
+from tests.support.proxy import Exchange, Phase, Proxy, no_trouble
+
+TTL = 3.0
+
+
+@contextmanager
+def _running(loop: Loop) -> Iterator[Loop]:
+    """Let a loop run in the background."""
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.stop()
+        thread.join(60)
+        loop.close()
+
+
+def _scene(lab: Lab) -> Proxy:
+    """A service with one replica on version 1; returns the proxy of those who go through it."""
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.rotate("db")
+    lab.sync()
+    return lab.through_proxies()[1]
+
+
+def _has(lab: Lab, value: str) -> None:
+    eventually(lambda: lab.swarm.read(lab.name("api"), "db") == [value])
+
+
+def test_one_that_hangs_is_replaced_and_stands_by_when_it_wakes(lab: Lab) -> None:
+    """As one that was stopped and wakes up later: its own requests hang in the middle."""
+    engine = _scene(lab)
+    awake = threading.Event()
+    config = load(str(lab.write_config()), {})
+    lab.docker_host = lab.swarm.host
+    other = load(str(lab.write_config()), {})
+
+    def hang(_exchange: Exchange, _phase: Phase) -> None:
+        awake.wait(60)
+
+    with _running(Loop(config, ttl=TTL)) as first:
+        eventually(lambda: first.leads)
+        with _running(Loop(other, ttl=TTL)) as second:
+            _has(lab, lab.rotate("db"))
+            assert not second.leads
+            engine.hook = hang
+            value = lab.rotate("db")
+            eventually(lambda: second.leads)
+            _has(lab, value)
+            before = len(lab.writes(engine))
+            engine.hook = no_trouble
+            awake.set()
+            eventually(lambda: first.leader != "")
+            _has(lab, lab.rotate("db"))
+            assert not first.leads
+            # What hung was refused by compare-and-set, or was there already.
+            late = [w for w in lab.writes(engine)[before:] if "/services/" in w]
+            assert late == []
+            eventually(lambda: lab.versions("db") == {3, 4})
+
+
+def test_sync_follows_the_bridge_that_leads(lab: Lab) -> None:
+    _scene(lab)
+    process = lab.start()
+    process.wait_for("this bridge leads")
+    value = lab.rotate("db")
+    said = lab.cli("sync")
+    assert "leads, and is followed" in said
+    assert lab.swarm.read(lab.name("api"), "db") == [value]
+    assert lab.status()["db"]["running_version"] == 2
+    assert "leads." in lab.cli("status")
+    assert process.stop() == 0
+    assert "No bridge is running." in lab.cli("status")
+    value = lab.rotate("db")
+    assert "Leader" not in lab.cli("sync")
+    assert lab.swarm.read(lab.name("api"), "db") == [value]
+
+
+def test_one_that_ends_hands_over_at_once(lab: Lab) -> None:
+    _scene(lab)
+    first = lab.start()
+    first.wait_for("this bridge leads")
+    second = lab.start()
+    second.wait_for("stands by, another bridge leads")
+    assert not second.lines("state")  # nor does it ask Vault
+    assert first.stop() == 0
+    second.wait_for("this bridge leads")
+    _has(lab, lab.rotate("db"))
+    assert second.stop() == 0
+
+
+def test_two_instances_are_strangers(lab: Lab) -> None:
+    """The same names on one swarm: the second touches nothing of the first, and says so."""
+    _scene(lab)
+    mine = lab.swarm.secret(lab.name("db_v1"))
+    lab.settings(instance=lab.name("other"))
+    lab.cli("sync", code=3)
+    status = lab.status(code=3)["db"]
+    assert (status["reason"], status["versions"]) == ("NotOwned", [])
+    lab.without("db")
+    lab.secret("key", {"api": {"target": "key"}})
+    key = lab.rotate("key")
+    lab.cli("sync")
+    assert lab.swarm.read(lab.name("api"), "key") == [key]
+    assert lab.swarm.secret(lab.name("db_v1")) == mine
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_every_rotation_once_whatever_becomes_of_the_leader(lab: Lab, how: str) -> None:
+    """Processes that cannot see one another, as in two containers; the lease has its real time."""
+    _scene(lab)
+    mine = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+    bridges = [lab.start(within=mine), lab.start(within=mine)]
+    for _ in range(3):
+        eventually(lambda: any(b.lines("this bridge leads") for b in bridges))
+        _has(lab, lab.rotate("db"))
+    leader = next(b for b in bridges if b.lines("this bridge leads"))
+    follower = next(b for b in bridges if b is not leader)
+    value = lab.rotate("db")
+    if how == "killed":
+        leader.kill()
+    else:
+        leader.signal(signal.SIGSTOP)
+    follower.wait_for("this bridge leads", 90)
+    _has(lab, value)
+    if how == "stopped":
+        leader.signal(signal.SIGCONT)
+        leader.wait_for("stands by, another bridge leads")
+    for _ in range(3):
+        _has(lab, lab.rotate("db"))
+    rolls = [line for b in bridges for line in b.lines("rolling")]
+    assert sorted(line["to_version"] for line in rolls) == [
+        lab.name(f"db_v{n}") for n in range(2, 9)
+    ]

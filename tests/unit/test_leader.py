@@ -1,0 +1,211 @@
+"""The leader's lease: one at a time, whatever stops, is cut off, or wakes up late."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from bridge.errors import AnswerLost, OutOfSequence, SwarmUnreachable
+from bridge.leader import Lease, has_ended, holder_of, this_process
+from bridge.model.lease import HOLDER, Holder, lease_config_name
+from bridge.servers.swarm import Swarm
+from tests.support.fakes import Clock, FakeSwarm
+
+TTL = 30.0
+
+
+class Rivals:
+    """Some bridges that want the lease of one instance."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.fake = FakeSwarm(self.clock)
+        self.swarm = cast("Swarm", self.fake)
+
+    def lease(self) -> Lease:
+        return Lease(self.swarm, "default", TTL, self.clock)
+
+    def later(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    def no_writes(self) -> None:
+        """Let every write fail, as on a manager that was cut off from the others."""
+
+        def cut_off(_what: str, _after: bool) -> None:
+            raise AnswerLost("node lost leader status")
+
+        self.fake.trouble = cut_off
+
+    def writes_again(self) -> None:
+        self.fake.trouble = lambda _what, _after: None
+
+
+@pytest.fixture
+def rivals() -> Rivals:
+    return Rivals()
+
+
+def test_one_leads_and_the_other_stands_by(rivals: Rivals) -> None:
+    first, second = rivals.lease(), rivals.lease()
+    assert first.hold()
+    for _ in range(100):
+        rivals.later(5)
+        assert first.hold()
+        assert not second.hold()
+    holder = holder_of(rivals.swarm, "default")
+    assert holder
+    assert second.other == holder
+
+
+def test_it_is_renewed_at_a_third_of_its_time(rivals: Rivals) -> None:
+    lease = rivals.lease()
+    assert lease.hold()
+    rivals.later(9)
+    assert lease.hold()
+    assert len(rivals.fake.writes) == 1
+    assert lease.pause == 1
+    rivals.later(1)
+    assert lease.hold()
+    assert len(rivals.fake.writes) == 2
+
+
+def test_one_that_is_not_renewed_is_taken_when_its_time_is_over(rivals: Rivals) -> None:
+    first, second = rivals.lease(), rivals.lease()
+    assert first.hold()
+    rivals.later(1000)  # how old it is does not count, only what was watched
+    assert not second.hold()
+    rivals.later(29)
+    assert not second.hold()
+    rivals.later(1)
+    assert second.hold()
+    assert not first.hold()  # it wakes up late
+
+
+def test_a_lease_that_was_let_go_is_taken_at_once(rivals: Rivals) -> None:
+    first, second = rivals.lease(), rivals.lease()
+    assert first.hold()
+    assert not second.hold()
+    first.release()
+    assert holder_of(rivals.swarm, "default") is None
+    assert second.hold()
+    first.release()  # it is no longer its own to let go
+    assert second.hold()
+    assert holder_of(rivals.swarm, "default")
+
+
+def test_who_cannot_write_steps_down_before_another_can_take_it(rivals: Rivals) -> None:
+    lease = rivals.lease()
+    assert lease.hold()
+    rivals.no_writes()
+    rivals.later(19)
+    assert lease.hold()  # what was written is good for two thirds of its time
+    rivals.later(1)
+    with pytest.raises(AnswerLost):
+        lease.hold()
+    rivals.writes_again()
+    assert lease.hold()
+
+
+def test_the_time_counts_from_when_a_write_was_sent(rivals: Rivals) -> None:
+    """An election may hold a write up for longer than the lease is worth."""
+    lease = rivals.lease()
+
+    def slow(_what: str, after: bool) -> None:
+        if not after:
+            rivals.later(15)
+
+    rivals.fake.trouble = slow
+    assert lease.hold()
+    assert lease.pause == 0
+
+
+def test_a_renewal_whose_answer_was_lost_is_no_rival(rivals: Rivals) -> None:
+    lease = rivals.lease()
+    assert lease.hold()
+    rivals.later(10)
+
+    def lost(_what: str, after: bool) -> None:
+        if after:
+            raise AnswerLost("no answer")
+
+    rivals.fake.trouble = lost
+    assert lease.hold()
+    rivals.writes_again()
+    rivals.later(10)
+    assert lease.hold()
+
+
+def test_of_two_writes_at_once_one_wins(rivals: Rivals) -> None:
+    first, second = rivals.lease(), rivals.lease()
+    got: list[bool] = []
+
+    def meanwhile(_what: str, _after: bool) -> None:
+        rivals.writes_again()
+        got.append(second.hold())
+
+    rivals.fake.trouble = meanwhile
+    assert not first.hold()
+    assert got == [True]
+
+
+def test_endless_rivalry_ends_without_the_lease(rivals: Rivals) -> None:
+    lease = rivals.lease()
+
+    def quicker(_what: str, after: bool) -> None:
+        raise OutOfSequence("update out of sequence")
+
+    rivals.fake.trouble = quicker
+    assert not lease.hold()
+
+
+def test_a_holder_whose_process_has_ended_here_is_none(rivals: Rivals) -> None:
+    process = subprocess.Popen(["sleep", "60"])
+    try:
+        boot, namespace, _, _ = this_process().split("/")
+        stat = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        name = f"{boot}/{namespace}/{process.pid}/{stat[19]}"
+        assert not has_ended(name)
+    finally:
+        process.kill()
+        process.wait()
+    assert has_ended(name)
+    lease = rivals.lease()
+    assert lease.hold()
+    gone = rivals.lease()
+    config = rivals.fake.config(lease_config_name("default"))
+    assert config
+    holder = Holder.read(config["Spec"]["Labels"])
+    assert holder
+    labels = {HOLDER: replace(holder, id="other", process=name).write()}
+    rivals.fake.set_config_labels(config, labels)
+    assert gone.hold()
+
+
+@pytest.mark.parametrize("process", ["", "a/b/c/d", "x", "other-boot/pid:[1]/1/2"])
+def test_a_process_elsewhere_is_not_known_to_have_ended(process: str) -> None:
+    assert not has_ended(process)
+
+
+def test_we_have_not_ended() -> None:
+    assert this_process()
+    assert not has_ended(this_process())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"id": "x"}', '{"id":1,"host":2,"process":3,"at":"x"}']
+)
+def test_a_damaged_label_is_nobodys(text: str) -> None:
+    assert Holder.read({HOLDER: text}) is None
+
+
+def test_trouble_at_the_first_attempt_is_said(rivals: Rivals) -> None:
+    def away(_what: str, _after: bool) -> None:
+        raise SwarmUnreachable("no answer")
+
+    rivals.fake.trouble = away
+    with pytest.raises(SwarmUnreachable):
+        rivals.lease().hold()
