@@ -24,7 +24,7 @@ from bridge.errors import (
 from bridge.logs import where
 from bridge.model.memory import Outcome, Result
 from bridge.model.mirror import Verdict
-from bridge.model.naming import GOOD, origin_of
+from bridge.model.naming import GOOD, WOKEN, origin_of
 from bridge.model.payload import render
 from bridge.model.plan import (
     Action,
@@ -34,6 +34,7 @@ from bridge.model.plan import (
     Plan,
     RemoveSecret,
     RollService,
+    WakeUpdater,
     swapped,
 )
 from bridge.model.reasons import Reason
@@ -43,7 +44,6 @@ from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
 _TRIES = 3
-_SET_ASIDE = (Reason.ROLL_FAILED, Reason.SET_ASIDE, Reason.SERVICE_UNHEALTHY)
 
 
 class Applier:
@@ -105,6 +105,8 @@ class Applier:
                 return self._annotate(action)
             case RollService():
                 return self._roll(action)
+            case WakeUpdater():
+                return self._wake(action)
             case RemoveSecret():
                 return self._remove(action)
             case NoteState():
@@ -165,12 +167,25 @@ class Applier:
         return Outcome(action, Result.DONE)
 
     def _roll(self, action: RollService) -> Outcome:
+        return self._write_service(action, lambda spec: swapped(spec, action.swaps))
+
+    def _wake(self, action: WakeUpdater) -> Outcome:
+        def change(spec: dict[str, Any]) -> dict[str, Any]:
+            return {**spec, "Labels": {**(spec.get("Labels") or {}), WOKEN: action.token}}
+
+        return self._write_service(action, change)
+
+    def _write_service(
+        self,
+        action: RollService | WakeUpdater,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> Outcome:
         """Write the service by compare-and-set; others may write its labels and its scale."""
         for attempt in range(_TRIES):
             raw = self._swarm.service(action.service_id)
             if fingerprint(raw["Spec"]) != action.template:
                 return Outcome(action, Result.MOVED, "the service was changed in the meantime")
-            spec = swapped(raw["Spec"], action.swaps)
+            spec = change(raw["Spec"])
             if spec == raw["Spec"]:
                 return Outcome(action, Result.MOVED, "the service is there already")
             try:
@@ -197,34 +212,15 @@ class Applier:
 
     # --- the log ---------------------------------------------------------------------------------
 
-    def _say_done(self, log: Any, action: Action) -> None:
-        match action:
-            case CreateSecret():
-                log.info("mirrored")
-            case RollService() if action.reason == Reason.GOING_BACK:
-                log.warning("going back")
-            case RollService():
-                log.info("rolling")
-            case RemoveSecret():
-                log.info("pruned")
-            case Annotate() if action.reason == Reason.CONVERGED:
-                log.info("good" if GOOD in action.put else "converged")
-            case Annotate() if action.reason in _SET_ASIDE:
-                log.warning("set aside")
-            case NoteState() if action.reason == Reason.WISH_REFUSED:
-                log.warning("wish refused")
-            case NoteState() if action.reason == Reason.WISHED:
-                log.info("wish carried out")
-            case Annotate() | NoteState():
-                log.debug("noted")
-
     def _say(self, outcome: Outcome) -> None:
         action = outcome.action
         fields = {"reason": str(action.reason), "why": action.why, **_fields(action)}
         log = self._log.bind(**fields)
         match outcome.result:
             case Result.DONE:
-                self._say_done(log, action)
+                event = _event(action)
+                quiet = log.debug if event == "noted" else log.info
+                (log.warning if event in _WARNINGS else quiet)(event)
             case Result.MOVED | Result.UNKNOWN:
                 log.info("looking again", wanted=action.summary, because=outcome.message)
             case Result.REFUSED:
@@ -234,6 +230,35 @@ class Applier:
                 log.warning(
                     "failed, will be tried again", wanted=action.summary, because=outcome.message
                 )
+
+
+_WARNINGS = frozenset(("going back", "woken", "set aside", "wish refused"))
+
+
+def _event(action: Action) -> str:
+    """Name what was done, for the log."""
+    match action:
+        case CreateSecret():
+            return "mirrored"
+        case RollService():
+            return "going back" if action.reason == Reason.GOING_BACK else "rolling"
+        case WakeUpdater():
+            return "woken"
+        case RemoveSecret():
+            return "pruned"
+        case Annotate() if action.reason == Reason.CONVERGED:
+            return "good" if GOOD in action.put else "converged"
+        case Annotate() | NoteState():
+            return _NOTES.get(action.reason, "noted")
+
+
+_NOTES = {
+    Reason.ROLL_FAILED: "set aside",
+    Reason.SET_ASIDE: "set aside",
+    Reason.SERVICE_UNHEALTHY: "set aside",
+    Reason.WISH_REFUSED: "wish refused",
+    Reason.WISHED: "wish carried out",
+}
 
 
 def _fields(action: Action) -> dict[str, object]:
@@ -251,6 +276,8 @@ def _fields(action: Action) -> dict[str, object]:
                 "from_version": ",".join(swap.from_name or "-" for swap in action.swaps),
                 "to_version": ",".join(swap.to_name for swap in action.swaps),
             }
+        case WakeUpdater():
+            return {"service": action.service_name}
         case Annotate() | RemoveSecret():
             return {"secret": action.secret, "docker_secret": action.docker_name}
         case NoteState():

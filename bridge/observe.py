@@ -8,7 +8,7 @@ from typing import Any
 from bridge.errors import LoginRefused, SwarmUnreachable, VaultRefused, VaultUnreachable
 from bridge.model.desired import Desired, KvPath
 from bridge.model.mirror import DockerSecret, Verdict, state_config_name
-from bridge.model.naming import REFUSED, instant
+from bridge.model.naming import REFUSED, WOKEN, instant
 from bridge.model.reasons import Reason
 from bridge.model.wishes import read_pauses, read_wishes
 from bridge.model.world import (
@@ -173,6 +173,7 @@ def _service(raw: Json, index_after: int | None) -> Service:
         (config.get("Delay") or 0) / _NANO,
         fingerprint(spec),
         frame_of(spec),
+        (spec.get("Labels") or {}).get(WOKEN, ""),
         index_after != index,
     )
 
@@ -188,17 +189,16 @@ def _update_state(text: str | None) -> UpdateState | None:
 def _task(raw: Json, down: set[str], known: set[str]) -> Task:
     container = raw.get("Spec", {}).get("ContainerSpec") or {}
     status = raw.get("Status") or {}
-    desired, node = raw.get("DesiredState") or "", raw.get("NodeID") or ""
-    ended = desired in ("shutdown", "remove")
-    lost = bool(node) and (node in down or node not in known)
+    node = raw.get("NodeID") or ""
     return Task(
         raw["ID"],
         raw.get("ServiceID") or "",
         status.get("State") or "",
-        desired,
+        raw.get("DesiredState") or "",
         frozenset(ref["SecretID"] for ref in container.get("Secrets") or ()),
         status.get("Err") or "",
-        ended and lost,
+        node,
+        bool(node) and (node in down or node not in known),
         instant(status["Timestamp"]) / _NANO if status.get("Timestamp") else 0.0,
     )
 

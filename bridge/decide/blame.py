@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bridge.decide.hung import fell_with_its_node
 from bridge.decide.progress import last_error
 from bridge.decide.stand import Stand
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
 from bridge.model.mirror import By, Mirror, RollRecord, SetAside, aside_label
-from bridge.model.naming import timestamp
+from bridge.model.naming import ROLL, timestamp
 from bridge.model.plan import Annotate, Hold
 from bridge.model.reasons import Reason, State
 from bridge.model.world import Service, Task, UpdateState
@@ -51,8 +52,14 @@ def judge_failure(
     _blame(stand, fresh, failure, any(record.ill for record in records), rollout, now)
 
 
-def judge_rollbacks(stand: Stand, tasks: Iterable[Task], rollout: Rollout, now: float) -> None:
-    """Notice what went back: by Swarm, which leaves no PreviousSpec, or by an operator's hand."""
+def judge_rollbacks(
+    stand: Stand, tasks: Iterable[Task], lost: frozenset[str], rollout: Rollout, now: float
+) -> None:
+    """Notice what went back: by Swarm, which leaves no PreviousSpec, or by an operator's hand.
+
+    Args:
+        lost: Ids of the service's tasks that were seen on nodes that were down.
+    """
     service = stand.service
     back: list[tuple[Want, Mirror]] = []
     for want in stand.wants.values() if service.update in ROLLED_BACK else ():
@@ -72,6 +79,9 @@ def judge_rollbacks(stand: Stand, tasks: Iterable[Task], rollout: Rollout, now: 
                 back.append((want, mirror))
     if not back:
         return
+    if fell_with_its_node(service, lost):
+        stand.notes += [_absolved(want, mirror, stand) for want, mirror in back]
+        return
     error = last_error(tasks, frozenset(mirror.id for _, mirror in back))
     why = f"Swarm rolled the service back ({service.update_message})"
     why += f"; a task said: {error}" if error else ""
@@ -81,6 +91,18 @@ def judge_rollbacks(stand: Stand, tasks: Iterable[Task], rollout: Rollout, now: 
         if mirror.good:  # it is so on other services: this one is to blame
             stand.notes.append(set_aside(want, mirror, stand, By.SERVICE, why, now))
     stand.went_back |= {want.name for want, _ in back}
+
+
+def _absolved(want: Want, mirror: Mirror, stand: Stand) -> Annotate:
+    """Forget a roll that was taken back for a machine's sake, so that it is begun anew."""
+    return Annotate(
+        want.name,
+        mirror.id,
+        mirror.docker_name,
+        Reason.NODE_LOST,
+        f"Swarm rolled {stand.service.name} back for a task whose node had gone down",
+        drop=frozenset({f"{ROLL}{stand.service.id}"}),
+    )
 
 
 def _is_later(service: Service, record: RollRecord) -> bool:

@@ -48,6 +48,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     chains += _rolls(desired, stands, memory, now)
     for stand in stands:
         chains += [(note,) for note in stand.notes]
+        chains += [(stand.hung,)] if stand.hung else []
         holds += stand.holds
     wake = [at for stand in stands for at in stand.wake]
     wake += [backoff.until for backoff in memory.backoffs.values()]

@@ -27,6 +27,7 @@ class Progress:
     Attributes:
         good: Ids of the tasks that run with all of them.
         failed: Ids of the tasks that had all of them and failed.
+        lost: Ids of the tasks on nodes that are down.
         others: How many live tasks lack one, also those being shut down.
         error: The latest error of a task that should have held them, if any.
     """
@@ -34,6 +35,7 @@ class Progress:
     wanted: frozenset[str]
     good: frozenset[str]
     failed: frozenset[str]
+    lost: frozenset[str]
     others: int
     desired: int
     converged: bool
@@ -82,6 +84,7 @@ def progress_of(service: Service, tasks: tuple[Task, ...], wanted: frozenset[str
         wanted,
         good,
         failed,
+        frozenset(task.id for task in tasks if task.lost),
         others,
         service.desired_tasks,
         not service.torn
@@ -106,13 +109,15 @@ LONGEST_GAP = 10.0
 def watched(service: Service, progress: Progress, before: Watch | None, now: float) -> Watch:
     """Carry a watch over into this moment."""
     best = len(progress.good)
+    lost = progress.lost | (before.lost if before else frozenset())
     if before is None or before.wanted != progress.wanted:
-        return Watch(progress.wanted, progress.good, now, best, 0.0, now)
+        return Watch(progress.wanted, progress.good, now, best, 0.0, now, lost=lost)
     if service.torn:
         return before  # nothing was learned
     steady = progress.converged and progress.good == before.good
     gap = min(max(0.0, now - before.looked), LONGEST_GAP)
-    died = bool(before.good & progress.failed) and service.update not in MOVING
+    # A machine that died takes its tasks with it, which says nothing of the version.
+    died = bool((before.good & progress.failed) - lost) and service.update not in MOVING
     return Watch(
         progress.wanted,
         progress.good,
@@ -121,6 +126,7 @@ def watched(service: Service, progress: Progress, before: Watch | None, now: flo
         0.0 if best > before.best else before.idle + gap,
         now,
         before.died or died,
+        lost,
     )
 
 

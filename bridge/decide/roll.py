@@ -20,6 +20,7 @@ from bridge.decide.blame import (
     say_asides,
 )
 from bridge.decide.gates import Halt, trying_again
+from bridge.decide.hung import wake_of
 from bridge.decide.progress import (
     MOVING,
     Progress,
@@ -84,13 +85,13 @@ def stand_of(
             message = f"{service.name} changed while it was looked at"
             stand.hold(Hold(want.name, Reason.LOOKING_AGAIN, message, service.name, now, True))
         return stand
-    judge_rollbacks(stand, tasks, rollout, now)
     watch = watched(service, progress, memory.watches.get(service.id), now)
+    judge_rollbacks(stand, tasks, watch.lost, rollout, now)
     stand.baked = baked_at(service, watch, rollout) if progress.converged else None
     if stand.baked is not None:
         stand.wake.append(stand.baked)
     if under_way:
-        _judge_roll(stand, under_way, progress, watch, rollout, now)
+        _judge_roll(stand, under_way, tasks, progress, watch, rollout, now)
     else:
         _judge_health(stand, progress, now)
     say_asides(stand)
@@ -109,6 +110,7 @@ def _just_sent(service: Service, memory: Memory, now: float) -> bool:
 def _judge_roll(
     stand: Stand,
     under_way: tuple[Want, ...],
+    tasks: tuple[Task, ...],
     progress: Progress,
     watch: Watch,
     rollout: Rollout,
@@ -118,8 +120,10 @@ def _judge_roll(
     service = stand.service
     if any(want.back for want in under_way):
         return  # it has failed, and leaves what it failed on
+    records = [want.held.records[service.id] for want in under_way if want.held]
+    stand.hung = wake_of(service, tasks, progress, watch, max(records, key=lambda r: r.at))
     failure = failure_of(service, progress, watch, rollout)
-    if failure:
+    if failure and not stand.hung:
         judge_failure(stand, under_way, failure, rollout, now)
         return
     if stand.baked is not None:
@@ -136,7 +140,10 @@ def _judge_roll(
     stand.flying = True
     stand.wake.append(timeout_at(service, watch, rollout, now))
     for want in under_way:
-        stand.say(want, State.ROLLING, Reason.ROLLING, progress.story)
+        if stand.hung:
+            stand.say(want, State.ROLLING, Reason.NODE_LOST, stand.hung.why)
+        else:
+            stand.say(want, State.ROLLING, Reason.ROLLING, progress.story)
 
 
 def _judge_health(stand: Stand, progress: Progress, now: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.decide.wants import Want
-from bridge.model.plan import Annotate, Hold, ServiceCondition
+from bridge.model.plan import Annotate, Hold, ServiceCondition, WakeUpdater
 from bridge.model.reasons import Reason, State
 from bridge.model.world import Service
 
@@ -24,6 +24,7 @@ class Stand:
         went_back: Names of the secrets whose roll was seen just now to have gone back.
         baked: When its tasks will have baked as they are; None while they have not converged.
         ready: Wants that nothing holds up but the turn.
+        hung: The write that wakes its updater, which hangs on a dead node.
         notes: Labels to be written about it.
         notices: What may be good to know about it.
         wake: Times at which its stand may change by itself.
@@ -38,6 +39,7 @@ class Stand:
     went_back: frozenset[str] = frozenset()
     baked: float | None = None
     ready: tuple[Want, ...] = ()
+    hung: WakeUpdater | None = None
     notes: list[Annotate] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     notices: list[Hold] = field(default_factory=list)

@@ -24,6 +24,7 @@ class Watch:
         idle: Seconds that passed before our eyes since ``best`` last grew.
         looked: When it was looked at last.
         died: Whether a task that was good failed, and the engine was no longer replacing tasks.
+        lost: Ids of the service's tasks that were seen on nodes that were down.
     """
 
     wanted: frozenset[str]
@@ -33,6 +34,7 @@ class Watch:
     idle: float
     looked: float
     died: bool = False
+    lost: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

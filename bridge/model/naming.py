@@ -21,6 +21,8 @@ GOOD = f"{PREFIX}good"
 ASIDE = f"{PREFIX}aside"
 ROLL = f"{PREFIX}roll."
 REFUSED = f"{PREFIX}refused."
+WOKEN = f"{PREFIX}woken"
+"""The one label that we ever write on a service: it wakes an updater that hangs on a dead node."""
 
 MAX_NAME = 40
 """Longest name: Docker's 64 characters less ``_v``, 8 digits and a clash suffix of 14."""

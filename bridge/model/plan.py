@@ -116,6 +116,28 @@ class RollService:
 
 
 @dataclass(frozen=True, slots=True)
+class WakeUpdater:
+    """Change a label of a service, so that the engine goes on with an update that hangs.
+
+    Attributes:
+        template: As for ``RollService``.
+        token: The label's value: another one for each roll and set of dead nodes.
+    """
+
+    service_id: str
+    service_name: str
+    template: str
+    token: str
+    reason: Reason
+    why: str
+
+    @property
+    def summary(self) -> str:
+        """Say in words what is done."""
+        return f"wake the update of service {self.service_name}"
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveSecret:
     """Remove a Docker secret that nothing needs, after one more look (I1)."""
 
@@ -153,7 +175,7 @@ class NoteState:
         return f"note in the state config: {self.why}"
 
 
-Action = CreateSecret | Annotate | RollService | RemoveSecret | NoteState
+Action = CreateSecret | Annotate | RollService | WakeUpdater | RemoveSecret | NoteState
 Chain = tuple[Action, ...]
 """Actions that depend on one another: one that fails ends its chain, and no other."""
 
@@ -167,6 +189,8 @@ def action_key(action: Action) -> str:
             return f"annotate {action.docker_name} {action.reason}"
         case RollService():
             return f"roll {action.service_id} " + " ".join(swap.to_id for swap in action.swaps)
+        case WakeUpdater():
+            return f"wake {action.service_id}"
         case RemoveSecret():
             return f"remove {action.docker_name}"
         case NoteState():

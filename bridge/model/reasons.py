@@ -81,3 +81,4 @@ class Reason(StrEnum):
     TRIED_ALONE = "TriedAlone"
     CHANGED_MEANWHILE = "ChangedMeanwhile"
     NO_WAY_BACK = "NoWayBack"
+    NODE_LOST = "NodeLost"

@@ -179,6 +179,7 @@ class Service:
         delay: Seconds that the engine waits between two tasks (``UpdateConfig.Delay``).
         template: Fingerprint of the TaskTemplate, see ``fingerprint``.
         frame: The same without its secrets, see ``frame_of``.
+        woken: The label with which we woke its updater last, see ``WOKEN``.
         torn: Whether it changed while we looked, so that nothing may be concluded from its tasks.
     """
 
@@ -197,6 +198,7 @@ class Service:
     delay: float = 0.0
     template: str = ""
     frame: str = ""
+    woken: str = ""
     torn: bool = False
 
     @property
@@ -222,8 +224,8 @@ class Task:
     Attributes:
         secret_ids: What its frozen spec refers to.
         error: The engine's word on why it ended, or why it does not start.
-        ghost: Whether it is being shut down on a node that is down or gone: nobody will ever report
-            its end.
+        node: Id of the node that it was given to; empty while it waits for one.
+        lost: Whether that node is down or gone.
         seen: Seconds since the epoch of its latest status.
     """
 
@@ -233,13 +235,24 @@ class Task:
     desired_state: str
     secret_ids: frozenset[str]
     error: str = ""
-    ghost: bool = False
+    node: str = ""
+    lost: bool = False
     seen: float = 0.0
 
     @property
     def live(self) -> bool:
         """Whether it may hold its secrets open now or soon."""
         return self.state in LIVE_STATES
+
+    @property
+    def ending(self) -> bool:
+        """Whether it is meant to end."""
+        return self.desired_state in {"shutdown", "remove"}
+
+    @property
+    def ghost(self) -> bool:
+        """Whether it is to end on a node that is down or gone: nobody will ever report its end."""
+        return self.ending and self.lost
 
     @property
     def failed(self) -> bool:

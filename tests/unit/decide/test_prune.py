@@ -54,7 +54,7 @@ _OLD = service_of("old", "db_v1")
         (service_of("old", previous=frozenset({"id-db_v1"})), None),
         (service_of("old"), task_of(_OLD, "db_v1", desired_state="shutdown")),
         (service_of("old"), task_of(_OLD, "db_v1", state="pending")),
-        (service_of("old"), task_of(_OLD, "db_v1", desired_state="shutdown", ghost=True)),
+        (service_of("old"), task_of(_OLD, "db_v1", desired_state="shutdown", lost=True)),
     ],
     ids=["spec", "previous-spec", "shutting-down", "pending", "ghost"],
 )

@@ -178,7 +178,7 @@ def test_a_task_that_still_holds_the_old_version_is_waited_for(left: dict[str, s
 def test_a_ghost_on_a_dead_node_is_not_waited_for() -> None:
     """Nobody will ever report the end of a task that was shut down on a node that is gone."""
     service = service_of("api", "db_v2", index=11)
-    ghost = task_of(service, "db_v1", number=2, desired_state="shutdown", ghost=True)
+    ghost = task_of(service, "db_v1", number=2, desired_state="shutdown", lost=True)
     world = world_of(
         document(2),
         [secret_of(1), secret_of(2, labels=open_roll("api"))],
