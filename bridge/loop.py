@@ -26,16 +26,19 @@ from bridge.leader import Lease
 from bridge.logs import where
 from bridge.model.lease import TTL, lease_config_name
 from bridge.model.memory import Memory, Outcome, Result
-from bridge.model.plan import Condition, Plan
-from bridge.model.reasons import State
+from bridge.model.plan import Plan
 from bridge.model.world import SwarmView, Unreadable, VaultView, World
 from bridge.observe import look_at_swarm, look_at_vault
+from bridge.report.news import News
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
 JITTER = 0.1
 ROLLING_LOOK = 1.0
 """Seconds between two looks at the swarm while something is on its way."""
+
+SECOND_LOOK = 1.0
+"""Seconds after which Vault is looked at again where something seems to be gone there."""
 
 EVENT_GAP = 0.2
 """Seconds that pass at least between two cycles which events asked for: they come in swarms."""
@@ -129,9 +132,8 @@ class Loop:
         self.leader = ""
         self._stopping = False
         self._bell = Bell()
-        self._said: dict[str, tuple[str, str]] = {}
-        self._said_holds: set[tuple[str, str, str]] = set()
         self._log = structlog.get_logger("bridge")
+        self._news = News(self._log)
 
     def close(self) -> None:
         """Let another bridge lead, and close the connections to both servers."""
@@ -170,8 +172,15 @@ class Loop:
 
     def plan(self) -> tuple[World, Plan]:
         """Look, and say what a cycle would do; nothing is changed."""
+        desired = self.configuration.desired
         world = self.look()
-        return world, decide(self.configuration.desired, world, self._memory, self._clock())
+        planned = decide(desired, world, self._memory, self._clock())
+        if planned.doubtful:
+            self._memory = remember(desired, self._memory, world, (), self._clock())
+            self._pause(SECOND_LOOK)
+            world = self.look(vault=True)
+            planned = decide(desired, world, self._memory, self._clock())
+        return world, planned
 
     def step(self, *, vault: bool = False) -> Step:
         """Run one cycle; where another bridge leads, only watch.
@@ -186,7 +195,9 @@ class Loop:
         desired = self.configuration.desired
         world = self.look(vault=vault)
         plan = decide(desired, world, self._memory, self._clock())
-        self._say(plan)
+        if plan.doubtful:
+            self._vault_due = min(self._vault_due, self._clock() + SECOND_LOOK)
+        self._news.tell(plan)
         outcomes: tuple[Outcome, ...] = ()
         try:
             if leads:
@@ -351,36 +362,3 @@ class Loop:
             self._log.warning("swarm not reachable", because=str(error))
         else:
             self._log.error("unexpected error, the next cycle begins anew", error=where(error))
-
-    def _say(self, plan: Plan) -> None:
-        """Log how secrets stand and what is held, once per change."""
-        for condition in plan.conditions:
-            rolling = condition.state == State.ROLLING
-            now = (str(condition.state), "" if rolling else str(condition.reason))
-            if self._said.get(condition.name) != now:
-                self._said[condition.name] = now
-                self._log.info("state", **_fields(condition))
-        holds = {(h.secret, h.service, str(h.reason)): h for h in plan.holds if not h.waits}
-        for key in holds.keys() - self._said_holds:
-            hold = holds[key]
-            self._log.warning(
-                "held",
-                secret=hold.secret,
-                service=hold.service or None,
-                reason=str(hold.reason),
-                because=hold.message,
-            )
-        for secret, service, reason in self._said_holds - holds.keys():
-            self._log.info("no longer held", secret=secret, service=service or None, reason=reason)
-        self._said_holds = set(holds)
-
-
-def _fields(condition: Condition) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "secret": condition.name,
-        "state": str(condition.state),
-        "reason": str(condition.reason),
-        "vault_version": condition.vault_version,
-        "running_version": condition.running_version,
-    }
-    return {**fields, "because": condition.message} if condition.message else fields

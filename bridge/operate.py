@@ -106,7 +106,7 @@ class Operator:
         marks = (
             mark for mirror in self._known(self._look(), name) for mark in mirror.asides.values()
         )
-        if all(mark.by == By.OPERATOR for mark in marks):
+        if all(mark.by in (By.OPERATOR, By.RESTORE) for mark in marks):
             raise WishRefused(f"no version of {name} is set aside for having failed")
         self._wish(name, Do.RETRY, why)
         return f"What failed of {name} is to be tried again."

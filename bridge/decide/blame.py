@@ -29,6 +29,7 @@ _REASONS = {
     By.SUSPECT: Reason.ROLL_FAILED,
     By.SERVICE: Reason.SERVICE_UNHEALTHY,
     By.OPERATOR: Reason.SET_ASIDE,
+    By.RESTORE: Reason.SUPERSEDED,
 }
 
 

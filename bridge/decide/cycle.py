@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bridge.decide.conditions import condition_of, unmapped
+from bridge.decide.doubt import with_doubt
 from bridge.decide.gates import Halt, trying_again
-from bridge.decide.marks import good_mark, record_upkeep
+from bridge.decide.marks import good_mark, outlived_marks, record_upkeep
 from bridge.decide.progress import on_trial, progress_of
 from bridge.decide.prune import prune
 from bridge.decide.roll import pass_gates, roll_chain, stand_of
@@ -53,7 +54,11 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     wake = [at for stand in stands for at in stand.wake]
     wake += [backoff.until for backoff in memory.backoffs.values()]
     for target in targets:
-        marks = [*good_mark(target, stands, now), *record_upkeep(target, stands, world.swarm)]
+        marks = [
+            *good_mark(target, stands, now),
+            *record_upkeep(target, stands, world.swarm),
+            *outlived_marks(target, now),
+        ]
         chains += [(mark,) for mark in marks]
         pruning = prune(target, world.swarm, desired.retain, now)
         chains += [(removal,) for removal in pruning.removals]
@@ -73,6 +78,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         any(stand.moving for stand in stands)
         or any(backoff.passes for backoff in waiting)
         or any(s.state == State.ROLLING for c in conditions for s in c.services),
+        any(t.hold and t.hold.reason == Reason.LOOKING_AGAIN for t in targets),
     )
 
 
@@ -107,6 +113,7 @@ def _target(
 ) -> Target:
     """Find a secret's target; a create that failed a moment ago waits and holds nobody up."""
     target = find_target(secret, desired.instance, world, memory, now)
+    target = with_doubt(target, memory, world.vault)
     backoff = memory.backoffs.get(action_key(target.create)) if target.create else None
     if backoff and backoff.until > now:
         hold = trying_again(target.secret.name, "", backoff)

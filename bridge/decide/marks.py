@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from bridge.decide.stand import Stand
 from bridge.decide.target import Target
+from bridge.model.mirror import By, SetAside, aside_label
 from bridge.model.naming import GOOD, ROLL, timestamp
 from bridge.model.plan import Annotate
 from bridge.model.reasons import Reason
@@ -43,6 +44,22 @@ def good_mark(target: Target, stands: Iterable[Stand], now: float) -> list[Annot
             "it is good: every service has converged and baked on it",
             {GOOD: timestamp(now)},
         )
+    ]
+
+
+def outlived_marks(target: Target, now: float) -> list[Annotate]:
+    """Set aside what Vault was restored to before, now that something newer is mirrored."""
+    why = f"Vault was restored to before it, and {target.secret.source} was written to since"
+    return [
+        Annotate(
+            target.secret.name,
+            mirror.id,
+            mirror.docker_name,
+            Reason.SUPERSEDED,
+            why,
+            {aside_label(): SetAside(By.RESTORE, timestamp(now), why).write()},
+        )
+        for mirror in target.outlived
     ]
 
 

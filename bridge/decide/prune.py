@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bridge.decide.target import Target
 from bridge.model.desired import Retain
+from bridge.model.mirror import Mirror
 from bridge.model.plan import RemoveSecret
 from bridge.model.reasons import Reason
 from bridge.model.world import SwarmView
@@ -45,7 +46,8 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
     """Say which mirrored versions of a secret may be removed.
 
     Nothing goes while Vault's current version is not known and mirrored (I9), while a service is
-    between two versions, or while services look different from one moment to the next.
+    between two versions, or while services look different from one moment to the next. What
+    somebody destroyed in Vault goes early, as its value is not to be kept anywhere.
     """
     if target.current is None or target.hold or target.create:
         return Pruning((), ())
@@ -57,15 +59,22 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
     needed = needed_ids(swarm)
     removals: list[RemoveSecret] = []
     wake: list[float] = []
-    for mirror in reversed(own[retain.versions :]):
-        if mirror.id in needed:
+    for age, mirror in reversed(tuple(enumerate(own))):
+        destroyed = mirror.id in target.destroyed and mirror.identity != target.current
+        if mirror.id in needed or (age < retain.versions and not destroyed):
+            continue
+        if destroyed:
+            why = "it is destroyed in Vault, and nothing refers to it"
+            removals.append(_removal(target, mirror, why))
             continue
         ripe = mirror.created + retain.min_age
         if ripe > now:
             wake.append(ripe)
             continue
         why = f"more than {retain.versions} versions are kept, and nothing refers to this one"
-        removals.append(
-            RemoveSecret(target.secret.name, mirror.id, mirror.docker_name, Reason.OUTDATED, why)
-        )
+        removals.append(_removal(target, mirror, why))
     return Pruning(tuple(removals), tuple(wake))
+
+
+def _removal(target: Target, mirror: Mirror, why: str) -> RemoveSecret:
+    return RemoveSecret(target.secret.name, mirror.id, mirror.docker_name, Reason.OUTDATED, why)

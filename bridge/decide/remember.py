@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from bridge.decide.doubt import doubt_of
 from bridge.decide.gates import FORGOTTEN_AFTER
 from bridge.decide.progress import on_trial, progress_of, watched
-from bridge.decide.target import find_target
+from bridge.decide.target import Target, find_target
 from bridge.model.desired import Desired
 from bridge.model.memory import Backoff, Memory, Outcome, Result, Watch
 from bridge.model.naming import Identity
@@ -39,12 +40,14 @@ def remember(
             for swap in outcome.action.swaps:
                 place = (outcome.action.service_id, swap.to_id)
                 rolls[place] = (*rolls.get(place, ())[-9:], now)
+    targets = [find_target(s, desired.instance, world, memory, now) for s in desired.secrets]
     return Memory(
-        _seen(desired, memory, world, now),
+        _seen(targets, memory, now),
         _watches(desired, memory, world, now),
         verdicts,
         backoffs,
         rolls,
+        {t.secret.name: doubt for t in targets if (doubt := doubt_of(t, memory, world.vault))},
     )
 
 
@@ -57,16 +60,16 @@ def _backoff(outcome: Outcome, before: Backoff | None, now: float) -> Backoff:
 
 
 def _seen(
-    desired: Desired, memory: Memory, world: World, now: float
+    targets: Iterable[Target], memory: Memory, now: float
 ) -> Mapping[str, tuple[Identity, float]]:
     seen: dict[str, tuple[Identity, float]] = {}
-    for secret in desired.secrets:
-        current = find_target(secret, desired.instance, world, memory, now).current
-        known = memory.seen.get(secret.name)
+    for target in targets:
+        name, current = target.secret.name, target.current
+        known = memory.seen.get(name)
         if current:
-            seen[secret.name] = known if known and known[0] == current else (current, now)
+            seen[name] = known if known and known[0] == current else (current, now)
         elif known:
-            seen[secret.name] = known
+            seen[name] = known
     return seen
 
 

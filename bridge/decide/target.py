@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from bridge.model.desired import DesiredSecret, KvPath
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror, Verdict
-from bridge.model.naming import Identity, clash_name, labels_of, versioned_name
+from bridge.model.naming import Identity, clash_name, instant, labels_of, versioned_name
 from bridge.model.plan import CreateSecret, Hold
 from bridge.model.reasons import Reason
 from bridge.model.world import KvDocument, SwarmView, Unreadable, World
@@ -25,9 +25,13 @@ class Target:
 
     Attributes:
         mirrors: Its mirrored versions that come from the configured path, newest first.
-        others: Its mirrored versions from elsewhere: the path in the configuration changed.
+        others: Its mirrored versions from elsewhere: the path in the configuration changed, or
+            Vault was restored to before them.
         vault_version: Vault's current version number; None where Vault could not be looked at.
         current: Vault's current version, where there is one and it is alive.
+        destroyed: Ids of the mirrors whose version is destroyed in Vault.
+        outlived: Mirrors that Vault no longer has, since it was restored to before them, and that
+            are not marked so yet.
         create: The mirror to be made.
         hold: Why Vault's current version is not the target.
     """
@@ -37,6 +41,8 @@ class Target:
     others: tuple[Mirror, ...]
     vault_version: int | None = None
     current: Identity | None = None
+    destroyed: frozenset[str] = frozenset()
+    outlived: tuple[Mirror, ...] = ()
     create: CreateSecret | None = None
     hold: Hold | None = None
 
@@ -61,12 +67,11 @@ def find_target(
 ) -> Target:
     """Find the version that a secret should have, and what must be made for it."""
     own = world.swarm.mirrors_of(instance, secret.name)
-    mirrors = tuple(m for m in own if m.identity.source == secret.source)
-    others = tuple(m for m in own if m.identity.source != secret.source)
-
-    target = Target(secret, mirrors, others)
-
+    mirrors = tuple(m for m in own if m.identity.source == secret.source and not m.outlived)
+    others = tuple(m for m in own if m not in mirrors)
     document = world.vault.paths[secret.source]
+    destroyed = frozenset(mirror.id for mirror in mirrors if is_destroyed(document, mirror))
+    target = Target(secret, mirrors, others, destroyed=destroyed)
     if isinstance(document, Unreadable):
         return _with_hold(target, document.reason, document.message)
     target = replace(target, vault_version=document.current)
@@ -74,16 +79,28 @@ def find_target(
     if not isinstance(current, Identity):
         return replace(target, hold=_hold(secret, *current))
     target = replace(target, current=current)
-    if mirrors and current < mirrors[0].identity:
+    later = tuple(mirror for mirror in mirrors if current < mirror.identity)
+    known = next((mirror for mirror in mirrors if mirror.identity == current), None)
+    if later and not _came_after(current, known, later):
         return _with_hold(
             target,
             Reason.VERSION_WENT_BACK,
             f"Vault's current version of {secret.source} is {current.version}, older than"
             f" {mirrors[0].docker_name}; a snapshot restored, or a standby that lags",
         )
-    if any(mirror.identity == current for mirror in mirrors):
-        return target
+    if known:
+        return replace(target, outlived=later)
     return _create(target, current, instance, world.swarm, memory)
+
+
+def _came_after(current: Identity, known: Mirror | None, later: tuple[Mirror, ...]) -> bool:
+    """Tell whether a version of a lower number was written after those of higher ones.
+
+    So it is where Vault was restored from a snapshot and written to since. A standby that lags
+    shows what was written, and mirrored, before them.
+    """
+    written = all(instant(m.identity.created) < instant(current.created) for m in later)
+    return written and (known is None or all(m.created < known.created for m in later))
 
 
 def current_of(path: KvPath, document: KvDocument, now: float) -> Identity | tuple[Reason, str]:
@@ -97,6 +114,15 @@ def current_of(path: KvPath, document: KvDocument, now: float) -> Identity | tup
     if version.deletion_time is not None and version.deletion_time <= now:
         return Reason.VERSION_DELETED, f"version {document.current} of {path} is deleted in Vault"
     return Identity(path, document.path_created, document.current, version.created)
+
+
+def is_destroyed(document: KvDocument | Unreadable | None, mirror: Mirror) -> bool:
+    """Tell whether Vault says of a mirrored version that it was destroyed."""
+    if not isinstance(document, KvDocument):
+        return False
+    version = document.versions.get(mirror.identity.version)
+    same = document.path_created == mirror.identity.path_created
+    return bool(same and version and version.destroyed)
 
 
 def missing_service(name: str, swarm: SwarmView) -> str:

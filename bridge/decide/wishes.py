@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridge.decide.prune import needed_ids
-from bridge.decide.target import Target
+from bridge.decide.target import Target, is_destroyed
 from bridge.model.mirror import By, Mirror, SetAside, aside_label
 from bridge.model.naming import timestamp
 from bridge.model.plan import Annotate, Chain, Hold, NoteState, RemoveSecret
 from bridge.model.reasons import Reason
 from bridge.model.wishes import WISH, Do, Wish
-from bridge.model.world import KvDocument, SwarmView, Unreadable, World
+from bridge.model.world import SwarmView, World
 
 _FAILED = frozenset({By.FAILURE, By.SUSPECT, By.SERVICE})
 
@@ -78,7 +78,7 @@ def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Ann
     to = next((m for m in target.mirrors if m.identity.version == wish.to), None)
     if to is None:
         return f"version {wish.to} is not mirrored (any more)"
-    if _is_destroyed(world.vault.paths.get(target.secret.source), to):
+    if is_destroyed(world.vault.paths.get(target.secret.source), to):
         return f"version {to.identity.version} is destroyed in Vault, so its credential has ended"
     why = "an operator rolled back" + (f": {wish.why}" if wish.why else "")
     notes = [
@@ -89,14 +89,6 @@ def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Ann
     if to.asides:
         notes.append(_cleared(target, to, frozenset(to.asides), "an operator chose it"))
     return tuple(notes)
-
-
-def _is_destroyed(document: KvDocument | Unreadable | None, mirror: Mirror) -> bool:
-    if not isinstance(document, KvDocument):
-        return False
-    version = document.versions.get(mirror.identity.version)
-    same = document.path_created == mirror.identity.path_created
-    return bool(same and version and version.destroyed)
 
 
 def _by(mirror: Mirror) -> By | None:

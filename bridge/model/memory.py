@@ -58,6 +58,18 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something is gone in Vault that was there, which one look does not prove.
+
+    Attributes:
+        as_of: When the look began that saw it first.
+    """
+
+    reason: Reason
+    as_of: float
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Everything remembered.
 
@@ -67,6 +79,7 @@ class Memory:
         verdicts: Content refused in this process, by secret's name, until the swarm keeps it.
         backoffs: By the action's key.
         rolls: When each service was moved to each Docker secret, by ``(service id, secret id)``.
+        doubts: By secret's name.
     """
 
     seen: Mapping[str, tuple[Identity, float]] = field(default_factory=dict)
@@ -74,6 +87,7 @@ class Memory:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     backoffs: Mapping[str, Backoff] = field(default_factory=dict)
     rolls: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
+    doubts: Mapping[str, Doubt] = field(default_factory=dict)
 
 
 class Result(StrEnum):

@@ -86,6 +86,7 @@ class By(StrEnum):
     SUSPECT = "suspect"  # it moved together with another one, and the roll failed
     SERVICE = "service"  # the service was ill before, or is so on the former version too
     OPERATOR = "operator"  # somebody's word
+    RESTORE = "restore"  # Vault was restored to before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,12 @@ class Mirror:
     good: str = ""
     asides: Mapping[str, SetAside] = field(default_factory=dict)
     records: Mapping[str, RollRecord] = field(default_factory=dict)
+
+    @property
+    def outlived(self) -> bool:
+        """Whether Vault no longer has it, since it was restored to before it."""
+        mark = self.asides.get("")
+        return mark is not None and mark.by == By.RESTORE
 
     def rolled(self, service_id: str) -> bool:
         """Tell whether a roll of the service to it was begun and done."""

@@ -263,6 +263,7 @@ class Plan:
         notices: What somebody may want to know, and nobody needs to mend.
         wake_at: When time alone may change the plan, seconds since the epoch.
         rolling: Whether something is on its way, so that the swarm is looked at again soon.
+        doubtful: Whether Vault is to be looked at again soon, since one look proves too little.
     """
 
     chains: tuple[Chain, ...]
@@ -271,6 +272,7 @@ class Plan:
     notices: tuple[Hold, ...] = ()
     wake_at: float | None = None
     rolling: bool = False
+    doubtful: bool = False
 
     @property
     def finished(self) -> bool:

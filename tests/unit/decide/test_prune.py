@@ -8,7 +8,7 @@ import pytest
 
 from bridge.model.desired import Retain
 from bridge.model.plan import Plan, RemoveSecret
-from bridge.model.world import Service, Task
+from bridge.model.world import KvDocument, Service, Task
 from tests.support.builders import (
     NOW,
     desired_of,
@@ -70,6 +70,41 @@ def test_nothing_goes_while_a_roll_is_open() -> None:
     secrets = [*VERSIONS[:3], secret_of(4, labels=open_roll("api", "db_v1"))]
     service = service_of("api", "db_v4", index=12, desired_tasks=2)
     assert not removed(plan_of(desired_of("api"), world_of(document(4), secrets, [service])))
+
+
+def _destroyed(current: int, *numbers: int) -> KvDocument:
+    whole = document(current)
+    gone = {n: replace(whole.versions[n], destroyed=True) for n in numbers}
+    return replace(whole, versions={**whole.versions, **gone})
+
+
+def test_what_is_destroyed_in_vault_goes_early() -> None:
+    """Neither ``retain.versions`` nor ``min_age`` keeps it; what refers to it does (I1)."""
+    secrets = [secret_of(n, labels=GOOD, age=1.0) for n in (1, 2, 3)]
+    wanted = desired_of("api", retain=Retain(3, 1e9))
+    api = service_of("api", "db_v3")
+    world = world_of(_destroyed(3, 2), secrets, [api])
+    assert removed(plan_of(wanted, world)) == ["db_v2"]
+    kept = world_of(_destroyed(3, 2), secrets, [replace(api, previous=frozenset({"id-db_v2"}))])
+    assert not removed(plan_of(wanted, kept))
+
+
+def test_the_current_version_stays_though_it_is_destroyed() -> None:
+    """I9: somebody destroyed what is in use."""
+    secrets = [secret_of(n, labels=GOOD) for n in (1, 2)]
+    world = world_of(_destroyed(2, 2), secrets, [service_of("api", "db_v2")])
+    assert not removed(plan_of(desired_of("api"), world))
+    alone = world_of(_destroyed(2, 1, 2), secrets)
+    assert not removed(plan_of(desired_of(), alone))
+
+
+def test_a_destroyed_version_of_another_life_is_not_meant() -> None:
+    """I12: the numbers of two lives of a path are strangers."""
+    first = secret_of(1, labels=GOOD, age=1.0)
+    second = replace(_destroyed(2, 1), path_created="2026-11-20T00:00:00Z")
+    own = secret_of(2, labels=GOOD, born="2026-11-20T00:00:00Z")
+    world = world_of(second, [first, own])
+    assert not removed(plan_of(desired_of(retain=Retain(2, 1e9)), world))
 
 
 def test_what_is_no_longer_in_the_configuration_stays() -> None:

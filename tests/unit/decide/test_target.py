@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.decide.cycle import decide
-from bridge.model.desired import KvPath
+from bridge.decide.remember import remember
+from bridge.model.desired import Desired, KvPath
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, SetAside, Verdict
-from bridge.model.naming import Identity
-from bridge.model.plan import CreateSecret
+from bridge.model.mirror import By, DockerSecret, SetAside, Verdict
+from bridge.model.naming import Identity, labels_of
+from bridge.model.plan import Annotate, CreateSecret, RollService
 from bridge.model.reasons import Reason, State
-from bridge.model.world import KvDocument, Unreadable
+from bridge.model.world import KvDocument, KvVersion, Unreadable, VaultView, World
 from tests.support.builders import (
+    BORN,
     NOW,
     PATH,
+    after,
+    created,
     desired_of,
     document,
     foreign,
@@ -24,6 +30,7 @@ from tests.support.builders import (
     service_of,
     world_of,
 )
+from tests.unit.decide.test_roll import GOOD
 
 
 def creates(plan: object) -> list[CreateSecret]:
@@ -66,10 +73,80 @@ def test_what_went_missing_holds_and_changes_nothing(
         [secret_of(1), secret_of(2), secret_of(3, labels={"vault-bridge.good": "x"})],
         [service_of("api", "db_v3")],
     )
-    plan = plan_of(desired_of("api"), world)
+    first = plan_of(desired_of("api"), world)
+    plan, _ = after(desired_of("api"), world, 1.0)
+    later = replace(world, vault=replace(world.vault, as_of=NOW + 1))
+    proved, _ = after(desired_of("api"), later, memory=remember_once(desired_of("api"), world))
+    for each in (first, plan, proved):
+        assert not each.chains
+    assert proved.conditions[0].state == State.HELD
+    assert proved.conditions[0].reason == reason
+    doubtful = reason in (Reason.PATH_MISSING, Reason.VERSION_WENT_BACK)
+    for each in (first, plan):  # the same look again proves no more
+        assert each.doubtful == doubtful
+        assert each.conditions[0].reason == (Reason.LOOKING_AGAIN if doubtful else reason)
+    assert not proved.doubtful
+
+
+def remember_once(desired: Desired, world: World) -> Memory:
+    """Return what is remembered of one cycle."""
+    return remember(desired, Memory(), world, (), NOW)
+
+
+def test_what_never_was_there_is_said_at_once() -> None:
+    """A path that was mistyped needs no second look."""
+    plan = plan_of(desired_of(), world_of(Unreadable(Reason.PATH_MISSING, "nothing there")))
+    assert plan.conditions[0].reason == Reason.PATH_MISSING
+    assert not plan.doubtful
+
+
+LATER = "2026-11-20T00:00:00Z"
+"""After all versions that ``created`` dates."""
+
+
+def _restored(*mirrors: DockerSecret) -> World:
+    """Vault was restored to version 1, and version 2 written anew; 4 had been mirrored."""
+    versions = {1: KvVersion(created(1)), 2: KvVersion(LATER)}
+    api = service_of("api", "db_v4")
+    return world_of(KvDocument(BORN, 2, versions), [secret_of(4, labels=GOOD), *mirrors], [api])
+
+
+def _second_2(age: float) -> DockerSecret:
+    made = Identity(PATH, BORN, 2, LATER)
+    return DockerSecret("id-db_v2", "db_v2", NOW - age, labels_of("default", "db", made))
+
+
+def test_what_was_written_after_a_restore_is_newer_whatever_its_number() -> None:
+    """The former timeline is set aside once the new version is mirrored, not before."""
+    plan = plan_of(desired_of("api"), _restored())
+    (create,) = creates(plan)
+    assert create.identity.created == LATER
+    assert len(plan.chains) == 1
+    marked = plan_of(desired_of("api"), _restored(_second_2(1.0)))
+    ((note,),) = marked.chains
+    assert isinstance(note, Annotate)
+    assert (note.docker_name, list(note.put)) == ("db_v4", ["vault-bridge.aside"])
+
+
+def test_after_a_restore_services_move_to_what_was_written_since() -> None:
+    """And stay there while Vault is away: the mark is in the swarm."""
+    mark = {"vault-bridge.aside": SetAside(By.RESTORE, "x", "restored").write()}
+    world = _restored(_second_2(1.0))
+    four = secret_of(4, labels={**GOOD, **mark})
+    for vault in (world.vault, VaultView(NOW, {PATH: AWAY})):
+        now = World(vault, replace(world.swarm, secrets=(four, _second_2(1.0))))
+        rolls = [a for c in plan_of(desired_of("api"), now).chains for a in c]
+        (roll,) = [action for action in rolls if isinstance(action, RollService)]
+        assert roll.swaps[0].to_name == "db_v2"
+
+
+AWAY = Unreadable(Reason.VAULT_UNREACHABLE, "no answer")
+
+
+def test_a_standby_that_lags_is_no_restore() -> None:
+    """What it shows was mirrored before what came after it, whatever the clocks of Vault say."""
+    plan = plan_of(desired_of("api"), _restored(_second_2(2e6)))
     assert not plan.chains
-    assert plan.conditions[0].state == State.HELD
-    assert plan.conditions[0].reason == reason
 
 
 def test_a_version_that_ends_later_is_alive_until_then() -> None:
