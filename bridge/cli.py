@@ -332,6 +332,17 @@ def retry(options: Options, *, name: str, reason: str, wait: bool, timeout: floa
 @cli.command()
 @click.argument("name")
 @_REASON
+@_WAIT
+@_TIMEOUT
+@click.pass_obj
+def approve(options: Options, *, name: str, reason: str, wait: bool, timeout: float) -> None:
+    """Let the newest version be rolled though it touches more services than `limits` allow."""
+    _operate(options, name, lambda operator: operator.approve(name, reason), wait, timeout)
+
+
+@cli.command()
+@click.argument("name")
+@_REASON
 @click.pass_obj
 def forget(options: Options, *, name: str, reason: str) -> None:
     """Let go of a secret that is no longer in the configuration.

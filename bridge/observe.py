@@ -10,7 +10,7 @@ from bridge.model.desired import Desired, KvPath
 from bridge.model.mirror import DockerSecret, Verdict, state_config_name
 from bridge.model.naming import REFUSED, WOKEN, instant
 from bridge.model.reasons import Reason
-from bridge.model.wishes import read_pauses, read_wishes
+from bridge.model.wishes import read_approvals, read_pauses, read_wishes
 from bridge.model.world import (
     Kind,
     KvDocument,
@@ -127,6 +127,7 @@ def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
         _verdicts(labels),
         read_wishes(labels),
         read_pauses(labels),
+        read_approvals(labels),
     )
 
 

@@ -18,7 +18,7 @@ from bridge.model.mirror import By, Mirror
 from bridge.model.naming import timestamp
 from bridge.model.plan import Plan, RollService
 from bridge.model.reasons import Reason
-from bridge.model.wishes import WISH, Do, Pause, Wish, pause_label
+from bridge.model.wishes import APPROVED, WISH, Approval, Do, Pause, Wish, pause_label
 from bridge.model.world import SwarmView, Unreadable, VaultView, World
 from bridge.observe import look_at_swarm
 from bridge.servers.state import write_state
@@ -110,6 +110,22 @@ class Operator:
             raise WishRefused(f"no version of {name} is set aside for having failed")
         self._wish(name, Do.RETRY, why)
         return f"What failed of {name} is to be tried again."
+
+    def approve(self, name: str, why: str) -> str:
+        """Let the newest version be rolled though it touches more services than ``limits`` allow.
+
+        Raises:
+            WishRefused: Nothing waits for that.
+        """
+        newest = next(iter(self._known(self._look(), name)), None)
+        if self._desired.max_services is None:
+            raise WishRefused("nothing waits for approval: there is no `limits.max_services`")
+        if newest is None or newest.good or newest.records:
+            raise WishRefused(f"no version of {name} waits for approval")
+        identity = newest.identity
+        approval = Approval(identity.version, identity.created, timestamp(self._clock()), why)
+        self._write({f"{APPROVED}{name}": approval.write()})
+        return f"Version {identity.version} of {name} may be rolled."
 
     def forget(self, name: str, why: str) -> str:
         """Let go of a secret that is no longer in the configuration.

@@ -191,6 +191,7 @@ def _desired(document: schema.Document) -> Desired:
             rollout.on_failure == "all",
         ),
         retain=Retain(document.retain.versions, document.retain.min_age),
+        max_services=document.limits.max_services if document.limits else None,
     )
 
 

@@ -19,7 +19,6 @@ _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("vault", "custody"),
     ("rollout", "canary"),
     ("rollout", "windows"),
-    ("limits",),
     ("discovery",),
     ("http",),
     ("notify",),

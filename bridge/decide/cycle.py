@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from bridge.decide.conditions import condition_of, unmapped
 from bridge.decide.doubt import with_doubt
 from bridge.decide.gates import Halt, trying_again
+from bridge.decide.limits import approvals_over, hold_what_is_too_much
 from bridge.decide.marks import good_mark, outlived_marks, record_upkeep
 from bridge.decide.progress import on_trial, progress_of
 from bridge.decide.prune import prune
@@ -22,6 +23,7 @@ from bridge.model.mirror import Mirror
 from bridge.model.naming import REFUSED
 from bridge.model.plan import Chain, Hold, NoteState, Plan, action_key
 from bridge.model.reasons import Reason, State
+from bridge.model.wishes import Approval
 from bridge.model.world import KvDocument, World
 
 LONGEST_ELECTION = 20.0
@@ -46,7 +48,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     chains: list[Chain] = [*wishes.values()]
     creates = [target.create for target in targets if target.create]
     chains += [(first, *creates)] if first and creates else [(create,) for create in creates]
-    chains += _rolls(desired, stands, memory, now)
+    chains += _rolls(desired, stands, world.swarm.approvals, memory, now)
     for stand in stands:
         chains += [(note,) for note in stand.notes]
         chains += [(stand.hung,)] if stand.hung else []
@@ -63,6 +65,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         pruning = prune(target, world.swarm, desired.retain, now)
         chains += [(removal,) for removal in pruning.removals]
         chains += _verdicts(target, world, memory)
+        chains += approvals_over(target, world.swarm.approvals)
         wake += [*pruning.wake, *_deletions(target, world)]
     conditions = [condition_of(target, stands, world, holds) for target in targets]
     conditions += unmapped(desired, world)
@@ -170,12 +173,19 @@ def _missing_services(targets: Iterable[Target], world: World) -> list[Hold]:
     ]
 
 
-def _rolls(desired: Desired, stands: Iterable[Stand], memory: Memory, now: float) -> list[Chain]:
+def _rolls(
+    desired: Desired,
+    stands: Iterable[Stand],
+    approvals: Mapping[str, Approval],
+    memory: Memory,
+    now: float,
+) -> list[Chain]:
     """Give the turns: never more than ``max_in_flight`` services under way (I7).
 
     A service that is under way already keeps its place: a newer version goes to it at once.
     """
     stands = tuple(stands)
+    hold_what_is_too_much(stands, approvals, desired.max_services)
     sent = [stand for stand in stands if not stand.flying and _may_be_sent(stand, memory, now)]
     free = desired.rollout.max_in_flight - sum(stand.flying for stand in stands) - len(sent)
     chains: list[Chain] = []

@@ -154,6 +154,7 @@ class Desired:
     Attributes:
         instance: Name of this bridge; another instance's secrets are never touched.
         secrets: In the order of the configuration file.
+        max_services: Most services that a plan may touch without somebody's approval; None for any.
         apply_fields: Whether changed file fields roll a service by themselves; else they come with
             its next roll.
     """
@@ -162,4 +163,5 @@ class Desired:
     secrets: tuple[DesiredSecret, ...]
     rollout: Rollout = Rollout()
     retain: Retain = Retain()
+    max_services: int | None = None
     apply_fields: bool = False

@@ -33,6 +33,7 @@ class Reason(StrEnum):
 
     # Operators
     PAUSED = "Paused"
+    NEEDS_APPROVAL = "NeedsApproval"
     WISHED = "Wished"
     WISH_REFUSED = "WishRefused"
     FORGOTTEN = "Forgotten"

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.model.naming import PREFIX
+from bridge.model.naming import PREFIX, Identity
 
 PAUSE = f"{PREFIX}pause"
 WISH = f"{PREFIX}wish."
+APPROVED = f"{PREFIX}approved."
 
 
 class Do(StrEnum):
@@ -97,6 +98,40 @@ class Pause:
             return cls("", "its label cannot be read")
 
 
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody lets one version be rolled though it touches more services than ``limits`` allow.
+
+    Attributes:
+        version, created: Which version: its number, and when Vault made it.
+        at: When it was written, RFC 3339.
+        why: The operator's own words.
+    """
+
+    version: int
+    created: str
+    at: str
+    why: str = ""
+
+    def covers(self, identity: Identity) -> bool:
+        """Tell whether it is for this version."""
+        return (self.version, self.created) == (identity.version, identity.created)
+
+    def write(self) -> str:
+        """Write the label's value."""
+        raw = {"version": self.version, "created": self.created, "at": self.at, "why": self.why}
+        return json.dumps(raw)
+
+    @classmethod
+    def read(cls, text: str) -> Approval | None:
+        """Read the label's value; a damaged one approves nothing."""
+        try:
+            raw = json.loads(text)
+            return cls(int(raw["version"]), str(raw["created"]), str(raw["at"]), str(raw["why"]))
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
 def pause_label(name: str = "") -> str:
     """Name the label of a pause of one secret, or of all."""
     return f"{PAUSE}.{name}" if name else PAUSE
@@ -120,3 +155,13 @@ def read_pauses(labels: Mapping[str, str]) -> dict[str, Pause]:
         for key, value in labels.items()
         if key == PAUSE or key.startswith(f"{PAUSE}.")
     }
+
+
+def read_approvals(labels: Mapping[str, str]) -> dict[str, Approval]:
+    """Read all approvals, by secret's name."""
+    found = {
+        key.removeprefix(APPROVED): Approval.read(value)
+        for key, value in labels.items()
+        if key.startswith(APPROVED)
+    }
+    return {name: approval for name, approval in found.items() if approval}

@@ -16,7 +16,7 @@ from typing import Any
 from bridge.model.desired import KvPath
 from bridge.model.mirror import DockerSecret, Mirror, Verdict
 from bridge.model.reasons import Reason
-from bridge.model.wishes import Pause, Wish
+from bridge.model.wishes import Approval, Pause, Wish
 
 # --- Vault ---------------------------------------------------------------------------------------
 
@@ -275,6 +275,7 @@ class SwarmView:
         verdicts: By name of the secret, from the state config.
         wishes: By name of the secret, from the state config.
         pauses: By name of the secret, from the state config; the empty name is for all.
+        approvals: By name of the secret, from the state config.
     """
 
     as_of: float
@@ -285,6 +286,7 @@ class SwarmView:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     wishes: Mapping[str, Wish] = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)
+    approvals: Mapping[str, Approval] = field(default_factory=dict)
 
     @cached_property
     def mirrors(self) -> tuple[Mirror, ...]:

@@ -50,6 +50,28 @@ def test_rollback_goes_back_and_stays_until_something_newer_comes(lab: Lab) -> N
     assert process.stop() == 0
 
 
+def test_what_touches_too_many_services_waits_for_approve(lab: Lab) -> None:
+    """It is mirrored, and held; the approval is for this version, and the next waits again."""
+    lab.settings(limits={"max_services": 1})
+    name = lab.name("db")
+    lab.service("api", replicas=1)
+    lab.service("worker", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}, "worker": {"target": "db"}})
+    first = lab.rotate("db")
+    said = lab.cli("sync", code=3)
+    assert "NeedsApproval" in said
+    assert "approve" in said
+    assert lab.versions("db") == {1}
+    assert lab.swarm.references(lab.name("api")) == {}
+    assert "Version 1" in lab.cli("approve", name, "--reason", "it is meant")
+    lab.cli("sync")
+    assert _read(lab) == {first}
+    assert "no version of" in _error(lab, 3, "approve", name)
+    lab.rotate("db")
+    lab.cli("sync", code=3)
+    assert _read(lab) == {first}
+
+
 def test_resume_after_rollback(lab: Lab) -> None:
     values = _three_versions(lab)
     lab.cli("rollback", lab.name("db"))

@@ -137,7 +137,6 @@ def test_a_misspelt_key_gets_a_suggestion(read: Read) -> None:
         ("vault: {custody: {token_role: x}}", "vault.custody"),
         ("rollout: {canary: [x]}", "rollout.canary"),
         ("rollout: {windows: []}", "rollout.windows"),
-        ("limits: {max_services: 20}", "limits"),
         ("discovery: {allow_services: [x]}", "discovery"),
         ("http: {listen: ':9180'}", "http"),
         ("notify: [{url_file: /x}]", "notify"),
