@@ -115,11 +115,23 @@ class VaultUnreachable(VaultError):
 
     Args:
         everywhere: Whether it is Vault as a whole that does not answer, and not one path.
+        hung: Whether it did not answer in time.
+        retry_after: Seconds that Vault asks to wait for; 0 where it does not say.
     """
 
-    def __init__(self, message: str, *, hint: str = "", everywhere: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        everywhere: bool = False,
+        hung: bool = False,
+        retry_after: float = 0.0,
+    ) -> None:
         super().__init__(message, hint=hint)
         self.everywhere = everywhere
+        self.hung = hung
+        self.retry_after = retry_after
 
 
 class LoginRefused(VaultError):

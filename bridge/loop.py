@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -160,6 +160,7 @@ class Loop:
             SwarmUnreachable: The swarm gives no usable answer.
         """
         now = self._clock()
+        self._vault.keep()
         if vault or self._vault_view is None or now >= self._vault_due:
             desired = self.configuration.desired
             self._vault_view = look_at_vault(self._vault, desired, now, self._hold_on)
@@ -194,6 +195,7 @@ class Loop:
         leads = self.lead()
         desired = self.configuration.desired
         world = self.look(vault=vault)
+        world = replace(world, vault=replace(world.vault, again=self._vault_due))
         plan = decide(desired, world, self._memory, self._clock())
         if plan.doubtful:
             self._vault_due = min(self._vault_due, self._clock() + SECOND_LOOK)
@@ -233,11 +235,13 @@ class Loop:
     def _schedule_vault(self, view: VaultView) -> None:
         """Set the time of the next look at Vault: jittered, and ever later while it is away."""
         interval = self.configuration.settings.poll_interval
-        trouble = any(isinstance(s, Unreadable) and s.away for s in view.paths.values())
-        self._vault_troubles = self._vault_troubles + 1 if trouble else 0
+        away = [s for s in view.paths.values() if isinstance(s, Unreadable) and s.away]
+        whole = any(seen.everywhere for seen in away) or (away and len(away) == len(view.paths))
+        self._vault_troubles = self._vault_troubles + 1 if whole else 0
         pause = min(interval * 2.0 ** min(self._vault_troubles, 10), max(interval, LONGEST_PAUSE))
         jitter = 1 + random.uniform(-JITTER, JITTER)  # noqa: S311 - no secret depends on it
-        self._vault_due = self._clock() + (pause if trouble else interval) * jitter
+        asked_for = max((seen.retry_after for seen in away), default=0.0)
+        self._vault_due = self._clock() + max(pause * jitter, asked_for)
 
     # --- many cycles -----------------------------------------------------------------------------
 
@@ -296,6 +300,8 @@ class Loop:
             return 0.0
         now = self._clock()
         times = [self._vault_due, now + self._lease.pause]
+        if self._vault.pause is not None:
+            times.append(now + self._vault.pause)
         if step.plan.wake_at is not None:
             times.append(step.plan.wake_at)
         if not step.plan.finished:

@@ -42,33 +42,36 @@ def look_at_vault(
 ) -> VaultView:
     """Read the metadata of each distinct path once, however many secrets use it.
 
-    Once Vault as a whole has not answered, or a second path has failed alike, the rest of the look
-    is given up: nothing would come of it but waiting.
+    Once Vault as a whole does not answer, the rest of the look is given up: nothing would come of
+    it but waiting. Paths that fail for themselves hold no other up (I8).
 
     Args:
         between: Called before each path, since many of them take their time.
     """
     found: dict[KvPath, KvDocument | Unreadable] = {}
     down: Unreadable | None = None
-    alike = 0
+    failed = lost = 0
     for secret in desired.secrets:
         if secret.source in found:
             continue
         between()
-        seen = down or _document(vault, secret.source)
+        seen = down or _document(vault, secret.source, patient=failed <= 1)
         found[secret.source] = seen
-        if isinstance(seen, Unreadable) and seen.away:
-            alike += 1
-            if seen.everywhere or alike > 1:
-                down = seen
+        if down or not (isinstance(seen, Unreadable) and seen.away):
+            continue
+        failed += 1
+        lost += seen.everywhere
+        if seen.everywhere and (lost > 1 or not vault.is_up()):
+            down = seen
     return VaultView(now, found)
 
 
-def _document(vault: Vault, path: KvPath) -> KvDocument | Unreadable:
+def _document(vault: Vault, path: KvPath, *, patient: bool) -> KvDocument | Unreadable:
     try:
-        return read_document(vault.metadata(path))
+        return read_document(vault.metadata(path, patient=patient))
     except VaultUnreachable as error:
-        return Unreadable(Reason.VAULT_UNREACHABLE, str(error), error.everywhere)
+        everywhere, wait = error.everywhere, error.retry_after
+        return Unreadable(Reason.VAULT_UNREACHABLE, str(error), everywhere, wait)
     except LoginRefused as error:
         return Unreadable(Reason.LOGIN_REFUSED, str(error), error.everywhere)
     except VaultRefused as error:

@@ -60,9 +60,7 @@ def _section(schema: Json, model: Json, place: tuple[str, ...]) -> Iterator[str]
     yield ""
     yield f"## `{_dotted(place)}`" if place else "## The top"
     yield ""
-    method = model["properties"].get("method", {}).get("const")
-    built = is_built((*place[:-1], "auth", "method"), method) if method else is_built(place)
-    later = "" if built else "*Not built yet.* "
+    later = "" if is_built(place) else "*Not built yet.* "
     yield later + " ".join(model["description"].split())
     yield ""
     yield "| key | what it takes | default | meaning |"
@@ -98,11 +96,7 @@ def _takes(
         words = list(dict.fromkeys(words for words, _ in taken))
         return " or ".join(words), [model for _, models in taken for model in models]
     if "enum" in field or "const" in field:
-        values = field.get("enum") or [field["const"]]
-        built = [v for v in values if is_built(place, v)]
-        later = [v for v in values if v not in built]
-        words = [f"`{v}`" for v in built] + [f"`{v}` (not built yet)" for v in later]
-        return ", ".join(words), []
+        return ", ".join(f"`{value}`" for value in field.get("enum") or [field["const"]]), []
     if field.get("type") == "array":
         each, models = _takes(schema, field["items"], (*place[:-1], f"{place[-1]}[]"))
         plural = f"{each.removeprefix('a ')}s" if each.startswith("a ") else each

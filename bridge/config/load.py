@@ -27,7 +27,16 @@ from bridge.model.desired import (
     TrailingNewline,
 )
 from bridge.model.desired import Mapping as ServiceMapping
-from bridge.model.settings import AppRole, DockerSettings, Settings, TokenFile, VaultSettings
+from bridge.model.settings import (
+    AppRole,
+    Auth,
+    CertLogin,
+    DockerSettings,
+    JwtLogin,
+    Settings,
+    TokenFile,
+    VaultSettings,
+)
 
 _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("VAULT_ADDR", "vault", "address"),
@@ -49,7 +58,7 @@ _WORDS = {
     "dict_type": "a mapping is needed",
     "model_type": "a mapping is needed",
     "model_attributes_type": "a mapping is needed",
-    "union_tag_not_found": "`method` is needed: token or approle",
+    "union_tag_not_found": "`method` is needed: token, approle, jwt or cert",
     "union_tag_invalid": "`method` is one of token, approle, jwt, cert",
 }
 
@@ -244,11 +253,14 @@ def _settings(document: schema.Document, folder: Path) -> Settings:
 def _auth(
     auth: schema.AuthToken | schema.AuthAppRole | schema.AuthJwt | schema.AuthCert,
     at: Callable[[str], str],
-) -> TokenFile | AppRole:
+) -> Auth:
     match auth:
         case schema.AuthToken():
             return TokenFile(at(auth.token_file))
         case schema.AuthAppRole():
-            return AppRole(at(auth.role_id_file), at(auth.secret_id_file), auth.mount)
-        case schema.AuthJwt() | schema.AuthCert():
-            raise AssertionError("refused as not built")
+            files = at(auth.role_id_file), at(auth.secret_id_file)
+            return AppRole(*files, auth.mount, auth.secret_id_wrapped)
+        case schema.AuthJwt():
+            return JwtLogin(auth.role, at(auth.jwt_file), auth.mount)
+        case schema.AuthCert():
+            return CertLogin(auth.role, at(auth.cert_file), at(auth.key_file), auth.mount)

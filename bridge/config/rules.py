@@ -29,38 +29,25 @@ _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("secrets", "*", "kv", "lease"),
     ("secrets", "*", "max_age"),
 )
-_NOT_BUILT_VALUES: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("vault", "auth", "method"), "jwt"),
-    (("vault", "auth", "method"), "cert"),
-)
 _SOURCES = ("kv", "database", "static")
 
 
-def is_built(place: tuple[str, ...], value: str | None = None) -> bool:
-    """Tell whether this version can do what a key, or one value of it, asks for.
+def is_built(place: tuple[str, ...]) -> bool:
+    """Tell whether this version can do what a key asks for.
 
     Args:
         place: The key from the top, ``*`` for any name.
     """
-    if value is not None:
-        return (place, value) not in _NOT_BUILT_VALUES
     return not any(place[: len(pattern)] == pattern for pattern in _NOT_BUILT_KEYS)
 
 
 def not_built(source: Source) -> list[tuple[Key, Problem]]:
     """List what the file asks for that this version of the bridge cannot do."""
-    found = [
+    return [
         (key, source.problem(key, "known, but not built yet in this version"))
         for pattern in _NOT_BUILT_KEYS
         for key, _ in _matches(source.data, pattern)
     ]
-    found += [
-        (key, source.problem(key, f"`{refused}` is known, but not built yet in this version"))
-        for pattern, refused in _NOT_BUILT_VALUES
-        for key, value in _matches(source.data, pattern)
-        if value == refused
-    ]
-    return found
 
 
 def contradictions(source: Source) -> list[Problem]:

@@ -44,6 +44,9 @@ class AuthAppRole(Model):
     """File with the role id; read again at each login."""
     secret_id_file: Text
     """File with the secret id; read again at each login."""
+    secret_id_wrapped: bool = False
+    """The file holds a response-wrapping token of the secret id. It can be opened once, so it
+    serves a single start of the bridge: for a first hand-over, not for a service that restarts."""
     mount: VaultPath = "approle"
     """Where the method is mounted."""
 

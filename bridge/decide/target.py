@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 from bridge.model.desired import DesiredSecret, KvPath
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror, Verdict
-from bridge.model.naming import Identity, clash_name, instant, labels_of, versioned_name
+from bridge.model.naming import (
+    Identity,
+    clash_name,
+    instant,
+    labels_of,
+    timestamp,
+    versioned_name,
+)
 from bridge.model.plan import CreateSecret, Hold
 from bridge.model.reasons import Reason
 from bridge.model.world import KvDocument, SwarmView, Unreadable, World
@@ -73,7 +80,9 @@ def find_target(
     destroyed = frozenset(mirror.id for mirror in mirrors if is_destroyed(document, mirror))
     target = Target(secret, mirrors, others, destroyed=destroyed)
     if isinstance(document, Unreadable):
-        return _with_hold(target, document.reason, document.message)
+        again = world.vault.again if document.away else None
+        message = f"{document.message}; next look at {timestamp(again)}" if again else ""
+        return _with_hold(target, document.reason, message or document.message)
     target = replace(target, vault_version=document.current)
     current = current_of(secret.source, document, now)
     if not isinstance(current, Identity):

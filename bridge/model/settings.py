@@ -18,11 +18,35 @@ class AppRole:
 
     Attributes:
         mount: Where the auth method is mounted, ``approle`` by default.
+        secret_id_wrapped: Whether the second file holds a token that wraps the secret id.
     """
 
     role_id_file: str
     secret_id_file: str
     mount: str = "approle"
+    secret_id_wrapped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JwtLogin:
+    """Log in with Vault's JWT method; the file is read again at each login."""
+
+    role: str
+    jwt_file: str
+    mount: str = "jwt"
+
+
+@dataclass(frozen=True, slots=True)
+class CertLogin:
+    """Log in with Vault's TLS certificate method; the files are read again at each login."""
+
+    role: str
+    cert_file: str
+    key_file: str
+    mount: str = "cert"
+
+
+Auth = TokenFile | AppRole | JwtLogin | CertLogin
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +61,7 @@ class VaultSettings:
     """
 
     address: str
-    auth: TokenFile | AppRole
+    auth: Auth
     namespace: str = ""
     ca_file: str = ""
     max_rps: float = 50.0

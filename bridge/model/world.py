@@ -51,11 +51,13 @@ class Unreadable:
 
     Attributes:
         everywhere: Whether it is known to be Vault as a whole, and not this one path.
+        retry_after: Seconds that Vault asks to wait before it is asked again.
     """
 
     reason: Reason
     message: str
     everywhere: bool = False
+    retry_after: float = 0.0
 
     @property
     def away(self) -> bool:
@@ -70,10 +72,12 @@ class VaultView:
     Attributes:
         as_of: Seconds since the epoch when the look began.
         paths: One entry for each distinct path of the configuration.
+        again: When the next look is to be, seconds since the epoch; None where none is planned.
     """
 
     as_of: float
     paths: Mapping[KvPath, KvDocument | Unreadable]
+    again: float | None = None
 
 
 # --- Swarm ---------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ class FakeVault:
         self.values[path, number] = value
         return number
 
-    def metadata(self, path: KvPath) -> Json:
+    def metadata(self, path: KvPath, *, patient: bool = True) -> Json:
         """As the real one."""
         if path.path not in self.documents:
             raise VaultRefused(Reason.PATH_MISSING, "nothing there")

@@ -23,7 +23,7 @@ from bridge.model.desired import (
     Rollout,
     TrailingNewline,
 )
-from bridge.model.settings import AppRole, TokenFile
+from bridge.model.settings import AppRole, CertLogin, JwtLogin, TokenFile
 
 ROOT = Path(__file__).parents[3]
 CANARY = "c4n4ry-0f-a-credential"
@@ -158,10 +158,17 @@ def test_a_key_not_built_yet_is_refused_as_such(read: Read, text: str, key: str)
         assert len(read.refused(whole)) == 1
 
 
-@pytest.mark.parametrize("method", ["jwt", "cert"])
-def test_a_login_not_built_yet_is_refused_as_such(read: Read, method: str) -> None:
-    text = f"vault: {{address: 'http://v', auth: {{method: {method}}}}}"
-    assert any("vault.auth.method" in line and "not built" in line for line in read.refused(text))
+def test_every_login_of_vault_is_read(read: Read) -> None:
+    text = "vault: {address: 'http://localhost', auth: {%s}}\nsecrets: {}"
+    for method, wanted in (
+        ("method: jwt, role: r, jwt_file: /j", JwtLogin("r", "/j")),
+        ("method: cert, role: r, cert_file: /c, key_file: /k", CertLogin("r", "/c", "/k")),
+        (
+            "method: approle, role_id_file: /r, secret_id_file: /s, secret_id_wrapped: true",
+            AppRole("/r", "/s", secret_id_wrapped=True),
+        ),
+    ):
+        assert read(text % method).settings.vault.auth == wanted
 
 
 @pytest.mark.parametrize("written", ['"0400"', "0400", "0o400", '"0o400"', "'400'", "400", "256"])

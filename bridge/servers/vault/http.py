@@ -1,0 +1,222 @@
+"""One connection to Vault, and what its answers mean; the one importer of hvac.
+
+Nothing is taken from the surroundings: no ``$VAULT_TOKEN``, no ``~/.vault-token``, no proxy, no
+``~/.netrc``. Redirects are not followed, since the token would go with them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import hvac
+import requests
+from hvac.adapters import JSONAdapter, RawAdapter
+
+from bridge.errors import VaultUnreachable
+from bridge.model.settings import CertLogin, VaultSettings
+
+TIMEOUT = (3.0, 10.0)
+"""Seconds to connect and to wait for an answer."""
+
+MOST_PATIENCE = 60.0
+"""Seconds; what ``Retry-After`` may ask for at most."""
+
+Json = dict[str, Any]
+
+
+class Answer(Exception):
+    """An answer that is not a success, with what hvac drops: its status and its headers.
+
+    Attributes:
+        errors: Vault's own words.
+        body: None where the answer is not Vault's: no JSON object.
+        retry_after: Seconds that the server asks to wait for; 0 where it does not say.
+        location: Where a redirect leads.
+    """
+
+    def __init__(self, answer: requests.Response, body: Any) -> None:
+        super().__init__(str(answer.status_code))
+        self.status = answer.status_code
+        self.body: Json | None = body if isinstance(body, dict) else None
+        self.errors = tuple(str(error) for error in (self.body or {}).get("errors") or ())
+        self.retry_after = _seconds(answer.headers.get("Retry-After", ""))
+        self.location = answer.headers.get("Location", "") if answer.is_redirect else ""
+
+    @property
+    def text(self) -> str:
+        """Vault's own words, on one line."""
+        words = "; ".join(" ".join(error.split()) for error in self.errors)
+        return f"{self.status} {words}".strip()
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether Vault denied it: to a dead token and for want of a policy alike."""
+        return bool(self.status == requests.codes.forbidden)
+
+    @property
+    def passes(self) -> bool:
+        """Whether it says nothing of what was asked, and may be another in a moment."""
+        return self.status in _PASSING or self.status >= requests.codes.server_error
+
+
+_PASSING = frozenset(
+    (
+        requests.codes.moved_permanently,
+        requests.codes.found,
+        requests.codes.temporary_redirect,
+        requests.codes.permanent_redirect,
+        requests.codes.request_timeout,
+        requests.codes.precondition_failed,  # a standby that has not caught up
+        requests.codes.too_many,
+        472,  # a standby for disaster recovery
+        473,  # a performance standby
+    )
+)
+
+_EVERYWHERE = _PASSING | {requests.codes.unavailable}
+"""Statuses that concern the whole of Vault: overloaded, a standby, sealed."""
+
+
+def _seconds(text: str) -> float:
+    return min(float(text), MOST_PATIENCE) if text.isdigit() else 0.0
+
+
+class Http:
+    """Sends requests to one Vault, below ``max_rps``.
+
+    Every method raises ``VaultUnreachable`` where no usable answer comes, and ``Answer`` for one
+    that is not a success.
+    """
+
+    def __init__(self, settings: VaultSettings, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._gap = 1.0 / settings.max_rps
+        self._next_slot = 0.0
+        self._lock = threading.Lock()
+        self._client: hvac.Client | None = None
+
+    def close(self) -> None:
+        """Close the connections; the next request opens others."""
+        if self._client is not None:
+            self._client.adapter.close()
+            self._client = None
+
+    def get(self, place: str, token: str) -> Any:
+        """Read."""
+        return self._send("get", place, token)
+
+    def post(self, place: str, token: str, body: Json) -> Any:
+        """Write."""
+        return self._send("post", place, token, json=body)
+
+    def health(self) -> Json:
+        """Return ``sys/health``, which needs no token; any of its states is an answer."""
+        try:
+            self._pace()
+            answer = self._connection().session.get(
+                f"{self._settings.address}/v1/sys/health", timeout=TIMEOUT, allow_redirects=False
+            )
+            return cast("Json", answer.json())
+        except (requests.exceptions.RequestException, OSError, ValueError) as error:
+            raise self._unreachable(error) from None
+
+    def _send(self, method: str, place: str, token: str, **more: Any) -> Any:
+        client = self._connection()
+        client.token = token
+        try:
+            return getattr(client.adapter, method)(f"/v1/{place}", **more)
+        except Answer as answer:
+            if answer.passes:
+                raise self._not_ready(answer) from None
+            raise
+        except (requests.exceptions.RequestException, OSError) as error:
+            raise self._unreachable(error) from None
+
+    def _connection(self) -> hvac.Client:
+        if self._client is None:
+            auth = self._settings.auth
+            session = requests.Session()
+            session.trust_env = False
+            session.verify = self._settings.ca_file or True
+            if isinstance(auth, CertLogin):
+                session.cert = (auth.cert_file, auth.key_file)
+            self._client = hvac.Client(
+                url=self._settings.address,
+                token="",  # not None: hvac would look into the environment
+                namespace=self._settings.namespace or None,
+                session=session,
+                timeout=cast("Any", TIMEOUT),
+                allow_redirects=False,
+                adapter=_adapter(self._pace),
+            )
+        return self._client
+
+    def _pace(self) -> None:
+        """Wait for our turn below ``max_rps``."""
+        with self._lock:
+            now = self._clock()
+            slot = max(now, self._next_slot)
+            self._next_slot = slot + self._gap
+        if slot > now:
+            time.sleep(slot - now)
+
+    def _unreachable(self, error: Exception) -> VaultUnreachable:
+        text = str(error)
+        words = next((words for sign, words in _WORDS if sign in text), type(error).__name__)
+        return VaultUnreachable(
+            f"no usable answer from Vault at {self._settings.address} ({words})",
+            hint="see `vault.address`, and `vault.ca_file` for a private CA",
+            everywhere=True,
+            hung=isinstance(error, requests.exceptions.Timeout),
+        )
+
+    def _not_ready(self, answer: Answer) -> VaultUnreachable:
+        message = f"Vault at {self._settings.address} is not ready ({answer.text})"
+        hint = ""
+        if answer.location:
+            message = f"Vault at {self._settings.address} redirects to {_host(answer.location)}"
+            hint = "our token is not sent there; give an address that answers by itself"
+        return VaultUnreachable(
+            message,
+            hint=hint,
+            everywhere=answer.status in _EVERYWHERE,
+            retry_after=answer.retry_after,
+        )
+
+
+_WORDS = (
+    ("Connection refused", "connection refused"),
+    ("Name or service not known", "its name is not known"),
+    ("timed out", "no answer in time"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
+    ("WRONG_VERSION_NUMBER", "it does not speak TLS"),
+    ("Could not find the TLS", "our certificate or its key cannot be read"),
+)
+
+
+def _host(location: str) -> str:
+    """Name where a redirect leads, without a path or a query that may hold anything."""
+    return "/".join(location.split("/")[:3]) if "//" in location else "another path"
+
+
+def _adapter(pace: Callable[[], None]) -> type[JSONAdapter]:
+    class Adapter(JSONAdapter):
+        def request(self, *args: Any, **kwargs: Any) -> Any:
+            pace()
+            kwargs["raise_exception"] = False
+            answer = RawAdapter.request(cast("Any", self), *args, **kwargs)
+            body: Any = None
+            try:
+                body = answer.json() if answer.content else None
+            except ValueError:
+                if answer.ok and not answer.is_redirect:
+                    raise VaultUnreachable("Vault's answer is not JSON") from None
+            if not answer.ok or answer.is_redirect:
+                raise Answer(answer, body)
+            return body
+
+    return Adapter

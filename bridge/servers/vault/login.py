@@ -1,0 +1,262 @@
+"""Keeps a token for the bridge: logs in, renews it in time, and logs in anew before it ends.
+
+A credential that Vault refused is not tried again while its files are unchanged, since Vault locks
+a role out after five refusals, and then refuses the right credential too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote
+
+import requests
+
+from bridge.errors import LoginRefused, VaultError, VaultUnreachable
+from bridge.model.naming import instant
+from bridge.model.settings import AppRole, Auth, TokenFile
+from bridge.servers.vault.credential import Credential, Files, Method, text_of
+from bridge.servers.vault.http import Answer, Http
+
+LOCKOUT = 960.0
+"""Seconds before a refused credential is tried again while its files are unchanged.
+
+Vault counts refusals until 15 minutes pass without one.
+"""
+
+MOST_REFUSALS = 4
+"""Refusals within ``LOCKOUT`` after which nothing is tried: the fifth would lock the role out."""
+
+YOUNG = 60.0
+"""Seconds after a login in which a token that may not look itself up is taken to be alive."""
+
+RENEW_AT = 2 / 3
+REPLACE_AT = 0.9
+"""Parts of a token's life after which it is renewed, and replaced where that did not help."""
+
+_NEVER = "0001-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A token and its life.
+
+    Attributes:
+        sent: When it was asked for, by our clock.
+        ttl: Seconds from then on; 0 where it does not end.
+        whole: What it was given at first; a renewal that grants less has met the token's end.
+        role: The AppRole's name, where Vault says it.
+    """
+
+    text: str = field(repr=False)
+    sent: float
+    ttl: float = 0.0
+    renewable: bool = False
+    whole: float = 0.0
+    role: str = ""
+
+
+class Login:
+    """The bridge's own token.
+
+    Args:
+        clock: Seconds since some moment.
+    """
+
+    def __init__(self, http: Http, auth: Auth, clock: Callable[[], float]) -> None:
+        self._http = http
+        self._auth = auth
+        self._clock = clock
+        self._token: _Token | None = None
+        self._credential = Credential(http, auth)
+        self._used: Files = ()
+        self._refused: Files | None = None
+        self._refusals: tuple[float, ...] = ()
+        self._blind = False
+        self._next_try = 0.0
+
+    # --- the token -------------------------------------------------------------------------------
+
+    def token(self) -> str:
+        """Return the token; log in where there is none.
+
+        Raises:
+            LoginRefused: Vault does not take our credential, or its file cannot be read.
+            VaultUnreachable: Vault gives no usable answer.
+        """
+        if self._token is None:
+            self._token = self._logged_in()
+        return self._token.text
+
+    def forget(self) -> None:
+        """Forget the token; the next call logs in."""
+        self._token = None
+
+    def keep(self) -> None:
+        """Renew or replace the token where its time has come; trouble with that is not said.
+
+        As long as the old one is alive there is none, and once it is dead, reads say so.
+        """
+        token, now = self._token, self._clock()
+        if token is None:
+            return
+        if isinstance(self._auth, TokenFile):
+            if self._credential.read() not in ((), self._used):
+                self._token = None  # an agent has put a fresh one there
+                return
+        elif token.ttl and now >= token.sent + token.ttl * REPLACE_AT:
+            if now >= self._next_try:
+                self._next_try = now + token.ttl * (1 - REPLACE_AT) / 2
+                self._replace()
+            return
+        if token.renewable and now >= max(token.sent + token.ttl * RENEW_AT, self._next_try):
+            self._renew(token, now)
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds after which to call ``keep`` again; None where there is no hurry."""
+        token = self._token
+        if token is None or not token.ttl:
+            return None
+        part = RENEW_AT if token.renewable else REPLACE_AT
+        return max(0.0, max(token.sent + token.ttl * part, self._next_try) - self._clock())
+
+    def is_dead(self) -> bool:
+        """Tell, after a 403, a dead token from a missing policy: Vault's answer is the same."""
+        young = self._token and self._clock() - self._token.sent < YOUNG
+        return not (self._blind and young) and not self.may_look_at_itself()
+
+    def may_look_at_itself(self) -> bool:
+        """Ask whether the token may look itself up. Raises ``VaultUnreachable``."""
+        try:
+            self._http.get("auth/token/lookup-self", self.token())
+        except Answer as answer:
+            return not answer.forbidden
+        return True
+
+    def take_as_alive(self) -> None:
+        """Note that a fresh token may not look itself up either.
+
+        Raises:
+            LoginRefused: It is a file's, so that nobody knows whether it is fresh.
+        """
+        if isinstance(self._auth, TokenFile):
+            raise LoginRefused(
+                "Vault does not know our token",
+                hint="put a fresh one into its file; where it is fresh, its policy lacks `read` on"
+                " auth/token/lookup-self",
+                everywhere=False,
+            )
+        self._blind = True
+
+    def credential_end(self) -> float | None:
+        """Return when our secret id ends, seconds since the epoch; None where it does not say.
+
+        Raises:
+            VaultError: As ``token``.
+        """
+        token = self.token()
+        role = self._token.role if self._token else ""
+        if not isinstance(self._auth, AppRole) or not role:
+            return None
+        place = f"auth/{quote(self._auth.mount)}/role/{quote(role)}/secret-id/lookup"
+        try:
+            body = {"secret_id": self._credential.secret_id}
+            answer = self._http.post(place, token, body)
+            end = str(answer["data"]["expiration_time"])
+            return None if end == _NEVER else instant(end) / 1e9
+        except (Answer, KeyError, TypeError, ValueError):
+            return None
+
+    # --- its life --------------------------------------------------------------------------------
+
+    def _replace(self) -> None:
+        try:
+            self._token = self._logged_in()
+        except VaultError:
+            return  # the old one is good for a while yet
+
+    def _renew(self, token: _Token, now: float) -> None:
+        try:
+            answer = self._http.post("auth/token/renew-self", token.text, {})
+            granted = float(answer["auth"]["lease_duration"])
+        except Answer:
+            self._token = replace(token, renewable=False)
+        except (VaultUnreachable, KeyError, TypeError, ValueError):
+            self._next_try = now + token.ttl * (REPLACE_AT - RENEW_AT) / 2
+        else:
+            ends = granted < token.whole * REPLACE_AT
+            self._token = replace(token, sent=now, ttl=granted, renewable=not ends)
+
+    def _logged_in(self) -> _Token:
+        files = self._credential.read()
+        if not files:
+            raise self._credential.unreadable()
+        self._respect_lockout(files)
+        sent = self._clock()
+        if isinstance(self._auth, TokenFile):
+            token = self._looked_up(text_of(files[0]), sent)
+        else:
+            token = self._asked_for(self._auth, files, sent)
+        self._used, self._refused, self._next_try = files, None, 0.0
+        return token
+
+    def _looked_up(self, text: str, sent: float) -> _Token:
+        """Find out how long a token lives that somebody else made, where it may tell us."""
+        try:
+            data = self._http.get("auth/token/lookup-self", text)["data"]
+            ttl = float(data["ttl"])
+            return _Token(text, sent, ttl, bool(data.get("renewable")) and ttl > 0, ttl)
+        except (Answer, VaultUnreachable, KeyError, TypeError, ValueError):
+            return _Token(text, sent)
+
+    def _asked_for(self, auth: Method, files: Files, sent: float) -> _Token:
+        try:
+            body = self._credential.login_body(files)
+        except LoginRefused:
+            self._note_refusal(files)
+            raise
+        try:
+            answer = self._http.post(f"auth/{quote(auth.mount)}/login", "", body)["auth"]
+            ttl = float(answer.get("lease_duration") or 0)
+            role = str((answer.get("metadata") or {}).get("role_name", ""))
+            renewable = bool(answer.get("renewable")) and ttl > 0
+            return _Token(str(answer["client_token"]), sent, ttl, renewable, ttl, role)
+        except Answer as error:
+            raise self._refusal(auth, files, error) from None
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise VaultUnreachable("Vault's answer to the login is not understood") from None
+
+    def _refusal(self, auth: Method, files: Files, error: Answer) -> VaultError:
+        place = f"auth/{auth.mount}"
+        if error.status not in (requests.codes.bad_request, requests.codes.forbidden):
+            words = "is anything mounted there?" if error.body is not None else "not Vault's words"
+            return VaultUnreachable(f"the login at {place} failed ({error.text}): {words}")
+        self._note_refusal(files)
+        hint = f"check {' and '.join(self._credential.names)}"
+        if error.forbidden:
+            hint += "; a role that was refused five times is locked out for 15 minutes"
+        return LoginRefused(
+            f"Vault refused the {self._credential.method} login at {place} ({error.text})",
+            hint=hint,
+        )
+
+    def _note_refusal(self, files: Files) -> None:
+        self._refused = files
+        self._refusals = (*self._refusals, self._clock())
+
+    def _respect_lockout(self, files: Files) -> None:
+        now = self._clock()
+        self._refusals = tuple(at for at in self._refusals if at > now - LOCKOUT)
+        if self._refusals and self._refused == files:
+            raise LoginRefused(
+                "Vault has refused our credential, and its files have not changed since",
+                hint="put a fresh one in place; the same one is not tried again for a while,"
+                " because Vault locks roles out",
+            )
+        if len(self._refusals) >= MOST_REFUSALS:
+            raise LoginRefused(
+                f"Vault has refused {MOST_REFUSALS} credentials in a row",
+                hint="nothing is tried for a while, because Vault locks roles out; a restart of"
+                " the bridge tries at once",
+            )
