@@ -10,13 +10,21 @@ from typing import Any
 from bridge.decide.target import current_of, missing_service
 from bridge.errors import BridgeError, Exit, SwarmUnreachable, VaultError, VaultRefused
 from bridge.model.desired import Desired, KvPath
-from bridge.model.naming import Identity, is_hand_made
+from bridge.model.naming import Identity, is_hand_made, timestamp
 from bridge.model.reasons import Reason
-from bridge.model.settings import Settings
+from bridge.model.settings import Auth, Settings
 from bridge.model.world import KvDocument, Service, SwarmView, Unreadable
 from bridge.observe import look_at_swarm, look_at_vault
 from bridge.report.advice import advice, pinned_by
-from bridge.report.policy import OWN_TOKEN, Rule, rules_for
+from bridge.report.policy import (
+    CAPABILITIES,
+    LOOKUP_SELF,
+    NAME,
+    Rule,
+    own_rules,
+    rules_for,
+)
+from bridge.report.status import CREDENTIAL_SOON
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
@@ -87,7 +95,8 @@ def _check_vault(
         yield Finding(Level.ERROR, "vault", away[0], Exit.UNREACHABLE)
         return
     yield Finding(Level.OK, "vault", f"{address} answers and takes our credential")
-    yield from _check_own_token(vault)
+    yield from _check_own_token(vault, settings.vault.auth)
+    yield from _check_credential(vault, now)
     for path, seen in view.paths.items():
         where = ", ".join(f"secrets.{s.name}" for s in desired.secrets if s.source == path)
         if isinstance(seen, Unreadable):
@@ -100,16 +109,32 @@ def _check_vault(
             yield from _check_read(vault, path, where)
 
 
-def _check_own_token(vault: Vault) -> Iterator[Finding]:
-    lookup, _ = OWN_TOKEN
+def _check_own_token(vault: Vault, auth: Auth) -> Iterator[Finding]:
     try:
-        if vault.may_look_at_itself():
-            return
+        if not vault.may_look_at_itself():
+            message = "our token may not look itself up: a forbidden path looks like a dead token"
+            yield Finding(Level.WARNING, "vault", message + _to_grant(LOOKUP_SELF))
+        rules = [rule for rule in own_rules(auth, vault.role or NAME) if rule != LOOKUP_SELF]
+        granted = vault.capabilities([rule.path for rule in rules])
+    except VaultRefused:
+        return  # each path's own check says it
     except VaultError as error:
         yield Finding(Level.ERROR, "vault", str(error), Exit.UNREACHABLE)
         return
-    message = "our token may not look itself up, so a forbidden path looks like a dead token"
-    yield Finding(Level.WARNING, "vault", message + _to_grant(lookup))
+    for rule in rules:
+        if not {*rule.capabilities, "root"} & set(granted[rule.path]):
+            message = f"our token lacks what is needed to {rule.why}"
+            yield Finding(Level.WARNING, "vault", message + _to_grant(rule))
+
+
+def _check_credential(vault: Vault, now: float) -> Iterator[Finding]:
+    try:
+        ends = vault.credential_end()
+    except VaultError:
+        return  # it was said above
+    if ends is not None and ends - now < CREDENTIAL_SOON:
+        message = f"our secret id ends at {timestamp(ends)}: put a fresh one into its file"
+        yield Finding(Level.WARNING, "vault", message)
 
 
 def _check_version(path: KvPath, where: str, seen: KvDocument, now: float) -> Iterator[Finding]:
@@ -127,7 +152,7 @@ def _check_read(vault: Vault, path: KvPath, where: str) -> Iterator[Finding]:
     try:
         capabilities = vault.capabilities([read.path])[read.path]
     except VaultRefused as error:
-        yield Finding(Level.WARNING, where, f"{error}{_to_grant(*OWN_TOKEN)}")
+        yield Finding(Level.WARNING, where, f"{error}{_to_grant(CAPABILITIES)}")
         return
     except VaultError as error:
         yield Finding(Level.ERROR, where, str(error), Exit.UNREACHABLE)

@@ -30,9 +30,11 @@ from bridge.operate import Operator
 from bridge.report.policy import NAME, commands, policy_hcl
 from bridge.report.render import current_names, override, variables
 from bridge.report.status import (
+    credential_json,
     exit_code,
     leader_json,
     plan_json,
+    print_credential,
     print_finding,
     print_leader,
     print_plan,
@@ -174,13 +176,16 @@ def status(options: Options, *, as_json: bool) -> None:
     configuration = options.load()
     with _loop(configuration) as loop:
         _, planned = loop.plan()
+        ends = loop.credential_end()
     with closing(Swarm(configuration.settings.docker)) as swarm:
         holder = holder_of(swarm, configuration.desired.instance)
     if as_json:
-        _print_json(status_json(planned.conditions) | {"leader": leader_json(holder)})
+        more = {"leader": leader_json(holder), "credential": credential_json(ends)}
+        _print_json(status_json(planned.conditions) | more)
     else:
         print_status(planned.conditions, _console(), time.time())
         print_leader(holder, _console(), time.time())
+        print_credential(ends, _console(), time.time())
     sys.exit(exit_code(planned))
 
 
@@ -208,11 +213,13 @@ def policy(options: Options, *, as_json: bool) -> None:
 
     `vault policy write` takes it as it is; its comments have the commands.
     """
-    desired = options.load().desired
+    configuration = options.load()
+    auth = configuration.settings.vault.auth
+    hcl = policy_hcl(configuration.desired, auth)
     if as_json:
-        _print_json({"policies": {NAME: policy_hcl(desired)}, "commands": list(commands())})
+        _print_json({"policies": {NAME: hcl}, "commands": list(commands(auth))})
     else:
-        click.echo(policy_hcl(desired), nl=False)
+        click.echo(hcl, nl=False)
 
 
 def _compose_version(_context: click.Context, _option: click.Parameter, value: str) -> str:

@@ -21,7 +21,7 @@ from bridge.apply import Applier
 from bridge.config import Configuration
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
-from bridge.errors import SwarmError, SwarmUnreachable
+from bridge.errors import SwarmError, SwarmUnreachable, VaultError
 from bridge.leader import Lease
 from bridge.logs import where
 from bridge.model.lease import TTL, lease_config_name
@@ -182,6 +182,13 @@ class Loop:
             world = self.look(vault=True)
             planned = decide(desired, world, self._memory, self._clock())
         return world, planned
+
+    def credential_end(self) -> float | None:
+        """Return when our own credential for Vault ends, where Vault says it."""
+        try:
+            return self._vault.credential_end()
+        except VaultError:
+            return None
 
     def step(self, *, vault: bool = False) -> Step:
         """Run one cycle; where another bridge leads, only watch.

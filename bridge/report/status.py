@@ -153,6 +153,23 @@ def print_leader(holder: Holder | None, console: Console, now: float) -> None:
         console.print(Text(f"\nThe bridge on {holder.host} leads."))
 
 
+CREDENTIAL_SOON = 7 * 86400.0
+"""Seconds before the end of our own credential from which it is shown as a warning."""
+
+
+def credential_json(ends: float | None) -> dict[str, Any]:
+    """Return when our own credential for Vault ends; None where that is not known."""
+    return {"ends": None if ends is None else timestamp(ends)}
+
+
+def print_credential(ends: float | None, console: Console, now: float) -> None:
+    """Say when our own credential for Vault ends, where that is known."""
+    if ends is None:
+        return
+    words = f"Our secret id for Vault ends at {timestamp(ends)}, in {_span(ends - now)}."
+    console.print(Text(words, style="yellow" if ends - now < CREDENTIAL_SOON else ""))
+
+
 def print_plan(plan: Plan, console: Console) -> None:
     """Print what a cycle would do, and what is held and why."""
     actions = [action for chain in plan.chains for action in chain]
@@ -198,9 +215,12 @@ def _state(state: State) -> Text:
 
 def _age(created: float | None, now: float) -> str:
     """Write how old a version is, to its largest unit."""
-    if created is None:
-        return "-"
-    seconds = max(0.0, now - created)
+    return "-" if created is None else _span(now - created)
+
+
+def _span(seconds: float) -> str:
+    """Write a time to its largest unit."""
+    seconds = max(0.0, seconds)
     units = (("d", 86400), ("h", 3600), ("m", 60))
     unit, size = next(((u, n) for u, n in units if seconds >= n), ("s", 1))
     return f"{seconds // size:.0f}{unit}"

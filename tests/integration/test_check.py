@@ -33,6 +33,7 @@ def test_the_printed_policy_is_enough_and_nothing_more(lab: Lab) -> None:
             (rf"{lab.mount}/metadata/deep/er/a \"quoted\" name", "read"),
             (rf"{lab.mount}/data/deep/er/a \"quoted\" name", "read"),
             ("auth/token/lookup-self", "read"),
+            ("auth/token/renew-self", "update"),
             ("sys/capabilities-self", "update"),
         ]
     )

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import Authority, Signer
 from tests.support.lab import Lab
+from tests.support.processes import eventually
+from tests.support.vault import VaultServer
 
 
 @pytest.fixture
@@ -94,3 +97,181 @@ def test_nothing_is_picked_up_from_the_surroundings(lab: Lab) -> None:
     nowhere = "http://127.0.0.1:9"
     lab.cli("sync", HTTP_PROXY=nowhere, http_proxy=nowhere, VAULT_TOKEN="not-to-be-used")
     assert lab.versions("db") == {1}
+
+
+# --- JWT, certificates, TLS ----------------------------------------------------------------------
+
+
+def _grant(server: VaultServer, lab: Lab) -> str:
+    """Let a policy read the test's mount; returns its name."""
+    policy = lab.name("policy")
+    server.policy(policy, f'path "{lab.mount}/*" {{ capabilities = ["read"] }}')
+    return policy
+
+
+def test_jwt(lab: Lab, tmp_path: Path) -> None:
+    """The file is read again at each login: whoever issues the tokens keeps it fresh."""
+    signer, mount, policy = Signer(tmp_path / "jwt"), lab.name("jwt"), _grant(lab.vault, lab)
+    lab.vault.put(f"sys/auth/{mount}", type="jwt")
+    lab.vault.put(f"auth/{mount}/config", jwt_validation_pubkeys=[signer.public])
+    lab.vault.put(
+        f"auth/{mount}/role/bridge",
+        role_type="jwt",
+        user_claim="sub",
+        bound_audiences=["vault"],
+        bound_subject="bridge",
+        token_policies=[policy],
+    )
+    file = tmp_path / "token.jwt"
+    auth = {"method": "jwt", "mount": mount, "role": "bridge", "jwt_file": str(file)}
+    lab.settings(vault={"address": lab.vault_address, "auth": auth})
+    lab.secret("db", {})
+    lab.rotate("db")
+    for ill in (signer.sign("somebody else"), signer.sign("bridge", -3600)):
+        file.write_text(ill)
+        lab.canaries.append(ill)
+        said = lab.run("sync", code=4)
+        assert "Vault refused the JWT login" in said.stdout + said.stderr
+    good = signer.sign("bridge")
+    lab.canaries.append(good)
+    file.write_text(f"{good}\n")
+    with lab.loop() as loop:
+        plan, _ = loop.sync(60)
+        assert lab.versions("db") == {1}, plan.holds[0].message
+        lab.vault.put(f"sys/leases/revoke-prefix/auth/{mount}")
+        assert not loop.step(vault=True).plan.holds
+    lab.vault.call("DELETE", f"sys/auth/{mount}")
+
+
+def test_certificate_over_tls_with_a_private_ca(lab: Lab, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "ca")
+    server = VaultServer(tmp_path / "tls", (*authority.issue("vault"), authority.file))
+    server.start()
+    try:
+        server.mount_kv(lab.mount)
+        server.put("sys/auth/cert", type="cert")
+        pem = authority.file.read_text()
+        policies = [_grant(server, lab)]
+        server.put("auth/cert/certs/bridge", certificate=pem, token_policies=policies)
+        certificate, key = authority.issue("bridge")
+        auth = {"method": "cert", "role": "bridge"}
+        auth |= {"cert_file": str(certificate), "key_file": str(key)}
+        vault = {"address": server.address, "auth": auth}
+        lab.settings(vault={**vault, "ca_file": str(authority.file)})
+        lab.secret("db", {})
+        value = lab.canary()
+        server.write(lab.mount, "db", password=value)
+        lab.cli("sync")
+        assert lab.versions("db") == {1}
+        lab.settings(vault=vault)
+        assert "its certificate is not trusted" in lab.run("sync", code=4).stdout
+        strangers = Authority(tmp_path / "strangers").issue("bridge")
+        for name, file in zip(("cert_file", "key_file"), strangers, strict=True):
+            auth[name] = str(file)
+        lab.settings(vault={**vault, "ca_file": str(authority.file)})
+        assert "Vault refused the certificate login" in lab.run("sync", code=4).stdout
+    finally:
+        server.close()
+
+
+def test_a_namespace(lab: Lab) -> None:
+    """Login and paths are in it; another namespace's path of the same name is another."""
+    namespace = lab.name("team")
+    lab.vault.put(f"sys/namespaces/{namespace}")
+    lab.vault.put(f"{namespace}/sys/mounts/{lab.mount}", type="kv", options={"version": "2"})
+    eventually(lambda: bool(lab.vault.get(f"{namespace}/{lab.mount}/config")))
+    value = lab.canary()
+    body = {"data": {"password": value}}
+    lab.vault.call("POST", f"{namespace}/{lab.mount}/data/db", body)
+    lab.rotate("db")
+    rules = f'path "{lab.mount}/*" {{ capabilities = ["read"] }}'
+    lab.vault.put(f"{namespace}/sys/policies/acl/bridge", policy=rules)
+    token = lab.vault.put(f"{namespace}/auth/token/create", policies=["bridge"])
+    lab.token_file.write_text(token["auth"]["client_token"])
+    lab.settings(vault={**lab.vault_settings(), **_at(lab), "namespace": namespace})
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.service("api", replicas=1)
+    lab.cli("sync")
+    assert lab.swarm.read(lab.name("api"), "db") == [value]
+    lab.settings(vault={**_at(lab), "namespace": "nowhere"})
+    assert lab.status(code=None)["db"]["reason"] in {"NamespaceMissing", "LoginRefused"}
+
+
+def _at(lab: Lab) -> dict[str, object]:
+    return {
+        "address": lab.vault_address,
+        "auth": {"method": "token", "token_file": str(lab.token_file)},
+    }
+
+
+# --- The life of a token -------------------------------------------------------------------------
+
+
+def test_a_wrapped_secret_id_serves_one_start(lab: Lab, approle: tuple[str, Path]) -> None:
+    """It is opened once and kept in memory; a second start says what that means."""
+    mount, file = approle
+    auth = {**lab.vault_settings()["auth"], "secret_id_wrapped": True}
+    lab.settings(vault={"address": lab.vault_address, "auth": auth})
+    wrapped = lab.vault.make_wrapped_secret_id(mount)
+    lab.canaries.append(wrapped)
+    file.write_text(wrapped)
+    lab.rotate("db")
+    with lab.loop() as loop:
+        loop.sync(60)
+        lab.vault.put(f"sys/leases/revoke-prefix/auth/{mount}")
+        assert not loop.step(vault=True).plan.holds  # it logs in again with what it has in memory
+    said = lab.run("sync", code=4)
+    assert "was opened before" in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize(
+    ("ttl", "longest", "renewals"),
+    [
+        (3, 9, 3),
+        pytest.param(20, 60, 8, marks=[pytest.mark.acceptance, pytest.mark.timeout(600)]),
+    ],
+    ids=["short", "three-minutes"],
+)
+def test_a_short_lived_token_through_a_long_run(
+    lab: Lab, approle: tuple[str, Path], ttl: int, longest: int, renewals: int
+) -> None:
+    """Renewed and replaced in time: no read ever meets a dead token; the id's file changes too."""
+    mount, file = approle
+    lab.vault.put(f"auth/{mount}/role/bridge", token_ttl=f"{ttl}s", token_max_ttl=f"{longest}s")
+    vault, _ = lab.through_proxies()
+    lab.settings(vault={**lab.vault_settings(), "address": lab.vault_address})
+    values = [lab.rotate("db")]
+    process = lab.start()
+
+    def count(part: str) -> int:
+        return sum(part in e.path and e.status == 200 for e in tuple(vault.exchanges))
+
+    for number in range(1, 4):
+        eventually(lambda n=number: count("renew-self") >= renewals * n // 3, 400)  # type: ignore[misc]
+        file.write_text(lab.vault.make_secret_id(mount))
+        values.append(lab.rotate("db"))
+        eventually(lambda: lab.swarm.read(lab.name("api"), "db") == values[-1:])
+    eventually(lambda: count("/login") >= 3, 400)
+    assert process.stop() == 0
+    assert [e.path for e in vault.exchanges if e.status in {400, 403}] == []
+    assert not process.lines("held")
+
+
+def test_when_our_own_secret_id_ends_is_shown(lab: Lab, approle: tuple[str, Path]) -> None:
+    mount, file = approle
+    lab.rotate("db")
+    assert lab.json("status", code=None)["credential"] == {"ends": None}
+    lab.vault.policy(
+        lab.name("policy"),
+        f"""
+        path "{lab.mount}/*" {{ capabilities = ["read"] }}
+        path "auth/{mount}/role/bridge/secret-id/lookup" {{ capabilities = ["update"] }}
+        """,
+    )
+    lab.vault.put(f"auth/{mount}/role/bridge", secret_id_ttl="1h")
+    file.write_text(lab.vault.make_secret_id(mount))
+    lab.cli("sync")
+    assert lab.json("status")["credential"]["ends"].endswith("Z")
+    assert "Our secret id for Vault ends at" in lab.cli("status")
+    said = [finding["message"] for finding in lab.json("check")["findings"]]
+    assert any("put a fresh one into its file" in message for message in said)

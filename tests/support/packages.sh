@@ -12,6 +12,7 @@ need docker CLI
 need unshare util-linux
 need setpriv util-linux
 need ip iproute2
+need openssl openssl
 need iptables iptables
 need /usr/lib/postgresql postgresql
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing="$missing busybox-static"

@@ -19,7 +19,7 @@ storage "raft" {{
   node_id = "one"
   performance_multiplier = 1
 }}
-listener "tcp" {{ address = "127.0.0.1:{port}" tls_disable = true }}
+listener "tcp" {{ address = "127.0.0.1:{port}" {tls} }}
 api_addr = "{address}"
 cluster_addr = "http://127.0.0.1:{cluster_port}"
 disable_mlock = true
@@ -32,22 +32,29 @@ class VaultServer:
 
     Args:
         folder: For its data; made here.
+        tls: Files of the listener's certificate and key, and of the CA; plain HTTP where absent.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tls: tuple[Path, Path, Path] | None = None) -> None:
         folder.mkdir()
         self.folder = folder
-        self.address = f"http://127.0.0.1:{free_port()}"
+        scheme = "https" if tls else "http"
+        self.address = f"{scheme}://127.0.0.1:{free_port()}"
         self.token = ""
         self._key = ""
         self._http = requests.Session()
         self._http.trust_env = False
+        listener = "tls_disable = true"
+        if tls:
+            self._http.verify = str(tls[2])
+            listener = f'tls_cert_file = "{tls[0]}" tls_key_file = "{tls[1]}"'
         self._server: Server | None = None
         (folder / "data").mkdir()
         (folder / "server.hcl").write_text(
             _CONFIGURATION.format(
                 folder=folder,
                 address=self.address,
+                tls=listener,
                 port=self.address.rpartition(":")[2],
                 cluster_port=free_port(),
             )
@@ -168,6 +175,14 @@ class VaultServer:
         answer = self.put(f"auth/{mount}/role/bridge/secret-id")
         secret_id: str = answer["data"]["secret_id"]
         return secret_id
+
+    def make_wrapped_secret_id(self, mount: str) -> str:
+        """Return a token that wraps a fresh secret id of the role ``bridge``."""
+        url = f"{self.address}/v1/auth/{mount}/role/bridge/secret-id"
+        headers = {"X-Vault-Token": self.token, "X-Vault-Wrap-TTL": "120"}
+        answer = self._http.put(url, json={}, headers=headers, timeout=30)
+        answer.raise_for_status()
+        return str(answer.json()["wrap_info"]["token"])
 
     def make_token(self, *policies: str, **more: Any) -> str:
         """Make a token; root's own policy where none is named."""

@@ -68,6 +68,11 @@ class Vault:
         """Seconds after which to call ``keep`` again; None where there is no hurry."""
         return self._login.pause
 
+    @property
+    def role(self) -> str:
+        """Name of the AppRole that we are logged in as, where Vault has said it."""
+        return self._login.role
+
     def credential_end(self) -> float | None:
         """Return when our own credential ends, seconds since the epoch; None where not known."""
         return self._login.credential_end()

@@ -149,6 +149,11 @@ class Login:
             )
         self._blind = True
 
+    @property
+    def role(self) -> str:
+        """Name of the AppRole that we are logged in as, where Vault has said it."""
+        return self._token.role if self._token else ""
+
     def credential_end(self) -> float | None:
         """Return when our secret id ends, seconds since the epoch; None where it does not say.
 
@@ -156,10 +161,9 @@ class Login:
             VaultError: As ``token``.
         """
         token = self.token()
-        role = self._token.role if self._token else ""
-        if not isinstance(self._auth, AppRole) or not role:
+        if not isinstance(self._auth, AppRole) or not self.role:
             return None
-        place = f"auth/{quote(self._auth.mount)}/role/{quote(role)}/secret-id/lookup"
+        place = f"auth/{quote(self._auth.mount)}/role/{quote(self.role)}/secret-id/lookup"
         try:
             body = {"secret_id": self._credential.secret_id}
             answer = self._http.post(place, token, body)
