@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.lab import Lab
+from tests.support.nodes import MultiNodeSwarm
 from tests.support.processes import RunDirectory
 from tests.support.requirements import missing
 from tests.support.swarm import Engine, PrivateSwarm
@@ -47,6 +49,15 @@ def swarm(run_directory: Path) -> Iterator[Engine]:
         engine.import_busybox()
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def nodes(run_directory: Path) -> Iterator[MultiNodeSwarm]:
+    """A private swarm of three managers and two workers for one test, which may kill any."""
+    _require(engine=True)
+    made = MultiNodeSwarm(Path(tempfile.mkdtemp(dir=run_directory)) / "nodes")
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

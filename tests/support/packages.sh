@@ -11,6 +11,7 @@ need dockerd docker.io
 need docker CLI
 need unshare util-linux
 need setpriv util-linux
+need nsenter util-linux
 need ip iproute2
 need openssl openssl
 need iptables iptables

@@ -12,6 +12,7 @@ _COMMANDS = {
     "dockerd": "docker.io",
     "unshare": "util-linux",
     "setpriv": "util-linux",
+    "nsenter": "util-linux",
     "ip": "iproute2",
     "iptables": "iptables",
 }
