@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo playground test unit lint types contracts acceptance test-engines docs lock clean
+.PHONY: help setup demo playground test unit lint types contracts acceptance test-engines bench docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,9 @@ acceptance: $(STAMP) ## The whole of the long tests
 
 test-engines: $(STAMP) ## The fidelity of a roll on this engine and on the newest ones that Debian packages
 	$(BIN)/python -m pytest -m "engines or not engines" tests/integration/test_fidelity.py
+
+bench: $(STAMP) ## What a rotation costs a service's clients: requests that fail, on real servers
+	@$(BIN)/python -m tests.bench.zero_downtime
 
 docs: $(STAMP) ## Write the generated parts of the reference anew
 	@$(BIN)/python docs/generate.py

@@ -10,7 +10,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,7 @@ class Engine:
         labels: Mapping[str, str] | None = None,
         update: Json | None = None,
         placement: Json | None = None,
+        networks: Sequence[str] = (),
         **container: Any,
     ) -> str:
         """Create a service that updates quickly; returns its id.
@@ -114,6 +115,7 @@ class Engine:
             secrets: Names of Docker secrets with their targets.
             update: Fields of the update configuration that differ from the quick ones.
             placement: The TaskTemplate's Placement.
+            networks: Names of overlay networks.
             container: More fields of the ContainerSpec.
         """
         ids = {s["Spec"]["Name"]: s["ID"] for s in self.call("GET", "/secrets")}
@@ -138,6 +140,7 @@ class Engine:
                 },
                 "RestartPolicy": {"Condition": "any", "Delay": 3 * _NANO // 10},
                 **({"Placement": placement} if placement else {}),
+                **({"Networks": [{"Target": n} for n in networks]} if networks else {}),
             },
             "Mode": {"Global": {}} if replicas is None else {"Replicated": {"Replicas": replicas}},
             "UpdateConfig": {
@@ -285,6 +288,14 @@ class PrivateSwarm(Engine):
         except (docker.errors.DockerException, requests.exceptions.RequestException):
             return False
         return True
+
+    def in_network_of(self, task: Json) -> tuple[str, ...]:
+        """Return what to put before a command that shall run in the network of a task."""
+        ours = self._server.process.pid
+        namespaces = ("--mount", f"--pid=/proc/{ours}/ns/pid_for_children")
+        container = task["Status"]["ContainerStatus"]["PID"]
+        enter = ("nsenter", f"--target={container}", "--net")
+        return ("nsenter", f"--target={ours}", *namespaces, *enter)
 
     def kill(self) -> None:
         """Kill the engine with everything in it."""
