@@ -29,6 +29,7 @@ class Progress:
         failed: Ids of the tasks that had all of them and failed.
         lost: Ids of the tasks on nodes that are down.
         others: How many live tasks lack one, also those being shut down.
+        stale: How many of these are not even meant to end.
         error: The latest error of a task that should have held them, if any.
     """
 
@@ -37,6 +38,7 @@ class Progress:
     failed: frozenset[str]
     lost: frozenset[str]
     others: int
+    stale: int
     desired: int
     converged: bool
     error: str
@@ -86,6 +88,7 @@ def progress_of(service: Service, tasks: tuple[Task, ...], wanted: frozenset[str
         failed,
         frozenset(task.id for task in tasks if task.lost),
         others,
+        sum(not wanted <= task.secret_ids and not task.ending for task in live),
         service.desired_tasks,
         not service.torn
         and wanted <= service.secret_ids
@@ -146,7 +149,8 @@ def failure_of(service: Service, progress: Progress, watch: Watch, rollout: Roll
         return f"Swarm stopped the update ({service.update_message}){progress.words}"
     if watch.died:
         return f"a task did not stay up on it{progress.words}"
-    if len(progress.good) < progress.desired and watch.idle >= _patience(service, rollout):
+    lacks = len(progress.good) < progress.desired or progress.stale
+    if lacks and watch.idle >= _patience(service, rollout):
         return f"no new task became good in {rollout.timeout:g} s; {progress.story}"
     return ""
 

@@ -204,8 +204,6 @@ def test_the_quorum_is_lost_in_the_middle_of_a_roll_and_comes_back(
     _assert_well(process)
 
 
-# Swarm's updater waits for ever for a task that was starting on the node that died.
-@pytest.mark.xfail(strict=False, reason="the bridge does not yet set a hung updater going again")
 @pytest.mark.parametrize(
     ("replicas", "order", "stale"), [(4, "start-first", True), (2, "stop-first", False)]
 )
@@ -248,4 +246,23 @@ def test_a_worker_dies_in_the_middle_of_a_roll(
     if stale:
         assert after["Spec"]["Labels"] != before["Spec"]["Labels"]
         assert _updates(lab, engine) == 2
+        assert len(process.lines("woken")) == 1
+    _assert_well(process)
+
+
+def test_a_worker_dies_and_comes_back_in_the_middle_of_a_roll(
+    nodes: MultiNodeSwarm, make_lab: Callable[[str], Lab]
+) -> None:
+    """Whether Swarm takes that for a failure and rolls back or not, the version is not to blame."""
+    lab = make_lab(nodes.managers[0])
+    process, _ = _begin(lab, replicas=4)
+    waited_for = _wait_for_the_middle(lab)["ID"]
+    worker = nodes.name_of(lab.swarm.call("GET", f"/tasks/{waited_for}")["NodeID"])
+    nodes.kill(worker)
+    eventually(lambda: nodes.node(worker)["Status"]["State"] == "down", _LONG)
+    nodes.start(worker)
+    _wait_good(lab, process, 2)
+    assert not process.lines("set aside")
+    assert not _states(_tasks(lab, 1))
+    assert lab.status()["db"]["running_version"] == 2
     _assert_well(process)
