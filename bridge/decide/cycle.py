@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from bridge.decide.conditions import condition_of, unmapped
-from bridge.decide.doubt import with_doubt
+from bridge.decide.doubt import many_missing, with_doubt
 from bridge.decide.gates import Halt, trying_again
 from bridge.decide.limits import approvals_over, hold_what_is_too_much
 from bridge.decide.marks import good_mark, outlived_marks, record_upkeep
@@ -37,7 +37,9 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     """
     first, lost = _state(desired, world)
     targets = [_target(secret, desired, world, memory, now) for secret in desired.secrets]
-    holds: list[Hold] = [target.hold for target in targets if target.hold]
+    missing = many_missing(targets)
+    holds: list[Hold] = [missing] if missing else []
+    holds += [target.hold for target in targets if target.hold]
     wishes = {t.secret.name: chain for t in targets if (chain := carry_out(t, world, now))}
     halt = Halt(world.swarm.pauses, frozenset(wishes), lost)
     stands = _stands(desired, targets, world, memory, halt, now)
@@ -63,7 +65,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         ]
         chains += [(mark,) for mark in marks]
         pruning = prune(target, world.swarm, desired.retain, now)
-        chains += [(removal,) for removal in pruning.removals]
+        chains += [(removal,) for removal in pruning.removals if not missing]
         chains += _verdicts(target, world, memory)
         chains += approvals_over(target, world.swarm.approvals)
         wake += [*pruning.wake, *_deletions(target, world)]

@@ -6,6 +6,7 @@ before and seems to be gone is looked at twice before anybody is told.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from bridge.decide.target import Target
@@ -22,6 +23,25 @@ _DOUBTFUL = frozenset(
         Reason.VERSION_WENT_BACK,
     )
 )
+
+
+_GONE = _DOUBTFUL | {Reason.PERMISSION_DENIED}
+
+MANY = 3
+"""From so many secrets on, and half of all, it is not one path that is gone, but Vault's memory."""
+
+
+def many_missing(targets: Iterable[Target]) -> Hold | None:
+    """Say that much of what was mirrored is gone at once: a restore, an empty Vault, a policy."""
+    there = [target for target in targets if target.mirrors]
+    gone = [target for target in there if target.hold and target.hold.reason in _GONE]
+    if len(gone) < MANY or len(gone) * 2 < len(there):
+        return None
+    message = (
+        f"{len(gone)} of {len(there)} secrets that were mirrored are gone in Vault or forbidden"
+        " at once: was it restored, or our policy changed? Nothing is removed while that is so"
+    )
+    return Hold("", Reason.MANY_MISSING, message)
 
 
 def doubt_of(target: Target, memory: Memory, vault: VaultView) -> Doubt | None:

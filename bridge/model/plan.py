@@ -205,6 +205,7 @@ class Hold:
     """Something that is wanted and not done now.
 
     Attributes:
+        secret: Name in the configuration; empty where it concerns all of them.
         service: Name of the service concerned; empty for the whole secret.
         until: When it may go on by itself, seconds since the epoch; None where that is not known.
         waits: Whether it passes by itself (a turn, a quiet time), rather than wanting somebody.

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     VERSION_DESTROYED = "VersionDestroyed"
     VERSION_WENT_BACK = "VersionWentBack"
     VAULT_REFUSED = "VaultRefused"
+    MANY_MISSING = "ManyMissing"
 
     # Content
     FIELD_MISSING = "FieldMissing"

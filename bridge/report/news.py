@@ -1,11 +1,21 @@
-"""How secrets stand and what is held, said in the log once per change."""
+"""How secrets stand and what is held, said in the log once per change.
+
+What changes for many secrets at once, as when Vault goes away, is one line and not one for each.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any, TypeVar
 
-from bridge.model.plan import Condition, Plan
+from bridge.model.plan import Condition, Hold, Plan
 from bridge.model.reasons import State
+
+MANY = 5
+"""Lines of one kind in one cycle, beyond which they are one."""
+
+_T = TypeVar("_T")
 
 
 class News:
@@ -18,29 +28,54 @@ class News:
     def __init__(self, log: Any) -> None:
         self._log = log
         self._said: dict[str, tuple[str, str]] = {}
-        self._said_holds: set[tuple[str, str, str]] = set()
+        self._held: set[tuple[str, str, str]] = set()
 
     def tell(self, plan: Plan) -> None:
         """Log how secrets stand and what is held, once per change."""
-        for condition in plan.conditions:
+        self._tell_states(plan.conditions)
+        holds = {(h.secret, h.service, str(h.reason)): h for h in plan.holds if not h.waits}
+        new = [hold for key, hold in holds.items() if key not in self._held]
+        for group in _groups(new, lambda hold: str(hold.reason)):
+            self._tell_holds(group)
+        over = sorted(self._held - holds.keys())
+        for gone in _groups(over, lambda key: key[2]):
+            reason = gone[0][2]
+            if len(gone) > MANY:
+                self._log.info("no longer held", reason=reason, count=len(gone))
+                continue
+            for secret, service, _ in gone:
+                fields = {"secret": secret or None, "service": service or None}
+                self._log.info("no longer held", reason=reason, **fields)
+        self._held = set(holds)
+
+    def _tell_holds(self, holds: list[Hold]) -> None:
+        first, reason = holds[0], str(holds[0].reason)
+        if len(holds) > MANY:
+            self._log.warning("held", reason=reason, count=len(holds), because=first.message)
+            return
+        for hold in holds:
+            fields = {"secret": hold.secret or None, "service": hold.service or None}
+            self._log.warning("held", reason=reason, because=hold.message, **fields)
+
+    def _tell_states(self, conditions: Iterable[Condition]) -> None:
+        new: list[Condition] = []
+        for condition in conditions:
             rolling = condition.state == State.ROLLING
             now = (str(condition.state), "" if rolling else str(condition.reason))
             if self._said.get(condition.name) != now:
                 self._said[condition.name] = now
+                new.append(condition)
+        for group in _groups(new, lambda c: f"{c.state} {c.reason}"):
+            if len(group) > MANY:
+                fields = {"state": str(group[0].state), "reason": str(group[0].reason)}
+                self._log.info("state", count=len(group), **fields)
+                continue
+            for condition in group:
                 self._log.info("state", **_fields(condition))
-        holds = {(h.secret, h.service, str(h.reason)): h for h in plan.holds if not h.waits}
-        for key in holds.keys() - self._said_holds:
-            hold = holds[key]
-            self._log.warning(
-                "held",
-                secret=hold.secret,
-                service=hold.service or None,
-                reason=str(hold.reason),
-                because=hold.message,
-            )
-        for secret, service, reason in self._said_holds - holds.keys():
-            self._log.info("no longer held", secret=secret, service=service or None, reason=reason)
-        self._said_holds = set(holds)
+
+
+def _groups(found: Iterable[_T], key: Callable[[_T], str]) -> list[list[_T]]:
+    return [list(group) for _, group in groupby(sorted(found, key=key), key)]
 
 
 def _fields(condition: Condition) -> dict[str, object]:

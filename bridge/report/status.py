@@ -178,7 +178,8 @@ def print_plan(plan: Plan, console: Console) -> None:
         console.print(Text(f"    {action.reason}: {action.why}"))
     for mark, style, said in (("!", "yellow", plan.holds), ("~", "cyan", plan.notices)):
         for hold in said:
-            place = f"{hold.secret} on {hold.service}" if hold.service else hold.secret
+            name = hold.secret or "all secrets"
+            place = f"{name} on {hold.service}" if hold.service else name
             console.print(Text(f"{mark} {place}", style=style))
             console.print(Text(f"    {hold.reason}: {hold.message}"))
     waits = [line for c in plan.conditions for line in _words(c) if not _is_said(line, plan)]

@@ -49,13 +49,20 @@ class Cut(Exception):
 
 
 class Answer(Exception):
-    """Raised by a hook before the server has seen the request: what the client is told instead."""
+    """Raised by a hook: what the client is told instead.
 
-    def __init__(self, status: int, body: bytes, content_type: str = "application/json") -> None:
+    Args:
+        missing: How many bytes more are promised than are sent.
+    """
+
+    def __init__(
+        self, status: int, body: bytes, content_type: str = "application/json", missing: int = 0
+    ) -> None:
         super().__init__(status)
         self.status = status
         self.body = body
         self.content_type = content_type
+        self.missing = missing
 
 
 Hook = Callable[[Exchange, Phase], None]
@@ -162,9 +169,11 @@ class _Handler(BaseHTTPRequestHandler):
             exchange.status = answer_instead.status
             self.send_response(answer_instead.status)
             self.send_header("Content-Type", answer_instead.content_type)
-            self.send_header("Content-Length", str(len(answer_instead.body)))
+            length = len(answer_instead.body) + answer_instead.missing
+            self.send_header("Content-Length", str(length))
             self.end_headers()
             self.wfile.write(answer_instead.body)
+            self.close_connection = self.close_connection or answer_instead.missing > 0
         except (Cut, OSError, http.client.HTTPException):
             self.close_connection = True
             with contextlib.suppress(OSError):

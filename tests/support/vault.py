@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from tests.support.processes import Server, free_port
+from tests.support.processes import Server, eventually, free_port
 from tests.support.requirements import vault_binary
 
 Json = dict[str, Any]
@@ -16,8 +16,9 @@ Json = dict[str, Any]
 _CONFIGURATION = """\
 storage "raft" {{
   path = "{folder}/data"
-  node_id = "one"
+  node_id = "{node}"
   performance_multiplier = 1
+  {join}
 }}
 listener "tcp" {{ address = "127.0.0.1:{port}" {tls} }}
 api_addr = "{address}"
@@ -27,78 +28,18 @@ ui = false
 """
 
 
-class VaultServer:
-    """A server whose data outlive a stop; unsealed, with its root token in ``token``.
+class VaultApi:
+    """Vault's API as root uses it.
 
-    Args:
-        folder: For its data; made here.
-        tls: Files of the listener's certificate and key, and of the CA; plain HTTP where absent.
+    Attributes:
+        token: Root's.
     """
 
-    def __init__(self, folder: Path, tls: tuple[Path, Path, Path] | None = None) -> None:
-        folder.mkdir()
-        self.folder = folder
-        scheme = "https" if tls else "http"
-        self.address = f"{scheme}://127.0.0.1:{free_port()}"
+    def __init__(self, address: str) -> None:
+        self.address = address
         self.token = ""
-        self._key = ""
         self._http = requests.Session()
         self._http.trust_env = False
-        listener = "tls_disable = true"
-        if tls:
-            self._http.verify = str(tls[2])
-            listener = f'tls_cert_file = "{tls[0]}" tls_key_file = "{tls[1]}"'
-        self._server: Server | None = None
-        (folder / "data").mkdir()
-        (folder / "server.hcl").write_text(
-            _CONFIGURATION.format(
-                folder=folder,
-                address=self.address,
-                tls=listener,
-                port=self.address.rpartition(":")[2],
-                cluster_port=free_port(),
-            )
-        )
-
-    def start(self) -> None:
-        """Start and unseal it; the first time it is initialized."""
-        environ = {"HOME": str(self.folder), "PATH": os.environ["PATH"]}
-        command = [str(vault_binary()), "server", f"-config={self.folder / 'server.hcl'}"]
-        self._server = Server(command, self.folder / "log", environ)
-        self._server.wait_until(self._answers)
-        if not self._key:
-            keys = self.put("sys/init", secret_shares=1, secret_threshold=1)
-            self._key, self.token = keys["keys_base64"][0], keys["root_token"]
-        self.unseal()
-
-    def stop(self) -> None:
-        """Kill it; ``start`` brings it back with its data."""
-        if self._server:
-            self._server.kill()
-            self._server = None
-
-    def close(self) -> None:
-        """Stop it for good."""
-        self.stop()
-        self._http.close()
-
-    def seal(self) -> None:
-        """Seal it."""
-        self.put("sys/seal")
-
-    def unseal(self) -> None:
-        """Unseal it and wait until it serves."""
-        self.put("sys/unseal", key=self._key)
-        assert self._server
-        self._server.wait_until(self._is_active)
-
-    def _answers(self) -> bool:
-        try:
-            return bool(self._http.get(f"{self.address}/v1/sys/seal-status", timeout=5))
-        except requests.ConnectionError:
-            return False
-
-    # --- the API, as root ------------------------------------------------------------------------
 
     def call(self, method: str, path: str, body: Json | None = None, token: str = "") -> Json:
         """Send one request; raises for what is not a success."""
@@ -124,8 +65,7 @@ class VaultServer:
     def restore(self, snapshot: bytes) -> None:
         """Bring everything back that a snapshot has, and nothing else."""
         self._raw("POST", "sys/storage/raft/snapshot-force", snapshot)
-        assert self._server
-        self._server.wait_until(self._is_active)
+        eventually(self.is_active)
 
     def _raw(self, method: str, path: str, body: bytes | None = None) -> requests.Response:
         url, headers = f"{self.address}/v1/{path}", {"X-Vault-Token": self.token}
@@ -133,15 +73,23 @@ class VaultServer:
         answer.raise_for_status()
         return answer
 
-    def _is_active(self) -> bool:
+    def serves(self) -> bool:
+        """Tell whether it answers, by itself or by way of the active node."""
+        try:
+            place = f"{self.address}/v1/sys/health?standbyok=true&perfstandbyok=true"
+            return bool(self._http.get(place, timeout=2).status_code == 200)
+        except requests.RequestException:
+            return False
+
+    def is_active(self) -> bool:
+        """Tell whether it is unsealed, and the active node."""
         return bool(self._http.get(f"{self.address}/v1/sys/health").status_code == 200)
 
     def mount_kv(self, mount: str, version: int = 2) -> None:
         """Mount a KV engine and wait until it takes writes: version 2 upgrades itself first."""
         self.put(f"sys/mounts/{mount}", type="kv", options={"version": str(version)})
         if version == 2:
-            assert self._server
-            self._server.wait_until(lambda: self._takes_writes(mount))
+            eventually(lambda: self._takes_writes(mount))
 
     def _takes_writes(self, mount: str) -> bool:
         try:
@@ -189,3 +137,91 @@ class VaultServer:
         body = {"policies": list(policies or ("root",)), **more}
         token: str = self.put("auth/token/create", **body)["auth"]["client_token"]
         return token
+
+
+class VaultServer(VaultApi):
+    """A server whose data outlive a stop; unsealed, with its root token in ``token``.
+
+    Args:
+        folder: For its data; made here.
+        tls: Files of the listener's certificate and key, and of the CA; plain HTTP where absent.
+        join: The first node of a cluster, which it joins.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        tls: tuple[Path, Path, Path] | None = None,
+        join: VaultServer | None = None,
+    ) -> None:
+        folder.mkdir()
+        self.folder = folder
+        scheme = "https" if tls else "http"
+        super().__init__(f"{scheme}://127.0.0.1:{free_port()}")
+        self._key = ""
+        self._join = join
+        listener = "tls_disable = true"
+        if tls:
+            self._http.verify = str(tls[2])
+            listener = f'tls_cert_file = "{tls[0]}" tls_key_file = "{tls[1]}"'
+        self._server: Server | None = None
+        (folder / "data").mkdir()
+        (folder / "server.hcl").write_text(
+            _CONFIGURATION.format(
+                folder=folder,
+                address=self.address,
+                tls=listener,
+                node=folder.name,
+                join=f'retry_join {{ leader_api_addr = "{join.address}" }}' if join else "",
+                port=self.address.rpartition(":")[2],
+                cluster_port=free_port(),
+            )
+        )
+
+    def start(self) -> None:
+        """Start and unseal it; the first time it is initialized."""
+        environ = {"HOME": str(self.folder), "PATH": os.environ["PATH"]}
+        command = [str(vault_binary()), "server", f"-config={self.folder / 'server.hcl'}"]
+        self._server = Server(command, self.folder / "log", environ)
+        self._server.wait_until(self._answers)
+        if self._join:
+            self._key, self.token = self._join._key, self._join.token  # noqa: SLF001
+        if not self._key:
+            keys = self.put("sys/init", secret_shares=1, secret_threshold=1)
+            self._key, self.token = keys["keys_base64"][0], keys["root_token"]
+        self.unseal()
+
+    def stop(self) -> None:
+        """Kill it; ``start`` brings it back with its data."""
+        if self._server:
+            self._server.kill()
+            self._server = None
+
+    def close(self) -> None:
+        """Stop it for good."""
+        self.stop()
+        self._http.close()
+
+    def seal(self) -> None:
+        """Seal it."""
+        self.put("sys/seal")
+
+    def unseal(self) -> None:
+        """Unseal it and wait until it serves."""
+        assert self._server
+        self._server.wait_until(self._unsealed)
+        self._server.wait_until(self.serves)
+
+    def _unsealed(self) -> bool:
+        """Send the key; a node that has not joined yet does not take it."""
+        try:
+            self.put("sys/unseal", key=self._key)
+        except requests.HTTPError:
+            return False
+        return True
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self._http.get(f"{self.address}/v1/sys/seal-status", timeout=5))
+        except requests.ConnectionError:
+            return False

@@ -131,9 +131,11 @@ class Http:
             return getattr(client.adapter, method)(f"/v1/{place}", **more)
         except Answer as answer:
             if answer.passes:
+                self.close()  # behind the same address another node may answer a new connection
                 raise self._not_ready(answer) from None
             raise
         except (requests.exceptions.RequestException, OSError) as error:
+            self.close()
             raise self._unreachable(error) from None
 
     def _connection(self) -> hvac.Client:

@@ -1,0 +1,57 @@
+"""The log says each change once, and what changes for many secrets as one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bridge.model.plan import Condition, Hold, Plan
+from bridge.model.reasons import Reason, State
+from bridge.report.news import MANY, News
+
+
+class _Log:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+
+    def info(self, event: str, **fields: Any) -> None:
+        self.lines.append((event, fields))
+
+    warning = info
+
+    def said(self) -> list[str]:
+        """Return the events since the last time."""
+        said = [event for event, _ in self.lines]
+        self.lines.clear()
+        return said
+
+
+def _plan(count: int, *, held: bool) -> Plan:
+    names = [f"s{n}" for n in range(count)]
+    reason = Reason.VAULT_UNREACHABLE if held else Reason.UP_TO_DATE
+    state = State.HELD if held else State.SYNCED
+    conditions = tuple(Condition(name, state, reason, "", None, 1) for name in names)
+    holds = tuple(Hold(name, reason, "no answer") for name in names) if held else ()
+    return Plan((), holds, conditions)
+
+
+def test_each_change_once() -> None:
+    log = _Log()
+    news = News(log)
+    news.tell(_plan(2, held=False))
+    assert log.said() == ["state", "state"]
+    news.tell(_plan(2, held=False))
+    assert log.said() == []
+    news.tell(_plan(2, held=True))
+    assert sorted(log.said()) == ["held", "held", "state", "state"]
+    news.tell(_plan(2, held=True))
+    assert log.said() == []
+    news.tell(_plan(2, held=False))
+    assert sorted(log.said()) == ["no longer held", "no longer held", "state", "state"]
+
+
+def test_many_changes_of_one_kind_are_one_line() -> None:
+    log = _Log()
+    news = News(log)
+    for held in (False, True, False):
+        news.tell(_plan(MANY + 1, held=held))
+    assert log.said() == ["state", "state", "held", "state", "no longer held"]
