@@ -20,7 +20,7 @@ from bridge import logs
 from bridge.apply import Applier
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
-from bridge.errors import AnswerLost, OutOfSequence
+from bridge.errors import AnswerLost, OutOfSequence, SwarmRefused
 from bridge.model.desired import (
     Content,
     Desired,
@@ -98,7 +98,7 @@ class Machine(RuleBasedStateMachine):
         for path in ("db", "key"):
             self.vault.write(path, "v1")
         self.keep_frames()
-        self.swarm.seen_update = self.nothing_set_aside_is_begun
+        self.swarm.seen_update = self.an_update_is_sent
 
     # --- the bridge ------------------------------------------------------------------------------
 
@@ -207,7 +207,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(list(NAMES)))
     def rolled_back_by_hand(self, name: str) -> None:
-        self.swarm.roll_back(self.ids[name])
+        with contextlib.suppress(SwarmRefused):
+            self.swarm.roll_back(self.ids[name])
 
     @rule(name=st.sampled_from(list(NAMES)), what=st.sampled_from(["label", "scale", "env"]))
     def edited(self, name: str, what: str) -> None:
@@ -243,6 +244,14 @@ class Machine(RuleBasedStateMachine):
                 if spec:
                     frame = _frame(spec)
                     self.frames[raw["Spec"]["Name"]][repr(frame)] = frame
+
+    def an_update_is_sent(self, service_id: str, before: Json, after: Json) -> None:
+        """I3: never for nothing."""
+        assert before["TaskTemplate"] != after["TaskTemplate"]
+        old, new = (
+            frozenset(ref["SecretID"] for ref in _secrets(spec)) for spec in (before, after)
+        )
+        self.nothing_set_aside_is_begun(service_id, old, new)
 
     def nothing_set_aside_is_begun(
         self, service_id: str, before: frozenset[str], after: frozenset[str]

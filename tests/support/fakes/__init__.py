@@ -1,0 +1,11 @@
+"""A swarm and a Vault in memory, as strict as the real ones where the bridge rests on it.
+
+``tests/contract`` runs the same tests over these and over the real servers.
+"""
+
+from tests.support.fakes.cluster import DUD, FIRST, LATE, POISON
+from tests.support.fakes.store import Clock, Json
+from tests.support.fakes.swarm import Crash, FakeSwarm
+from tests.support.fakes.vault import FakeVault
+
+__all__ = ["DUD", "FIRST", "LATE", "POISON", "Clock", "Crash", "FakeSwarm", "FakeVault", "Json"]

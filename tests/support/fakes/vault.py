@@ -1,0 +1,89 @@
+"""KV v2 in memory."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+
+from bridge.errors import VaultRefused
+from bridge.model.desired import KvPath
+from bridge.model.reasons import Reason
+from tests.support.fakes.store import Clock, Json
+
+
+class FakeVault:
+    """KV v2 paths with versions that can be written, deleted and begun anew."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ticks = itertools.count(1)
+        self.documents: dict[str, Json] = {}
+        self.values: dict[tuple[str, int], str] = {}
+
+    def _time(self) -> str:
+        """Return a time that is never the same twice."""
+        return self._clock.text.replace("Z", f".{next(self._ticks):09d}Z")
+
+    # --- what the bridge calls -------------------------------------------------------------------
+
+    def metadata(self, path: KvPath, *, patient: bool = True) -> Json:
+        """As the real one."""
+        if path.path not in self.documents:
+            raise VaultRefused(Reason.PATH_MISSING, f"there is nothing at {path} in Vault")
+        return copy.deepcopy(self.documents[path.path])
+
+    def read_version(self, path: KvPath, version: int) -> Json:
+        """As the real one: what was deleted is told from what never was."""
+        entry = self.metadata(path)["versions"].get(str(version))
+        if entry is None:
+            raise VaultRefused(Reason.PATH_MISSING, f"there is nothing at {path} in Vault")
+        if entry["deletion_time"] or entry["destroyed"]:
+            raise VaultRefused(
+                Reason.VERSION_DELETED, f"version {version} of {path} cannot be read any more"
+            )
+        value = self.values[path.path, version]
+        return {"data": {"password": value}, "metadata": {**entry, "version": version}}
+
+    # --- what the security team does -------------------------------------------------------------
+
+    def write(self, path: str, value: str) -> int:
+        """Write a version; returns its number."""
+        now = self._time()
+        document = self.documents.setdefault(
+            path, {"created_time": now, "current_version": 0, "versions": {}}
+        )
+        number = int(document["current_version"]) + 1
+        document["current_version"] = number
+        entry = {"created_time": now, "deletion_time": "", "destroyed": False}
+        document["versions"][str(number)] = entry
+        self.values[path, number] = value
+        return number
+
+    def delete(self, path: str, version: int) -> None:
+        """Delete a version so that it can be brought back; Vault answers success whatever it is."""
+        entry = self._entry(path, version)
+        if entry and not entry["destroyed"]:
+            entry["deletion_time"] = self._clock.text
+
+    def undelete(self, path: str, version: int) -> None:
+        """Bring a deleted version back; a destroyed one stays so."""
+        entry = self._entry(path, version)
+        if entry and not entry["destroyed"]:
+            entry["deletion_time"] = ""
+
+    def destroy(self, path: str, version: int) -> None:
+        """Destroy a version's value for good."""
+        entry = self._entry(path, version)
+        if entry:
+            entry["destroyed"] = True
+            self.values.pop((path, version), None)
+
+    def delete_metadata(self, path: str) -> None:
+        """Remove a path with all its versions; what is written there next is a new document."""
+        self.documents.pop(path, None)
+        for place in [place for place in self.values if place[0] == path]:
+            del self.values[place]
+
+    def _entry(self, path: str, version: int) -> Json | None:
+        versions: Json = self.documents.get(path, {}).get("versions", {})
+        return versions.get(str(version))
