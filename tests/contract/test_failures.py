@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import SwarmRefused
+from bridge.model.naming import instant
 from tests.contract.sides import SwarmSide, over
 from tests.support.fakes import FIRST, LATE, POISON
 
@@ -164,15 +165,17 @@ def test_a_manual_rollback_swaps_both_specs_and_again(side: SwarmSide) -> None:
     side.roll(service, "two")
     side.until_state(service, "completed")
     for now, then in (("one", "two"), ("two", "one")):
+        before = side.client.service(service)["UpdateStatus"]
         side.roll_back(service)
         assert side.spec(service) == (now,)
         assert side.previous(service) == (then,)
         seen = side.until_state(service, "rollback_completed")
         assert seen == ["rollback_started", "rollback_completed"]
         side.until_running(service, now)
-    status = side.client.service(service)["UpdateStatus"]
-    assert status["Message"] == "rollback completed"
-    assert status["CompletedAt"]
+        status = side.client.service(service)["UpdateStatus"]
+        assert status["Message"] == "rollback completed"
+        assert instant(status["StartedAt"]) >= instant(before["CompletedAt"])
+        assert instant(status["CompletedAt"]) > instant(status["StartedAt"])
 
 
 def test_what_was_never_written_cannot_be_rolled_back(side: SwarmSide) -> None:

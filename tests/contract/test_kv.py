@@ -98,6 +98,14 @@ def test_a_version_that_was_deleted_can_still_be_destroyed(kv: VaultSide) -> Non
     assert kv.metadata()["versions"]["1"] == version
 
 
+def test_a_destroyed_version_is_not_deleted_too(kv: VaultSide) -> None:
+    kv.write("a")
+    kv.destroy(1)
+    before = kv.metadata()["versions"]
+    kv.delete(1)
+    assert kv.metadata()["versions"] == before
+
+
 def test_a_version_that_never_was_is_told_from_one_that_was_deleted(kv: VaultSide) -> None:
     kv.write("a")
     assert _refusal(kv, 2) == Reason.PATH_MISSING

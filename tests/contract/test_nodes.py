@@ -102,6 +102,22 @@ def test_an_update_hangs_where_the_node_of_its_new_task_goes_down(
     assert any(task["Status"]["State"] == "running" for task in _ghosts(side, service))
 
 
+def test_an_update_hangs_where_the_node_of_the_task_to_be_stopped_goes_down() -> None:
+    """Though its new task has been put on another."""
+    side = InMemory(4)
+    for name in ("one", "two"):
+        side.secret(name)
+    service = side.deploy("api", "one", 3, Order="stop-first")
+    side.roll(service, "two")
+    (old,) = _ghosts(side, service)
+    assert old["NodeID"] != _begun_on(side, service)
+    side.fake.node_down(old["NodeID"])
+    for _ in range(10):
+        side.pass_by()
+    assert side.state(service) == "updating"
+    assert ("two",) not in side.running(service).values()
+
+
 def _nothing(_: Json) -> None:
     """Change nothing."""
 

@@ -21,7 +21,6 @@ from tests.support.fakes.store import Json, Store, replicas_of
 
 _NANO = 1_000_000_000
 _MOVING = ("updating", "rollback_started")
-_PAUSED = ("paused", "rollback_paused")
 
 
 @dataclass(slots=True)
@@ -125,8 +124,6 @@ class Orchestrator:
             return
         self._updaters.pop(service["ID"], None)
         state = _state(service)
-        if state in _PAUSED:
-            return
         if not self._dirty(service):
             if state in _MOVING:
                 self._complete(service)
