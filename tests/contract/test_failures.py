@@ -120,23 +120,26 @@ def test_a_task_that_never_ran_leaves_the_old_one_alone_if_it_was_to_start_first
         lambda spec: spec["TaskTemplate"]["ContainerSpec"]["Secrets"][0]["File"].update(UID="www"),
     )
     side.until_state(service, "paused")
-    errors = [task["Status"].get("Err", "") for task in side.tasks(service)]
-    assert any('parsing "www": invalid syntax' in error for error in errors)
-    side.pass_by()
+    side.until(lambda: _refused(side, service) > 1)
     assert list(side.running(service)) == [old] * left
+
+
+def _refused(side: SwarmSide, service: str) -> int:
+    """Count the tasks that did not start for their owner."""
+    errors = [task["Status"].get("Err", "") for task in side.tasks(service)]
+    return sum('parsing "www": invalid syntax' in error for error in errors)
 
 
 # --- out of a pause ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", ["", "x"])
-def test_any_write_resumes_a_paused_update(side: SwarmSide, value: str) -> None:
+def test_any_write_resumes_a_paused_update(side: SwarmSide) -> None:
     """Also one that changes nothing; it fails and is paused once more."""
     service = _bad_roll(side, "pause", 4)
     side.until_state(service, "paused")
     side.until(lambda: _stopped(side, service))
     started = side.client.service(service)["UpdateStatus"]["StartedAt"]
-    side.edit(service, lambda spec: spec["Labels"].update({"note": value} if value else {}))
+    side.edit(service, lambda _: None)
     side.until_state(service, "paused")
     assert side.client.service(service)["UpdateStatus"]["StartedAt"] != started
     assert side.previous(service) == ("bad",)
@@ -197,20 +200,6 @@ def test_a_manual_rollback_of_an_update_under_way(side: SwarmSide) -> None:
     assert side.previous(service) == ("two",)
 
 
-def test_a_manual_rollback_that_fails_is_paused(side: SwarmSide) -> None:
-    side.secret("bad", FIRST)
-    side.secret("good")
-    service = side.deploy("api", "good", 2, "continue")
-    side.roll(service, "bad")
-    side.until_state(service, "completed")
-    side.roll(service, "good")
-    side.until_state(service, "completed")
-    side.roll_back(service)
-    assert side.until_state(service, "rollback_paused") == ["rollback_started", "rollback_paused"]
-    assert side.spec(service) == ("bad",)
-    assert side.previous(service) == ("good",)
-
-
 def test_a_manual_rollback_to_a_secret_that_is_gone_is_taken_and_fails(side: SwarmSide) -> None:
     """And after it nothing can be written but another reference: not even a way back."""
     side.secret("one")
@@ -239,13 +228,13 @@ def test_a_node_keeps_a_secret_that_is_gone_while_a_task_has_it(side: SwarmSide)
     """So a rollback to it may go well, until all its tasks have ended."""
     side.secret("one")
     side.secret("two")
-    service = side.deploy("api", "one", 2)
+    service = side.deploy("api", "one", 3)
     side.roll(service, "two")
     side.until(lambda: ("two",) in side.running(service).values())
     kept = {task for task, held in side.running(service).items() if held == ("one",)}
     side.client.remove_secret(side.reference("one")["SecretID"])
     side.roll_back(service)
     side.until_state(service, "rollback_completed")
-    side.until_running(service, "one", "one")
+    side.until_running(service, "one", "one", "one")
     assert kept
     assert kept <= set(side.running(service))

@@ -46,6 +46,7 @@ class Cluster:
         """Make a task of a service's present spec; one desired ``ready`` waits to be let go."""
         task: Json = {
             "ID": self._store.new_id("t"),
+            "CreatedAt": self._clock.text,
             "ServiceID": service["ID"],
             "Slot": slot,
             "Spec": copy.deepcopy(service["Spec"]["TaskTemplate"]),
