@@ -69,6 +69,7 @@ class Machine(RuleBasedStateMachine):
         replicas=st.lists(st.integers(0, 3), min_size=3, max_size=3),
         in_flight=st.integers(1, 3),
         everybody=st.booleans(),
+        lags=st.booleans(),
     )
     def begin(
         self,
@@ -76,7 +77,9 @@ class Machine(RuleBasedStateMachine):
         replicas: tuple[int, int, int],
         in_flight: int,
         everybody: bool,
+        lags: bool,
     ) -> None:
+        self.swarm.lags = lags
         for name, action, count in zip(NAMES, actions, replicas, strict=True):
             self.ids[name] = self.swarm.deploy(name, count, action)
         self.desired = Desired(
