@@ -7,7 +7,9 @@ References are matched by the id of the Docker secret and its labels, never by a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bridge.decide.target import Target
 from bridge.model.desired import FileFields
@@ -134,6 +136,8 @@ def _back(
     name = target.secret.name
     if before is not None and mirror and {ref["SecretID"] for ref in before} != {mirror.id}:
         before = None
+    if before is not None and _was_refused(before, service, target):
+        before = None
     if before is None and mirror is None:
         message = f"{held.docker_name} is set aside ({why}), and there is no other version"
         hold = Hold(name, Reason.NO_WAY_BACK, message, service.name)
@@ -148,6 +152,20 @@ def _back(
         restore=before,
     )
     return Want(target, mirror, held, references, swap, back=why)
+
+
+def _was_refused(before: tuple[Mapping[str, Any], ...], service: Service, target: Target) -> bool:
+    """Tell whether what a service had before is itself set aside for it, or by an operator.
+
+    What failed elsewhere only (``on_failure: all``) it had, and may have again.
+    """
+    ids = {ref["SecretID"] for ref in before}
+    for mirror in target.mirrors:
+        everywhere = mirror.asides.get("")
+        operators = everywhere is not None and everywhere.by == By.OPERATOR
+        if mirror.id in ids and (service.id in mirror.asides or operators):
+            return True
+    return False
 
 
 def _for(references: tuple[Reference, ...], file: FileFields) -> FileFields:

@@ -70,6 +70,12 @@ TRANSIENT: list[tuple[str, Reply, bool, int]] = [
     ("200-html", Reply(200, b"<html>sign in</html>"), False, 3),
     ("200-truncated", Reply(200, b'{"data": {"vers', length=4000), True, 3),
     ("closed", Reply(before=no_answer), True, 3),
+    (
+        "400-upgrade",
+        Reply(400, {"errors": ["It will be unavailable for a brief period"]}),
+        False,
+        3,
+    ),
     ("redirect", Reply(307, b"", {"Location": "https://elsewhere/v1/x"}), True, 3),
 ]
 

@@ -126,3 +126,23 @@ def test_the_demo(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("2 of 2 tasks") == 3
+
+
+@pytest.mark.acceptance
+@pytest.mark.timeout(600)
+def test_rotate_our_own_secret_id(scene: Scene) -> None:
+    """After the quick start: the page's commands end the old one, and the bridge goes on."""
+    scene.vault.write("secret", "shop/db", password="first")
+    elsewhere = ("unshare", "--mount", "sh", "-euc", _ELSEWHERE, "elsewhere", str(scene.folder))
+    both = f"{script_of(ROOT / 'README.md')}\n{script_of(ROOT / 'docs/how-to/log-in-to-vault.md')}"
+    done = subprocess.run(
+        [*elsewhere, "bash", "-c", f"{both}\nvault-bridge sync"],
+        cwd=ROOT,
+        env=scene.environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    accessors = scene.vault.call("LIST", "auth/approle/role/swarm-bridge/secret-id")["data"]["keys"]
+    assert len(accessors) == 1

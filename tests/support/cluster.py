@@ -66,7 +66,8 @@ class VaultCluster(VaultApi):
             except requests.ConnectionError:
                 return False
             except requests.HTTPError as error:
-                if error.response.status_code >= 500:
+                # A node that has just become active gets its KV engines ready first.
+                if error.response.status_code >= 500 or _BRIEFLY in error.response.text:
                     return False
                 raise
             return True
@@ -80,6 +81,9 @@ class VaultCluster(VaultApi):
         except requests.RequestException:
             return []
         return [peer for peer in data["config"]["servers"] if peer["voter"]]
+
+
+_BRIEFLY = "unavailable for a brief period"
 
 
 def _is_active(node: VaultServer) -> bool:

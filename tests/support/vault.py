@@ -18,9 +18,12 @@ storage "raft" {{
   path = "{folder}/data"
   node_id = "{node}"
   performance_multiplier = 1
-  {join}
 }}
-listener "tcp" {{ address = "127.0.0.1:{port}" {tls} }}
+listener "tcp" {{
+  address = "127.0.0.1:{port}"
+  cluster_address = "127.0.0.1:{cluster_port}"
+  {tls}
+}}
 api_addr = "{address}"
 cluster_addr = "http://127.0.0.1:{cluster_port}"
 disable_mlock = true
@@ -163,7 +166,7 @@ class VaultServer(VaultApi):
         listener = "tls_disable = true"
         if tls:
             self._http.verify = str(tls[2])
-            listener = f'tls_cert_file = "{tls[0]}" tls_key_file = "{tls[1]}"'
+            listener = f'tls_cert_file = "{tls[0]}"\n  tls_key_file = "{tls[1]}"'
         self._server: Server | None = None
         (folder / "data").mkdir()
         (folder / "server.hcl").write_text(
@@ -172,7 +175,6 @@ class VaultServer(VaultApi):
                 address=self.address,
                 tls=listener,
                 node=folder.name,
-                join=f'retry_join {{ leader_api_addr = "{join.address}" }}' if join else "",
                 port=self.address.rpartition(":")[2],
                 cluster_port=free_port(),
             )
@@ -184,7 +186,8 @@ class VaultServer(VaultApi):
         command = [str(vault_binary()), "server", f"-config={self.folder / 'server.hcl'}"]
         self._server = Server(command, self.folder / "log", environ)
         self._server.wait_until(self._answers)
-        if self._join:
+        if self._join and not self._key:
+            self.put("sys/storage/raft/join", leader_api_addr=self._join.address)
             self._key, self.token = self._join._key, self._join.token  # noqa: SLF001
         if not self._key:
             keys = self.put("sys/init", secret_shares=1, secret_threshold=1)

@@ -59,6 +59,8 @@ class Answer(Exception):
     @property
     def passes(self) -> bool:
         """Whether it says nothing of what was asked, and may be another in a moment."""
+        if any(_UPGRADING in error for error in self.errors):
+            return True
         return self.status in _PASSING or self.status >= requests.codes.server_error
 
 
@@ -75,6 +77,9 @@ _PASSING = frozenset(
         473,  # a performance standby
     )
 )
+
+_UPGRADING = "unavailable for a brief period"
+"""Said with a 400 by a KV engine on a node that has just become active."""
 
 _EVERYWHERE = _PASSING | {requests.codes.unavailable}
 """Statuses that concern the whole of Vault: overloaded, a standby, sealed."""

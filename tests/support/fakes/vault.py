@@ -5,20 +5,25 @@ from __future__ import annotations
 import copy
 import itertools
 
-from bridge.errors import VaultRefused
+from bridge.errors import VaultRefused, VaultUnreachable
 from bridge.model.desired import KvPath
 from bridge.model.reasons import Reason
 from tests.support.fakes.store import Clock, Json
 
 
 class FakeVault:
-    """KV v2 paths with versions that can be written, deleted and begun anew."""
+    """KV v2 paths with versions that can be written, deleted and begun anew.
+
+    Attributes:
+        away: Whether it does not answer at all.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ticks = itertools.count(1)
         self.documents: dict[str, Json] = {}
         self.values: dict[tuple[str, int], str] = {}
+        self.away = False
 
     def _time(self) -> str:
         """Return a time that is never the same twice."""
@@ -28,6 +33,8 @@ class FakeVault:
 
     def metadata(self, path: KvPath, *, patient: bool = True) -> Json:
         """As the real one."""
+        if self.away:
+            raise VaultUnreachable("no answer", everywhere=True)
         if path.path not in self.documents:
             raise VaultRefused(Reason.PATH_MISSING, f"there is nothing at {path} in Vault")
         return copy.deepcopy(self.documents[path.path])
@@ -44,6 +51,10 @@ class FakeVault:
         value = self.values[path.path, version]
         return {"data": {"password": value}, "metadata": {**entry, "version": version}}
 
+    def is_up(self) -> bool:
+        """As the real one."""
+        return not self.away
+
     # --- what the security team does -------------------------------------------------------------
 
     def write(self, path: str, value: str) -> int:
@@ -58,6 +69,10 @@ class FakeVault:
         document["versions"][str(number)] = entry
         self.values[path, number] = value
         return number
+
+    def current(self, path: str) -> int:
+        """Return the number of the latest version; 0 where there is none."""
+        return int(self.documents.get(path, {}).get("current_version", 0))
 
     def delete(self, path: str, version: int) -> None:
         """Delete a version so that it can be brought back; Vault answers success whatever it is."""

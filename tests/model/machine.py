@@ -1,0 +1,322 @@
+"""A bridge, its servers in memory, and everybody who may meddle: what can happen, in any order."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Callable
+from typing import Any, cast
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from bridge import logs
+from bridge.apply import Applier
+from bridge.decide.cycle import decide
+from bridge.decide.remember import remember
+from bridge.errors import AnswerLost, OutOfSequence, SwarmRefused
+from bridge.model.desired import (
+    Content,
+    Desired,
+    DesiredSecret,
+    FileFields,
+    Format,
+    KvPath,
+    Mapping,
+    Retain,
+    Rollout,
+)
+from bridge.model.memory import Memory
+from bridge.model.naming import WOKEN
+from bridge.model.plan import Plan
+from bridge.model.world import SwarmView, World
+from bridge.observe import look_at_swarm, look_at_vault
+from bridge.operate import Operator, WishRefused
+from bridge.servers.swarm import Swarm
+from bridge.servers.vault import Vault
+from tests.support.fakes import LATE, POISON, Clock, Crash, FakeSwarm, FakeVault, Json
+
+NAMES = {"a": ("db",), "b": ("db", "key"), "c": ("key",)}
+TIMEOUT = 20.0
+
+
+class Machine(RuleBasedStateMachine):
+    """Two secrets, three services, one bridge, and everybody who may meddle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        logs.configure(io.StringIO())
+        self.clock = Clock()
+        self.vault = FakeVault(self.clock)
+        self.swarm = FakeSwarm(self.clock, nodes=3)
+        self.memory = Memory()
+        self.others_memory = Memory()
+        self.alone = True
+        self.former: World | None = None
+        self.ids: dict[str, str] = {}
+        self.frames: dict[str, Json] = {}
+        self.values = 0
+        self.plan: Plan | None = None
+
+    @initialize(
+        actions=st.lists(
+            st.sampled_from(["rollback", "pause", "continue"]), min_size=3, max_size=3
+        ),
+        replicas=st.lists(st.integers(0, 3), min_size=3, max_size=3),
+        in_flight=st.integers(1, 3),
+        everybody=st.booleans(),
+        lags=st.booleans(),
+    )
+    def begin(
+        self,
+        actions: tuple[str, str, str],
+        replicas: tuple[int, int, int],
+        in_flight: int,
+        everybody: bool,
+        lags: bool,
+    ) -> None:
+        self.swarm.lags = lags
+        for name, action, count in zip(NAMES, actions, replicas, strict=True):
+            self.ids[name] = self.swarm.deploy(name, count, action)
+        self.desired = Desired(
+            "default",
+            tuple(
+                DesiredSecret(
+                    secret,
+                    KvPath("", "kv", secret),
+                    Content(Format.RAW, "password"),
+                    tuple(
+                        Mapping(s, FileFields(secret)) for s, has in NAMES.items() if secret in has
+                    ),
+                )
+                for secret in ("db", "key")
+            ),
+            Rollout(in_flight, bake=2.0, timeout=TIMEOUT, all_go_back=everybody),
+            Retain(2, 0.0),
+        )
+        for path in ("db", "key"):
+            self.vault.write(path, "v1")
+        self.keep_frames()
+        self.swarm.seen_update = self.an_update_is_sent
+
+    # --- the bridge ------------------------------------------------------------------------------
+
+    def look(self) -> SwarmView:
+        return look_at_swarm(cast("Swarm", self.swarm), "default", self.clock())
+
+    def cycle(self, world: World | None = None) -> Plan:
+        """Run a cycle; on a world that was seen before, where one is given."""
+        if world is None:
+            vault = look_at_vault(cast("Vault", self.vault), self.desired, self.clock())
+            world = World(vault, self.look())
+        self.former = world
+        plan = decide(self.desired, world, self.memory, self.clock())
+        applier = Applier(
+            cast("Vault", self.vault), cast("Swarm", self.swarm), "default", self.look
+        )
+        self.plan = plan
+        outcomes = applier.apply(plan, lambda: False)
+        assert not [o.message for o in outcomes if "unexpected" in o.message]
+        self.memory = remember(self.desired, self.memory, world, outcomes, self.clock())
+        return plan
+
+    @rule()
+    def one_cycle(self) -> None:
+        self.cycle()
+
+    @rule(times=st.integers(1, 8))
+    def time_passes(self, times: int) -> None:
+        for _ in range(times):
+            self.swarm.tick()
+            self.cycle()
+
+    @rule(times=st.integers(1, 4))
+    def time_passes_unseen(self, times: int) -> None:
+        for _ in range(times):
+            self.swarm.tick()
+
+    @rule(after=st.integers(0, 6), done=st.booleans())
+    def killed(self, after: int, done: bool) -> None:
+        """I10: before or after any write."""
+        left = after
+
+        def trouble(_what: str, is_done: bool) -> None:
+            nonlocal left
+            left -= is_done == done
+            if left < 0:
+                raise Crash
+
+        self.swarm.trouble = trouble
+        try:
+            self.cycle()
+        except Crash:
+            self.memory = Memory()
+        finally:
+            self.swarm.trouble = lambda _what, _done: None
+
+    @precondition(lambda self: self.former)
+    @rule()
+    def a_stale_look(self) -> None:
+        """The manager that answers has been cut off, and knows nothing of the latest."""
+        self.alone = False
+        self.cycle(self.former)
+
+    @rule()
+    def another_bridge_acts(self) -> None:
+        """For a moment two of them believe to lead."""
+        self.alone = False
+        self.memory, self.others_memory = self.others_memory, self.memory
+        self.cycle()
+        self.memory, self.others_memory = self.others_memory, self.memory
+
+    @rule()
+    def restarted(self) -> None:
+        self.memory = Memory()
+
+    @rule(after=st.integers(0, 4), done=st.booleans())
+    def an_answer_is_lost(self, after: int, done: bool) -> None:
+        """I13: the write was carried out, or not; nobody knows."""
+        left = after
+
+        def trouble(_what: str, is_done: bool) -> None:
+            nonlocal left
+            left -= is_done == done
+            if left == -1:
+                raise AnswerLost("no answer")
+
+        self.swarm.trouble = trouble
+        self.cycle()
+        self.swarm.trouble = lambda _what, _done: None
+
+    @rule(after=st.integers(0, 4))
+    def somebody_is_quicker(self, after: int) -> None:
+        left = after
+
+        def trouble(_what: str, is_done: bool) -> None:
+            nonlocal left
+            left -= not is_done
+            if left == -1:
+                raise OutOfSequence("update out of sequence")
+
+        self.swarm.trouble = trouble
+        self.cycle()
+        self.swarm.trouble = lambda _what, _done: None
+
+    # --- the security team -----------------------------------------------------------------------
+
+    @rule(path=st.sampled_from(["db", "key"]), kind=st.sampled_from(["good"] * 3 + [POISON, LATE]))
+    def rotate(self, path: str, kind: str) -> None:
+        self.values += 1
+        self.vault.write(path, kind if kind in (POISON, LATE) else f"v{self.values}")
+
+    @rule(path=st.sampled_from(["db", "key"]), back=st.integers(0, 2))
+    def deleted(self, path: str, back: int) -> None:
+        self.vault.delete(path, self.vault.current(path) - back)
+
+    @rule(path=st.sampled_from(["db", "key"]), back=st.integers(0, 2))
+    def undeleted(self, path: str, back: int) -> None:
+        self.vault.undelete(path, self.vault.current(path) - back)
+
+    @rule(path=st.sampled_from(["db", "key"]), back=st.integers(0, 2))
+    def destroyed(self, path: str, back: int) -> None:
+        self.vault.destroy(path, self.vault.current(path) - back)
+
+    @rule(path=st.sampled_from(["db", "key"]), again=st.booleans())
+    def gone(self, path: str, again: bool) -> None:
+        """I12: what is written there next is another life of the path."""
+        self.vault.delete_metadata(path)
+        if again:
+            self.rotate(path, "good")
+
+    @rule(times=st.integers(1, 3))
+    def away(self, times: int) -> None:
+        """I9: nothing is made and nothing goes while Vault does not answer."""
+        self.vault.away = True
+        before = len(self.swarm.writes)
+        for _ in range(times):
+            self.swarm.tick()
+            self.cycle()
+        made = [w for w in self.swarm.writes[before:] if w.startswith(("create", "remove"))]
+        assert made == []
+        self.vault.away = False
+
+    # --- machines --------------------------------------------------------------------------------
+
+    @rule(node=st.sampled_from(["n2", "n3"]))
+    def a_node_dies(self, node: str) -> None:
+        self.swarm.node_down(node)
+
+    @rule(node=st.sampled_from(["n2", "n3"]))
+    def a_node_comes_back(self, node: str) -> None:
+        self.swarm.node_up(node)
+
+    # --- operators and others --------------------------------------------------------------------
+
+    @rule(name=st.sampled_from(["db", "key"]), do=st.sampled_from(["rollback", "retry", "resume"]))
+    def wish(self, name: str, do: str) -> None:
+        operator = Operator(cast("Swarm", self.swarm), self.desired, self.clock)
+        ask: Callable[..., str] = getattr(operator, do)
+        with contextlib.suppress(WishRefused):
+            _ = ask(name, None, "") if do == "rollback" else ask(name, "")
+
+    @rule(name=st.sampled_from(["", "db", "key"]))
+    def pause(self, name: str) -> None:
+        Operator(cast("Swarm", self.swarm), self.desired, self.clock).pause(name, "")
+
+    @rule(name=st.sampled_from(list(NAMES)))
+    def rolled_back_by_hand(self, name: str) -> None:
+        with contextlib.suppress(SwarmRefused):
+            self.swarm.roll_back(self.ids[name])
+
+    @rule(name=st.sampled_from(list(NAMES)), what=st.sampled_from(["label", "scale", "env"]))
+    def edited(self, name: str, what: str) -> None:
+        self.values += 1
+
+        def change(spec: Json) -> None:
+            if what == "label":
+                spec["Labels"][f"l{self.values}"] = "x"
+            elif what == "scale":
+                spec["Mode"]["Replicated"]["Replicas"] = self.values % 4
+            else:
+                spec["TaskTemplate"]["ContainerSpec"]["Env"] = [f"E={self.values}"]
+
+        self.swarm.edit(self.ids[name], change)
+        self.keep_frames()
+
+    @rule(name=st.sampled_from(list(NAMES)))
+    def falls_ill(self, name: str) -> None:
+        self.swarm.sick.add(name)
+
+    @precondition(lambda self: self.swarm.sick)
+    @rule()
+    def all_are_cured(self) -> None:
+        self.swarm.sick.clear()
+
+    def keep_frames(self) -> None:
+        """Remember what of each spec is not ours to change."""
+        for raw in self.swarm.services():
+            known = self.frames.setdefault(raw["Spec"]["Name"], {})
+            for spec in (raw["Spec"], raw.get("PreviousSpec")):
+                if spec:
+                    known[repr(frame(spec))] = frame(spec)
+
+    def an_update_is_sent(self, service_id: str, before: Json, after: Json) -> None:
+        """Judge an update before it is carried out."""
+
+
+def secrets(spec: Json) -> list[Json]:
+    """Return the secret references of a service's spec."""
+    template: Any = spec.get("TaskTemplate") or {}
+    return (template.get("ContainerSpec") or {}).get("Secrets") or []
+
+
+def ids(spec: Json) -> frozenset[str]:
+    """Return the ids of the secrets that a spec refers to."""
+    return frozenset(ref["SecretID"] for ref in secrets(spec))
+
+
+def frame(spec: Json) -> Json:
+    """Return all of a spec that is never ours to change."""
+    container = {k: v for k, v in spec["TaskTemplate"]["ContainerSpec"].items() if k != "Secrets"}
+    labels = {key: value for key, value in spec["Labels"].items() if key != WOKEN}
+    return {**spec, "Labels": labels, "TaskTemplate": {"ContainerSpec": container}}
