@@ -34,7 +34,7 @@ from bridge.observe import look_at_swarm, look_at_vault
 from bridge.operate import Operator, WishRefused
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
-from tests.support.fakes import LATE, POISON, Clock, Crash, FakeSwarm, FakeVault, Json
+from tests.support.fakes import FIRST, LATE, POISON, Clock, Crash, FakeSwarm, FakeVault, Json
 
 NAMES = {"a": ("db",), "b": ("db", "key"), "c": ("key",)}
 TIMEOUT = 20.0
@@ -66,6 +66,7 @@ class Machine(RuleBasedStateMachine):
         in_flight=st.integers(1, 3),
         everybody=st.booleans(),
         lags=st.booleans(),
+        keep=st.integers(1, 2),
     )
     def begin(
         self,
@@ -74,6 +75,7 @@ class Machine(RuleBasedStateMachine):
         in_flight: int,
         everybody: bool,
         lags: bool,
+        keep: int,
     ) -> None:
         self.swarm.lags = lags
         for name, action, count in zip(NAMES, actions, replicas, strict=True):
@@ -92,7 +94,7 @@ class Machine(RuleBasedStateMachine):
                 for secret in ("db", "key")
             ),
             Rollout(in_flight, bake=2.0, timeout=TIMEOUT, all_go_back=everybody),
-            Retain(2, 0.0),
+            Retain(keep, 0.0),
         )
         for path in ("db", "key"):
             self.vault.write(path, "v1")
@@ -135,16 +137,18 @@ class Machine(RuleBasedStateMachine):
         for _ in range(times):
             self.swarm.tick()
 
-    @rule(after=st.integers(0, 6), done=st.booleans())
-    def killed(self, after: int, done: bool) -> None:
-        """I10: before or after any write."""
-        left = after
+    def cycle_with_trouble(self, after: int, done: bool, error: BaseException) -> None:
+        """Let one write go wrong, before or after it is carried out; the next ones do not."""
+        left = [None] * after
 
         def trouble(_what: str, is_done: bool) -> None:
-            nonlocal left
-            left -= is_done == done
-            if left < 0:
-                raise Crash
+            if is_done != done:
+                return
+            if left:
+                left.pop()
+                return
+            self.swarm.trouble = lambda _what, _done: None
+            raise error
 
         self.swarm.trouble = trouble
         try:
@@ -153,6 +157,20 @@ class Machine(RuleBasedStateMachine):
             self.memory = Memory()
         finally:
             self.swarm.trouble = lambda _what, _done: None
+
+    @rule(after=st.integers(0, 6), done=st.booleans())
+    def killed(self, after: int, done: bool) -> None:
+        """I10: before or after any write."""
+        self.cycle_with_trouble(after, done, Crash())
+
+    @rule(after=st.integers(0, 4), done=st.booleans())
+    def an_answer_is_lost(self, after: int, done: bool) -> None:
+        """I13: the write was carried out, or not; nobody knows."""
+        self.cycle_with_trouble(after, done, AnswerLost("no answer"))
+
+    @rule(after=st.integers(0, 4))
+    def somebody_is_quicker(self, after: int) -> None:
+        self.cycle_with_trouble(after, False, OutOfSequence("update out of sequence"))
 
     @precondition(lambda self: self.former)
     @rule()
@@ -173,41 +191,18 @@ class Machine(RuleBasedStateMachine):
     def restarted(self) -> None:
         self.memory = Memory()
 
-    @rule(after=st.integers(0, 4), done=st.booleans())
-    def an_answer_is_lost(self, after: int, done: bool) -> None:
-        """I13: the write was carried out, or not; nobody knows."""
-        left = after
-
-        def trouble(_what: str, is_done: bool) -> None:
-            nonlocal left
-            left -= is_done == done
-            if left == -1:
-                raise AnswerLost("no answer")
-
-        self.swarm.trouble = trouble
-        self.cycle()
-        self.swarm.trouble = lambda _what, _done: None
-
-    @rule(after=st.integers(0, 4))
-    def somebody_is_quicker(self, after: int) -> None:
-        left = after
-
-        def trouble(_what: str, is_done: bool) -> None:
-            nonlocal left
-            left -= not is_done
-            if left == -1:
-                raise OutOfSequence("update out of sequence")
-
-        self.swarm.trouble = trouble
-        self.cycle()
-        self.swarm.trouble = lambda _what, _done: None
-
     # --- the security team -----------------------------------------------------------------------
 
     @rule(path=st.sampled_from(["db", "key"]), kind=st.sampled_from(["good"] * 3 + [POISON, LATE]))
     def rotate(self, path: str, kind: str) -> None:
         self.values += 1
-        self.vault.write(path, kind if kind in (POISON, LATE) else f"v{self.values}")
+        self.vault.write(path, f"v{self.values}" if kind == "good" else kind)
+
+    @rule(path=st.sampled_from(["db", "key"]), kind=st.sampled_from(["good", POISON, LATE, FIRST]))
+    def a_whole_rotation(self, path: str, kind: str) -> None:
+        """One that is left in peace until it has ended, well or not."""
+        self.rotate(path, kind)
+        self.time_passes(12)
 
     @rule(path=st.sampled_from(["db", "key"]), back=st.integers(0, 2))
     def deleted(self, path: str, back: int) -> None:

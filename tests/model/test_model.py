@@ -136,7 +136,7 @@ class Model(Machine):
         self.idle_cycles_write_nothing()
         way_back = frozenset[str]().union(*(s.previous or () for s in view.services))
         left = [mirror.secret for mirror in view.mirrors if mirror.id not in way_back]
-        assert all(left.count(secret) <= 2 for secret in left)
+        assert all(left.count(secret) <= self.desired.retain.versions for secret in left)
 
     def trouble_ends(self) -> None:
         """Machines come back, services are cured, pauses end; then good versions are written."""

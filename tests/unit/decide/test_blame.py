@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from bridge.decide.cycle import decide
 from bridge.model.desired import KvPath, Rollout
 from bridge.model.memory import Memory
@@ -415,3 +417,28 @@ def test_nothing_happens_twice_for_a_version_that_is_set_aside() -> None:
         plan, memory = after(desired_of("api"), world, second, memory=memory)
         assert not plan.chains
     assert not plan_of(desired_of("api"), world).chains
+
+
+@pytest.mark.parametrize(
+    ("mark", "goes"),
+    [
+        ({}, True),
+        (aside(By.FAILURE), True),  # on another service, with `on_failure: all`: it had it
+        (aside(By.FAILURE, "api"), False),
+        (aside(By.OPERATOR), False),
+        (aside(By.OPERATOR, "api"), False),
+    ],
+)
+def test_what_it_had_before_is_gone_back_to_unless_it_was_refused_here(
+    mark: dict[str, str], goes: bool
+) -> None:
+    everywhere = aside(By.FAILURE)
+    first = secret_of(1, labels=mark)
+    second = secret_of(2, labels={**rolled("api", "db_v1"), **everywhere})
+    service = service_of("api", "db_v2", update=UpdateState.COMPLETED)
+    plan = plan_of(
+        desired_of("api", rollout=FAST), world_of(document(2), [first, second], [service])
+    )
+    rolls = [a for chain in plan.chains for a in chain if isinstance(a, RollService)]
+    assert [roll.swaps[0].to_name for roll in rolls] == (["db_v1"] if goes else [])
+    assert any(hold.reason == Reason.NO_WAY_BACK for hold in plan.holds) == (not goes)
