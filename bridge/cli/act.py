@@ -1,0 +1,115 @@
+"""The commands that act: ``run`` for ever, ``sync`` until nothing is left to do."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import click
+import structlog
+
+from bridge import __version__, logs
+from bridge.cli.shared import JSON, Options, console, open_loop, print_json
+from bridge.errors import ConfigError, Exit
+from bridge.loop import Loop, Step
+from bridge.model.reasons import State
+from bridge.report.status import (
+    exit_code,
+    print_status,
+    status_json,
+)
+
+
+@click.command()
+@click.pass_obj
+def run(options: Options) -> None:
+    """Run as a service until stopped.
+
+    SIGTERM and SIGINT end it after the action in hand; SIGHUP reads the configuration again.
+    """
+    log = structlog.get_logger("bridge")
+    configuration = options.load()
+    log.info(
+        "bridge runs",
+        version=__version__,
+        instance=configuration.desired.instance,
+        secrets=len(configuration.desired.secrets),
+    )
+    while True:
+        with open_loop(configuration) as loop:
+            hangup = _on_hangup(loop)
+            loop.run()
+        if loop.ended or not hangup:
+            break
+        try:
+            configuration = options.load()
+            log.info("configuration read again")
+        except ConfigError as error:
+            for problem in error.problems:
+                log.warning("configuration not taken, the former one stays", because=str(problem))
+    log.info("bridge ends")
+
+
+def _on_hangup(loop: Loop) -> list[int]:
+    """Let SIGHUP end a loop so that another follows; the list returned is filled by it."""
+    received: list[int] = []
+
+    def on_hangup(number: int, _frame: object) -> None:
+        received.append(number)
+        loop.interrupt()
+
+    signal.signal(signal.SIGHUP, on_hangup)
+    return received
+
+
+@click.command()
+@click.option("--timeout", type=click.FloatRange(min=0), help="Seconds after which it gives up.")
+@click.option(
+    "--apply-fields",
+    is_flag=True,
+    help="Roll services whose target, uid, gid or mode changed in the configuration at once.",
+)
+@JSON
+@click.pass_obj
+def sync(options: Options, *, timeout: float | None, apply_fields: bool, as_json: bool) -> None:
+    """Run cycles until nothing is left to do, showing each step, then exit."""
+    logs.configure(verbose=options.verbose, quiet=True)
+    progress = None if as_json else _progress()
+    with open_loop(options.load(apply_fields=apply_fields)) as loop:
+        plan, finished = loop.sync(timeout, progress)
+    if as_json:
+        print_json(status_json(plan.conditions) | {"finished": finished})
+    else:
+        print_status(plan.conditions, console(), time.time())
+        if not finished:
+            click.echo("Not finished: something is still on its way.", err=True)
+    sys.exit(exit_code(plan) if finished else max(exit_code(plan), Exit.HELD))
+
+
+def _progress() -> Callable[[Step], None]:
+    """Print what each cycle did and, once per change, what it waits for."""
+    said: dict[str, str] = {}
+    leader = ""
+    out = console()
+
+    def show(step: Step) -> None:
+        nonlocal leader
+        if step.leader != leader:
+            leader = step.leader
+            who = f"the bridge on {leader} leads, and is followed" if leader else "this one leads"
+            out.print(f"Leader: {who}")
+        for condition in step.plan.conditions:
+            for service in condition.services:
+                place = f"{condition.name} on {service.name}"
+                line = f"{place}: {service.reason}"
+                line += f" ({service.message})" if service.message else ""
+                news = said.get(place) != line and (place in said or service.state != State.SYNCED)
+                said[place] = line
+                if news:
+                    out.print(line)
+        for outcome in step.outcomes:
+            out.print(f"{outcome.action.summary}: {outcome.message or outcome.result}")
+
+    return show

@@ -1,0 +1,105 @@
+"""The commands of operators: each writes a wish, and needs Docker only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+
+import click
+
+from bridge.cli.shared import Options
+from bridge.operate import Operator
+from bridge.servers.swarm import Swarm
+
+_REASON = click.option("--reason", default="", help="Why, in your words; it is kept and shown.")
+_WAIT = click.option("--wait", is_flag=True, help="Wait until it is carried out.")
+_TIMEOUT = click.option(
+    "--timeout", type=click.FloatRange(min=0), default=600.0, help="Seconds for --wait."
+)
+
+
+def _operate(
+    options: Options, name: str, ask: Callable[[Operator], str], wait: bool, timeout: float
+) -> None:
+    """Write a wish, say so, and follow it where that is asked for."""
+    configuration = options.load()
+    with closing(Swarm(configuration.settings.docker)) as swarm:
+        operator = Operator(swarm, configuration.desired)
+        click.echo(ask(operator))
+        if wait:
+            operator.follow(name, timeout)
+            click.echo("Done.")
+
+
+@click.command()
+@click.argument("name", default="")
+@_REASON
+@click.pass_obj
+def pause(options: Options, *, name: str, reason: str) -> None:
+    """Hold the rolls of a secret, or of all.
+
+    Versions are still mirrored and everything is still watched. Needs the swarm only.
+    """
+    _operate(options, name, lambda operator: operator.pause(name, reason), False, 0)
+
+
+@click.command()
+@click.argument("name", default="")
+@_REASON
+@_WAIT
+@_TIMEOUT
+@click.pass_obj
+def resume(options: Options, *, name: str, reason: str, wait: bool, timeout: float) -> None:
+    """End a pause, and what an operator set aside by `rollback`; of one secret, or of all."""
+    _operate(options, name, lambda operator: operator.resume(name, reason), wait, timeout)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--to", type=click.IntRange(min=1), metavar="N", help="Version; else the one before.")
+@_REASON
+@_WAIT
+@_TIMEOUT
+@click.pass_obj
+def rollback(
+    options: Options, *, name: str, to: int | None, reason: str, wait: bool, timeout: float
+) -> None:
+    """Let services go back to version N and stay there.
+
+    Until Vault has a version newer than those set aside, or `resume`. Needs the swarm only.
+    """
+    _operate(options, name, lambda operator: operator.rollback(name, to, reason), wait, timeout)
+
+
+@click.command()
+@click.argument("name")
+@_REASON
+@_WAIT
+@_TIMEOUT
+@click.pass_obj
+def retry(options: Options, *, name: str, reason: str, wait: bool, timeout: float) -> None:
+    """Try a version again that was set aside because a service failed on it."""
+    _operate(options, name, lambda operator: operator.retry(name, reason), wait, timeout)
+
+
+@click.command()
+@click.argument("name")
+@_REASON
+@_WAIT
+@_TIMEOUT
+@click.pass_obj
+def approve(options: Options, *, name: str, reason: str, wait: bool, timeout: float) -> None:
+    """Let the newest version be rolled though it touches more services than `limits` allow."""
+    _operate(options, name, lambda operator: operator.approve(name, reason), wait, timeout)
+
+
+@click.command()
+@click.argument("name")
+@_REASON
+@click.pass_obj
+def forget(options: Options, *, name: str, reason: str) -> None:
+    """Let go of a secret that is no longer in the configuration.
+
+    Its versions go as soon as nothing refers to them.
+    """
+    _operate(options, name, lambda operator: operator.forget(name, reason), False, 0)

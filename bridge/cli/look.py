@@ -1,0 +1,147 @@
+"""The commands that look and say what they see, and change nothing."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from contextlib import closing
+
+import click
+
+from bridge.check import Finding
+from bridge.check import check as check_all
+from bridge.cli.shared import JSON, Options, console, open_loop, print_json
+from bridge.errors import Exit
+from bridge.leader import holder_of
+from bridge.observe import look_at_swarm
+from bridge.report.policy import NAME, commands, policy_hcl
+from bridge.report.render import current_names, override, variables
+from bridge.report.status import (
+    credential_json,
+    exit_code,
+    leader_json,
+    plan_json,
+    print_credential,
+    print_finding,
+    print_leader,
+    print_plan,
+    print_status,
+    status_json,
+)
+from bridge.servers.swarm import Swarm
+
+
+@click.command()
+@click.option("--exit-code", "tell", is_flag=True, help="Exit with 10 where there are changes.")
+@click.option("--now", is_flag=True, help="Plan as `sync --apply-fields` would act.")
+@JSON
+@click.pass_obj
+def plan(options: Options, *, tell: bool, now: bool, as_json: bool) -> None:
+    """Show what a cycle would do, and what is held and why; change nothing."""
+    with open_loop(options.load(apply_fields=now)) as loop:
+        _, planned = loop.plan()
+    if as_json:
+        print_json(plan_json(planned))
+    else:
+        print_plan(planned, console())
+    if tell and planned.chains:
+        sys.exit(Exit.CHANGES)
+    sys.exit(exit_code(planned))
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def status(options: Options, *, as_json: bool) -> None:
+    """Show how each secret and its services stand."""
+    configuration = options.load()
+    with open_loop(configuration) as loop:
+        _, planned = loop.plan()
+        ends = loop.credential_end()
+    with closing(Swarm(configuration.settings.docker)) as swarm:
+        holder = holder_of(swarm, configuration.desired.instance)
+    if as_json:
+        more = {"leader": leader_json(holder), "credential": credential_json(ends)}
+        print_json(status_json(planned.conditions) | more)
+    else:
+        print_status(planned.conditions, console(), time.time())
+        print_leader(holder, console(), time.time())
+        print_credential(ends, console(), time.time())
+    sys.exit(exit_code(planned))
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def check(options: Options, *, as_json: bool) -> None:
+    """Check the configuration and that Vault and the swarm can be reached."""
+    configuration = options.load()
+    findings: list[Finding] = []
+    for finding in check_all(configuration.desired, configuration.settings, time.time()):
+        findings.append(finding)
+        if not as_json:
+            print_finding(finding.level, finding.where, finding.message, console())
+    if as_json:
+        print_json({"findings": [finding.json() for finding in findings]})
+    sys.exit(max(finding.code for finding in findings))
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def policy(options: Options, *, as_json: bool) -> None:
+    """Print the least Vault policy for this configuration.
+
+    `vault policy write` takes it as it is; its comments have the commands.
+    """
+    configuration = options.load()
+    auth = configuration.settings.vault.auth
+    hcl = policy_hcl(configuration.desired, auth)
+    if as_json:
+        print_json({"policies": {NAME: hcl}, "commands": list(commands(auth))})
+    else:
+        click.echo(hcl, nl=False)
+
+
+def _compose_version(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if value and not re.fullmatch(r"3(\.\d{1,2})?", value):
+        raise click.BadParameter("3 or 3.x is needed, as the stack's file has it")
+    return value
+
+
+@click.command()
+@click.option(
+    "--env", is_flag=True, help="Print NAME_VERSION=N variables rather than an override file."
+)
+@click.option(
+    "--compose-version",
+    metavar="3.x",
+    default="",
+    callback=_compose_version,
+    help="`version`, as the stack's file has it.",
+)
+@JSON
+@click.pass_obj
+def render(options: Options, *, env: bool, compose_version: str, as_json: bool) -> None:
+    """Print the current Docker secrets' names for `docker stack deploy`.
+
+    An override file for a second -c, or variables for `name: x_v${X_VERSION:?}`. Needs the swarm
+    only. Secrets without any version yet are left out, and it ends with code 3.
+    """
+    configuration = options.load()
+    with closing(Swarm(configuration.settings.docker)) as swarm:
+        view = look_at_swarm(swarm, configuration.desired.instance, time.time())
+    names = current_names(configuration.desired, view)
+    if as_json:
+        current = {name: mirror.docker_name for name, mirror in names.current.items()}
+        print_json({"secrets": current, "absent": list(names.absent)})
+    else:
+        click.echo(variables(names) if env else override(names, compose_version), nl=False)
+    if names.absent:
+        click.echo(
+            f"No version of {', '.join(names.absent)} is mirrored yet; `vault-bridge status` says"
+            " what it waits for.",
+            err=True,
+        )
+        sys.exit(Exit.HELD)
