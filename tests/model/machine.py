@@ -38,6 +38,8 @@ from tests.support.fakes import FIRST, LATE, POISON, Clock, Crash, FakeSwarm, Fa
 
 NAMES = {"a": ("db",), "b": ("db", "key"), "c": ("key",)}
 TIMEOUT = 20.0
+CANARY = "c4n4ry"
+"""In every value that is good."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -45,7 +47,8 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        logs.configure(io.StringIO())
+        self.said = io.StringIO()
+        logs.configure(self.said)
         self.clock = Clock()
         self.vault = FakeVault(self.clock)
         self.swarm = FakeSwarm(self.clock, nodes=3)
@@ -97,7 +100,7 @@ class Machine(RuleBasedStateMachine):
             Retain(keep, 0.0),
         )
         for path in ("db", "key"):
-            self.vault.write(path, "v1")
+            self.vault.write(path, CANARY)
         self.keep_frames()
         self.swarm.seen_update = self.an_update_is_sent
 
@@ -196,7 +199,7 @@ class Machine(RuleBasedStateMachine):
     @rule(path=st.sampled_from(["db", "key"]), kind=st.sampled_from(["good"] * 3 + [POISON, LATE]))
     def rotate(self, path: str, kind: str) -> None:
         self.values += 1
-        self.vault.write(path, f"v{self.values}" if kind == "good" else kind)
+        self.vault.write(path, f"{CANARY}-{self.values}" if kind == "good" else kind)
 
     @rule(path=st.sampled_from(["db", "key"]), kind=st.sampled_from(["good", POISON, LATE, FIRST]))
     def a_whole_rotation(self, path: str, kind: str) -> None:

@@ -14,13 +14,13 @@ from hypothesis.stateful import invariant
 
 from bridge.decide.progress import progress_of
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, Mirror
+from bridge.model.mirror import By, Mirror, state_config_name
 from bridge.model.naming import WOKEN
 from bridge.model.reasons import State
 from bridge.model.world import SwarmView
 from bridge.operate import Operator
 from bridge.servers.swarm import Swarm
-from tests.model.machine import NAMES, Machine, frame, ids, secrets
+from tests.model.machine import CANARY, NAMES, Machine, frame, ids, secrets
 from tests.support.fakes import Json
 
 LONG = os.environ.get("BRIDGE_TEST_MODEL") == "long"
@@ -134,6 +134,8 @@ class Model(Machine):
             ), (service, self.plan)
         self.nothing_but_references_was_ever_changed()
         self.idle_cycles_write_nothing()
+        kept = [*self.swarm.secrets(), self.swarm.config(state_config_name("default"))]
+        assert CANARY not in self.said.getvalue() + repr(kept) + repr(self.plan)  # I6
         way_back = frozenset[str]().union(*(s.previous or () for s in view.services))
         left = [mirror.secret for mirror in view.mirrors if mirror.id not in way_back]
         assert all(left.count(secret) <= self.desired.retain.versions for secret in left)
@@ -149,7 +151,7 @@ class Model(Machine):
             self.cycle()
         self.values += 1
         for path in ("db", "key"):
-            self.vault.write(path, f"last{self.values}")
+            self.vault.write(path, f"{CANARY}-last-{self.values}")
         for name in NAMES:  # what somebody else's update left stopped half-way is theirs to end
             self.swarm.edit(self.ids[name], lambda spec: spec["Labels"].update(mended="x"))
         self.keep_frames()
