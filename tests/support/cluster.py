@@ -25,9 +25,11 @@ class VaultCluster(VaultApi):
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        first = VaultServer(folder / "one")
+        first = VaultServer(folder / "one", alone=False)
         self.nodes = [first]
-        self.nodes += [VaultServer(folder / name, join=first) for name in ("two", "three")]
+        self.nodes += [
+            VaultServer(folder / name, alone=False, join=first) for name in ("two", "three")
+        ]
         for node in self.nodes:
             node.start()
         eventually(lambda: len(self._peers()) == len(self.nodes))

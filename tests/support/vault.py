@@ -148,6 +148,7 @@ class VaultServer(VaultApi):
     Args:
         folder: For its data; made here.
         tls: Files of the listener's certificate and key, and of the CA; plain HTTP where absent.
+        alone: Whether it is no node of a cluster, and so the active one whenever it serves.
         join: The first node of a cluster, which it joins.
     """
 
@@ -155,6 +156,8 @@ class VaultServer(VaultApi):
         self,
         folder: Path,
         tls: tuple[Path, Path, Path] | None = None,
+        *,
+        alone: bool = True,
         join: VaultServer | None = None,
     ) -> None:
         folder.mkdir()
@@ -163,6 +166,7 @@ class VaultServer(VaultApi):
         super().__init__(f"{scheme}://127.0.0.1:{free_port()}")
         self._key = ""
         self._join = join
+        self._alone = alone
         listener = "tls_disable = true"
         if tls:
             self._http.verify = str(tls[2])
@@ -213,7 +217,7 @@ class VaultServer(VaultApi):
         """Unseal it and wait until it serves."""
         assert self._server
         self._server.wait_until(self._unsealed)
-        self._server.wait_until(self.serves)
+        self._server.wait_until(self.is_active if self._alone else self.serves)
 
     def _unsealed(self) -> bool:
         """Send the key; a node that has not joined yet does not take it."""
