@@ -8,7 +8,7 @@ from typing import Any
 from bridge.errors import LoginRefused, SwarmUnreachable, VaultRefused, VaultUnreachable
 from bridge.model.desired import Desired, KvPath
 from bridge.model.mirror import DockerSecret, Verdict, state_config_name
-from bridge.model.naming import REFUSED, WOKEN, instant
+from bridge.model.naming import REFUSED, WOKEN, instant, read_by_name
 from bridge.model.reasons import Reason
 from bridge.model.wishes import read_approvals, read_pauses, read_wishes
 from bridge.model.world import (
@@ -127,7 +127,7 @@ def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
         tuple(_service(raw, after.get(raw["ID"])) for raw in before if _has_containers(raw)),
         tuple(_task(raw, down, known) for raw in tasks),
         config is not None,
-        _verdicts(labels),
+        read_by_name(labels, REFUSED, Verdict.read),
         read_wishes(labels),
         read_pauses(labels),
         read_approvals(labels),
@@ -205,12 +205,3 @@ def _task(raw: Json, down: set[str], known: set[str]) -> Task:
         bool(node) and (node in down or node not in known),
         instant(status["Timestamp"]) / _NANO if status.get("Timestamp") else 0.0,
     )
-
-
-def _verdicts(labels: Mapping[str, str]) -> dict[str, Verdict]:
-    read = {
-        key.removeprefix(REFUSED): Verdict.read(value)
-        for key, value in labels.items()
-        if key.startswith(REFUSED)
-    }
-    return {name: verdict for name, verdict in read.items() if verdict}

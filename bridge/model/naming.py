@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import total_ordering
-from typing import Any
+from typing import Any, TypeVar
 
 from bridge.model.desired import KvPath
 
@@ -26,6 +26,8 @@ WOKEN = f"{PREFIX}woken"
 
 MAX_NAME = 40
 """Longest name: Docker's 64 characters less ``_v``, 8 digits and a clash suffix of 14."""
+
+_T = TypeVar("_T")
 
 _NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]*[a-zA-Z0-9])?")
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)")
@@ -99,6 +101,18 @@ def clash_name(name: str, identity: Identity) -> str:
 def is_hand_made(name: str, docker_name: str) -> bool:
     """Tell whether an unlabelled Docker secret looks like one that people rotated by hand."""
     return re.fullmatch(rf"{re.escape(name)}(_v\d+)?", docker_name) is not None
+
+
+def read_by_name(
+    labels: Mapping[str, str], prefix: str, read: Callable[[str], _T | None]
+) -> dict[str, _T]:
+    """Read all labels that begin with a prefix, by what follows it; those that are damaged not."""
+    found = {
+        key.removeprefix(prefix): read(value)
+        for key, value in labels.items()
+        if key.startswith(prefix)
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def source_label(source: KvPath) -> str:

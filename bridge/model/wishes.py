@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.model.naming import PREFIX, Identity
+from bridge.model.naming import PREFIX, Identity, read_by_name
 
 PAUSE = f"{PREFIX}pause"
 WISH = f"{PREFIX}wish."
@@ -144,8 +144,7 @@ def pause_of(pauses: Mapping[str, Pause], name: str) -> Pause | None:
 
 def read_wishes(labels: Mapping[str, str]) -> dict[str, Wish]:
     """Read all wishes, by secret's name."""
-    found = {k.removeprefix(WISH): Wish.read(v) for k, v in labels.items() if k.startswith(WISH)}
-    return {name: wish for name, wish in found.items() if wish}
+    return read_by_name(labels, WISH, Wish.read)
 
 
 def read_pauses(labels: Mapping[str, str]) -> dict[str, Pause]:
@@ -159,9 +158,4 @@ def read_pauses(labels: Mapping[str, str]) -> dict[str, Pause]:
 
 def read_approvals(labels: Mapping[str, str]) -> dict[str, Approval]:
     """Read all approvals, by secret's name."""
-    found = {
-        key.removeprefix(APPROVED): Approval.read(value)
-        for key, value in labels.items()
-        if key.startswith(APPROVED)
-    }
-    return {name: approval for name, approval in found.items() if approval}
+    return read_by_name(labels, APPROVED, Approval.read)
