@@ -256,6 +256,7 @@ _NOTES = {
     Reason.ROLL_FAILED: "set aside",
     Reason.SET_ASIDE: "set aside",
     Reason.SERVICE_UNHEALTHY: "set aside",
+    Reason.NO_LONGER_USED: "no longer used",
     Reason.WISH_REFUSED: "wish refused",
     Reason.WISHED: "wish carried out",
 }

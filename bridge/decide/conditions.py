@@ -45,6 +45,7 @@ def condition_of(
         tuple(mirror.identity.version for mirror in reversed(mirrors)),
         tuple(services),
         _created(running),
+        tuple(mirror.identity.version for mirror in reversed(mirrors) if mirror.unused),
     )
 
 

@@ -9,7 +9,7 @@ from bridge.decide.conditions import condition_of, unmapped
 from bridge.decide.doubt import many_missing, with_doubt
 from bridge.decide.gates import Halt, trying_again
 from bridge.decide.limits import approvals_over, hold_what_is_too_much
-from bridge.decide.marks import good_mark, outlived_marks, record_upkeep
+from bridge.decide.marks import good_mark, outlived_marks, record_upkeep, unused_marks
 from bridge.decide.progress import on_trial, progress_of
 from bridge.decide.prune import prune
 from bridge.decide.roll import pass_gates, roll_chain, stand_of
@@ -62,6 +62,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
             *good_mark(target, stands, now),
             *record_upkeep(target, stands, world.swarm),
             *outlived_marks(target, now),
+            *unused_marks(target, world.swarm, now),
         ]
         chains += [(mark,) for mark in marks]
         pruning = prune(target, world.swarm, desired.retain, now)

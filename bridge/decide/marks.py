@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from bridge.decide.stand import Stand
 from bridge.decide.target import Target
-from bridge.model.mirror import By, SetAside, aside_label
-from bridge.model.naming import GOOD, ROLL, timestamp
+from bridge.model.mirror import By, Mirror, SetAside, aside_label
+from bridge.model.naming import GOOD, ROLL, UNUSED, timestamp
 from bridge.model.plan import Annotate
 from bridge.model.reasons import Reason
 from bridge.model.world import SwarmView
@@ -45,6 +45,37 @@ def good_mark(target: Target, stands: Iterable[Stand], now: float) -> list[Annot
             {GOOD: timestamp(now)},
         )
     ]
+
+
+def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]:
+    """Note since when nothing has an older version, which is when its value may be retired.
+
+    A task on a node that is down may come back with it, so it counts.
+    """
+    newest = target.mirrors[0] if target.mirrors else None
+    if newest is None or not newest.good or newest.asides:
+        return []
+    if any(service.torn for service in swarm.services):
+        return []
+    in_use = frozenset[str]().union(
+        *(service.secret_ids for service in swarm.services),
+        *(t.secret_ids for t in swarm.tasks if t.live or t.desired_state == "running"),
+    )
+    older = target.mirrors[1:]
+    again = [mirror for mirror in older if mirror.unused and mirror.id in in_use]
+    over = [] if any(mirror.id in in_use for mirror in older) else older
+    was_used = [m for m in over if not m.unused and (m.good or m.records)]
+    return [_unused(target, mirror, now) for mirror in (*again, *was_used)]
+
+
+def _unused(target: Target, mirror: Mirror, now: float) -> Annotate:
+    put, drop = {UNUSED: timestamp(now)}, frozenset[str]()
+    why = "no service and no task has it any more: what it holds may be retired"
+    if mirror.unused:
+        put, drop, why = {}, frozenset({UNUSED}), "something has it again"
+    reason = Reason.NO_LONGER_USED if put else Reason.SUPERSEDED
+    name = target.secret.name
+    return Annotate(name, mirror.id, mirror.docker_name, reason, why, put, drop)
 
 
 def outlived_marks(target: Target, now: float) -> list[Annotate]:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from bridge.model.desired import KvPath
-from bridge.model.naming import ASIDE, GOOD, PREFIX, ROLL, Identity, origin_of
+from bridge.model.naming import ASIDE, GOOD, PREFIX, ROLL, UNUSED, Identity, origin_of
 from bridge.model.reasons import Reason
 
 
@@ -147,6 +147,7 @@ class Mirror:
         secret: Name of the secret in the configuration.
         docker_name: ``<secret>_vN``, perhaps with a clash suffix.
         good: When it had converged and baked everywhere; empty until then.
+        unused: Since when no service and no task has it, where something newer is good; else empty.
         asides: Why it is set aside, by service id; the empty one is for the whole name.
         records: Roll records by service id.
     """
@@ -158,6 +159,7 @@ class Mirror:
     secret: str
     identity: Identity
     good: str = ""
+    unused: str = ""
     asides: Mapping[str, SetAside] = field(default_factory=dict)
     records: Mapping[str, RollRecord] = field(default_factory=dict)
 
@@ -200,6 +202,7 @@ class Mirror:
             origin.secret,
             origin.identity,
             secret.labels.get(GOOD, ""),
+            secret.labels.get(UNUSED, ""),
             {
                 key.removeprefix(ASIDE).removeprefix("."): SetAside.read(value)
                 for key, value in secret.labels.items()

@@ -19,6 +19,7 @@ from bridge.model.desired import KvPath
 PREFIX = "vault-bridge."
 GOOD = f"{PREFIX}good"
 ASIDE = f"{PREFIX}aside"
+UNUSED = f"{PREFIX}unused"
 ROLL = f"{PREFIX}roll."
 REFUSED = f"{PREFIX}refused."
 WOKEN = f"{PREFIX}woken"

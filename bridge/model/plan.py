@@ -243,6 +243,7 @@ class Condition:
         running_version: The oldest version that a live task holds; None where none does.
         versions: Versions that are mirrored, oldest first.
         created: When Vault made the running version, seconds since the epoch.
+        unused: Mirrored versions that no service and no task has any more, oldest first.
     """
 
     name: str
@@ -254,6 +255,7 @@ class Condition:
     versions: tuple[int, ...] = ()
     services: tuple[ServiceCondition, ...] = ()
     created: float | None = None
+    unused: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     WAITING_FOR_TURN = "WaitingForTurn"
     LOOKING_AGAIN = "LookingAgain"
     CONVERGED = "Converged"
+    NO_LONGER_USED = "NoLongerUsed"
     SUPERSEDED = "Superseded"
     OUTDATED = "Outdated"
     DRIFTED = "Drifted"

@@ -52,6 +52,7 @@ def status_json(conditions: Iterable[Condition]) -> dict[str, Any]:
                 "reason": condition.reason,
                 "message": condition.message,
                 "versions": list(condition.versions),
+                "unused": list(condition.unused),
                 "created": None if condition.created is None else timestamp(condition.created),
                 "services": [
                     {
@@ -133,6 +134,11 @@ def print_status(conditions: Iterable[Condition], console: Console, now: float) 
             )
     console.print(table)
     lines = [line for condition in conditions for line in _words(condition)]
+    unused = [f"{c.name} v{max(c.unused)}" for c in conditions if c.unused]
+    if unused:
+        lines.append(
+            f"No task has these any more, their values may be retired: {', '.join(unused)}"
+        )
     for line in ["", *lines] if lines else []:
         console.print(Text(line))
 

@@ -431,7 +431,7 @@ def test_nothing_to_do_means_nothing_is_done() -> None:
     done = {"vault-bridge.roll.id-api": RollRecord((), 5, "t", "t").write(), **GOOD}
     world = world_of(
         document(2),
-        [secret_of(1, labels=GOOD), secret_of(2, labels=done)],
+        [secret_of(1, labels={**GOOD, "vault-bridge.unused": "t"}), secret_of(2, labels=done)],
         [service_of("api", "db_v2", previous=frozenset({"id-db_v1"}))],
     )
     plan = plan_of(desired_of("api"), world)
