@@ -207,7 +207,8 @@ class Applier:
         return Outcome(action, Result.DONE)
 
     def _note(self, action: NoteState) -> Outcome:
-        write_state(self._swarm, self._instance, action.put, action.drop)
+        if not write_state(self._swarm, self._instance, action.put, action.drop):
+            return Outcome(action, Result.MOVED, "the state config is another than was seen")
         return Outcome(action, Result.DONE)
 
     # --- the log ---------------------------------------------------------------------------------

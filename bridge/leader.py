@@ -35,6 +35,7 @@ class Lease:
     """The lease of one instance, as one bridge sees it.
 
     Args:
+        configuration: Which configuration we go by, see ``Desired.digest``.
         ttl: Seconds, the same for all bridges of an instance.
         clock: Seconds since some moment; it must not stand still while others go on.
 
@@ -46,6 +47,7 @@ class Lease:
         self,
         swarm: Swarm,
         instance: str,
+        configuration: str = "",
         ttl: float = TTL,
         clock: Callable[[], float] = boot_clock,
     ) -> None:
@@ -53,17 +55,23 @@ class Lease:
         self._instance = instance
         self._ttl = ttl
         self._clock = clock
-        self._me = Holder(uuid.uuid4().hex, socket.gethostname(), this_process(), "")
+        host = socket.gethostname()
+        self._me = Holder(uuid.uuid4().hex, host, this_process(), configuration, "")
         self._sent: float | None = None
         self._seen: tuple[int, float] | None = None
         self.other: Holder | None = None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the other who holds it goes by the same configuration."""
+        return self.other is None or self.other.configuration == self._me.configuration
 
     @property
     def pause(self) -> float:
         """Seconds after which to call ``hold`` again: to renew it in time, or to see it free."""
         if self._sent is None:
             return self._ttl / 6
-        return max(0.0, self._sent + self._ttl / 3 - self._clock())
+        return max(self._ttl / 30, self._sent + self._ttl / 3 - self._clock())
 
     def hold(self) -> bool:
         """Take or renew the lease where its time has come; tells whether it is ours now.

@@ -21,7 +21,7 @@ from bridge.apply import Applier
 from bridge.config import Configuration
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
-from bridge.errors import SwarmError, SwarmUnreachable, VaultError
+from bridge.errors import BridgeError, Exit, SwarmError, SwarmUnreachable, VaultError
 from bridge.leader import Lease
 from bridge.logs import where
 from bridge.model.lease import TTL, lease_config_name
@@ -76,6 +76,12 @@ class Bell:
                 self._rung.get_nowait()
 
 
+class OtherConfiguration(BridgeError):
+    """Another bridge leads, and goes by another configuration than this one."""
+
+    exit_code = Exit.HELD
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What one cycle saw, wanted and did.
@@ -101,6 +107,7 @@ class Loop:
     Args:
         clock: Seconds since the epoch.
         ttl: Seconds for which the leader's lease keeps other bridges away.
+        vault: A session to go on with, which outlives the loop.
 
     Attributes:
         ended: Whether somebody asked it to stop for good.
@@ -113,13 +120,16 @@ class Loop:
         configuration: Configuration,
         clock: Callable[[], float] = time.time,
         ttl: float = TTL,
+        vault: Vault | None = None,
     ) -> None:
         self.configuration = configuration
         self._clock = clock
         settings = configuration.settings
-        self._vault = Vault(settings.vault)
+        self._vault = vault or Vault(settings.vault)
+        self._owns_vault = vault is None
         self._swarm = Swarm(settings.docker)
-        self._lease = Lease(self._swarm, configuration.desired.instance, ttl)
+        desired = configuration.desired
+        self._lease = Lease(self._swarm, desired.instance, desired.digest, ttl)
         self._memory = Memory()
         self._applier = Applier(
             self._vault, self._swarm, configuration.desired.instance, self._look_at_swarm
@@ -138,7 +148,8 @@ class Loop:
     def close(self) -> None:
         """Let another bridge lead, and close the connections to both servers."""
         self._lease.release()
-        self._vault.close()
+        if self._owns_vault:
+            self._vault.close()
         self._swarm.close()
 
     def stop(self) -> None:
@@ -248,13 +259,13 @@ class Loop:
         pause = min(interval * 2.0 ** min(self._vault_troubles, 10), max(interval, LONGEST_PAUSE))
         jitter = 1 + random.uniform(-JITTER, JITTER)  # noqa: S311 - no secret depends on it
         asked_for = max((seen.retry_after for seen in away), default=0.0)
-        self._vault_due = self._clock() + max(pause * jitter, asked_for)
+        self._vault_due = self._clock() + max(pause * jitter, asked_for if whole else 0.0)
 
     # --- many cycles -----------------------------------------------------------------------------
 
     def run(self) -> None:
         """Run cycles until ``stop`` is called; trouble only makes them rarer."""
-        troubles = 0
+        troubles, said = 0, ""
         with self._listening():
             while not self._stopping:
                 try:
@@ -264,13 +275,13 @@ class Loop:
                     step = self.step()
                 except Exception as error:  # noqa: BLE001 - the service goes on whatever happens
                     troubles += 1
-                    if troubles == 1:
+                    if said != (said := type(error).__name__):
                         self._say_trouble(error)
                     self._pause(min(2.0 ** min(troubles - 1, 10), LONGEST_PAUSE))
                     continue
                 if troubles:
                     self._log.info("cycles go on")
-                    troubles = 0
+                    troubles, said = 0, ""
                 self._pause(self._time_to_next(step))
 
     def sync(
@@ -286,12 +297,19 @@ class Loop:
             The last plan, and whether everything was finished.
 
         Raises:
-            SwarmUnreachable: The swarm gives no usable answer.
+            SwarmError: The swarm gives no usable answer.
+            OtherConfiguration: Something is left to do, and the bridge that leads will not do it.
         """
         end = self._clock() + timeout if timeout is not None else None
         with self._listening():
             step = self.step(vault=True)
             while not (step.plan.finished or self._stopping):
+                if step.leader and not self._lease.agrees:
+                    raise OtherConfiguration(
+                        f"the bridge on {step.leader} leads, and goes by another configuration",
+                        hint="let it read its own again (`systemctl reload`), or stop it while"
+                        " this command runs",
+                    )
                 if progress:
                     progress(step)
                 if end is not None and self._clock() >= end:
@@ -341,7 +359,7 @@ class Loop:
             try:
                 for event in events.events():
                     pause = ROLLING_LOOK
-                    if not self._is_heartbeat(event):
+                    if not (self.leads and self._is_heartbeat(event)):
                         self._bell.ring()
                     if over.is_set():
                         break

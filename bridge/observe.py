@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bridge.errors import LoginRefused, SwarmUnreachable, VaultRefused, VaultUnreachable
@@ -43,35 +44,46 @@ def look_at_vault(
     """Read the metadata of each distinct path once, however many secrets use it.
 
     Once Vault as a whole does not answer, the rest of the look is given up: nothing would come of
-    it but waiting. Paths that fail for themselves hold no other up (I8).
+    it but waiting. Paths that fail for themselves hold no other up (I8), unless so many hang that
+    the look would take minutes.
 
     Args:
         between: Called before each path, since many of them take their time.
     """
     found: dict[KvPath, KvDocument | Unreadable] = {}
     down: Unreadable | None = None
-    failed = lost = 0
+    failed = hung = 0
     for secret in desired.secrets:
         if secret.source in found:
             continue
         between()
         seen = down or _document(vault, secret.source, patient=failed <= 1)
+        if not down and isinstance(seen, Unreadable) and seen.away:
+            failed += 1
+            hung += seen.hung
+            if hung > MOST_HUNG or (seen.everywhere and not vault.is_up()):
+                down = seen = replace(seen, everywhere=True)
+            else:
+                seen = replace(seen, everywhere=False)
         found[secret.source] = seen
-        if down or not (isinstance(seen, Unreadable) and seen.away):
-            continue
-        failed += 1
-        lost += seen.everywhere
-        if seen.everywhere and (lost > 1 or not vault.is_up()):
-            down = seen
     return VaultView(now, found)
+
+
+MOST_HUNG = 3
+"""Paths that are waited for in vain in one look, each for as long as a time-out."""
 
 
 def _document(vault: Vault, path: KvPath, *, patient: bool) -> KvDocument | Unreadable:
     try:
         return read_document(vault.metadata(path, patient=patient))
     except VaultUnreachable as error:
-        everywhere, wait = error.everywhere, error.retry_after
-        return Unreadable(Reason.VAULT_UNREACHABLE, str(error), everywhere, wait)
+        return Unreadable(
+            Reason.VAULT_UNREACHABLE,
+            str(error),
+            error.everywhere,
+            error.hung,
+            error.retry_after,
+        )
     except LoginRefused as error:
         return Unreadable(Reason.LOGIN_REFUSED, str(error), error.everywhere)
     except VaultRefused as error:

@@ -117,7 +117,7 @@ class Operator:
         Raises:
             WishRefused: Nothing waits for that.
         """
-        newest = next(iter(self._known(self._look(), name)), None)
+        newest = next((m for m in self._known(self._look(), name) if "" not in m.asides), None)
         if self._desired.max_services is None:
             raise WishRefused("nothing waits for approval: there is no `limits.max_services`")
         if newest is None or newest.good or newest.records:

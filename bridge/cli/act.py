@@ -20,6 +20,7 @@ from bridge.report.status import (
     print_status,
     status_json,
 )
+from bridge.servers.vault import Vault
 
 
 @click.command()
@@ -37,18 +38,23 @@ def run(options: Options) -> None:
         instance=configuration.desired.instance,
         secrets=len(configuration.desired.secrets),
     )
+    vault = Vault(configuration.settings.vault)
     while True:
-        with open_loop(configuration) as loop:
+        with open_loop(configuration, vault) as loop:
             hangup = _on_hangup(loop)
             loop.run()
         if loop.ended or not hangup:
             break
         try:
-            configuration = options.load()
+            former, configuration = configuration, options.load()
             log.info("configuration read again")
+            if configuration.settings.vault != former.settings.vault:
+                vault.close()
+                vault = Vault(configuration.settings.vault)
         except ConfigError as error:
             for problem in error.problems:
                 log.warning("configuration not taken, the former one stays", because=str(problem))
+    vault.close()
     log.info("bridge ends")
 
 

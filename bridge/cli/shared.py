@@ -17,6 +17,7 @@ from rich.console import Console
 
 from bridge.config import Configuration, load
 from bridge.loop import Loop
+from bridge.servers.vault import Vault
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -39,9 +40,13 @@ class Options:
 
 
 @contextmanager
-def open_loop(configuration: Configuration) -> Iterator[Loop]:
-    """Make a loop that SIGTERM and SIGINT end after the action in hand."""
-    loop = Loop(configuration)
+def open_loop(configuration: Configuration, vault: Vault | None = None) -> Iterator[Loop]:
+    """Make a loop that SIGTERM and SIGINT end after the action in hand.
+
+    Args:
+        vault: A session to go on with, which outlives the loop.
+    """
+    loop = Loop(configuration, vault=vault)
 
     def on_signal(*_: object) -> None:
         loop.stop()

@@ -17,7 +17,7 @@ from bridge.decide.stand import Stand
 from bridge.decide.target import Target, find_target, missing_service
 from bridge.decide.wants import want_of
 from bridge.decide.wishes import carry_out, forget, say_refusal, wishes_for_nothing
-from bridge.model.desired import Desired, DesiredSecret
+from bridge.model.desired import Desired
 from bridge.model.memory import Backoff, Memory
 from bridge.model.mirror import Mirror
 from bridge.model.naming import REFUSED
@@ -36,7 +36,9 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     The same arguments give the same plan; nothing is done and nothing is read here.
     """
     first, lost = _state(desired, world)
-    targets = [_target(secret, desired, world, memory, now) for secret in desired.secrets]
+    found = [find_target(s, desired.instance, world, memory, now) for s in desired.secrets]
+    frozen = many_missing(found) is not None
+    targets = [_target(target, world, memory, now) for target in found]
     missing = many_missing(targets)
     holds: list[Hold] = [missing] if missing else []
     holds += [target.hold for target in targets if target.hold]
@@ -66,7 +68,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         ]
         chains += [(mark,) for mark in marks]
         pruning = prune(target, world.swarm, desired.retain, now)
-        chains += [(removal,) for removal in pruning.removals if not missing]
+        chains += [(removal,) for removal in pruning.removals if not frozen]
         chains += _verdicts(target, world, memory)
         chains += approvals_over(target, world.swarm.approvals)
         wake += [*pruning.wake, *_deletions(target, world)]
@@ -114,11 +116,8 @@ def _let_go(desired: Desired, world: World) -> list[Chain]:
     return chains + wishes_for_nothing(frozenset(configured | own.keys()), world.swarm)
 
 
-def _target(
-    secret: DesiredSecret, desired: Desired, world: World, memory: Memory, now: float
-) -> Target:
-    """Find a secret's target; a create that failed a moment ago waits and holds nobody up."""
-    target = find_target(secret, desired.instance, world, memory, now)
+def _target(target: Target, world: World, memory: Memory, now: float) -> Target:
+    """Let doubts wait for a second look, and a create that failed a moment ago for its time."""
     target = with_doubt(target, memory, world.vault)
     backoff = memory.backoffs.get(action_key(target.create)) if target.create else None
     if backoff and backoff.until > now:

@@ -31,27 +31,35 @@ _MAY_HANG = frozenset((None, UpdateState.UPDATING))
 def wake_of(
     service: Service, tasks: Iterable[Task], progress: Progress, watch: Watch, record: RollRecord
 ) -> WakeUpdater | None:
-    """Return the write that wakes a hung updater: once for each roll and set of dead nodes."""
+    """Return the write that wakes a hung updater: once for each roll and set of dead nodes.
+
+    Where the engine has paused for a task that fell with its node, any write lets it go on.
+    """
     tasks = tuple(tasks)
-    nodes = sorted({task.node for task in tasks if task.ghost})
-    if not nodes or progress.converged or any(_is_on_its_way(task) for task in tasks):
-        return None
-    if service.update not in _MAY_HANG and not fell_with_its_node(service, watch.lost):
-        return None
-    if watch.idle < service.monitor + service.delay + PATIENCE:
-        return None
-    token = " ".join((record.at, *nodes))
+    if is_excused(service, watch.lost):
+        places = [_culprit(service)]
+        why = f"its update was paused for a task whose node had gone down; {progress.text}"
+    else:
+        places = sorted({task.node for task in tasks if task.ghost})
+        why = (
+            f"its update hangs on {'a node' if len(places) == 1 else 'nodes'} that went down"
+            f" ({', '.join(places)}); {progress.text}"
+        )
+        if not places or progress.converged or any(_is_on_its_way(task) for task in tasks):
+            return None
+        if service.update not in _MAY_HANG:
+            return None
+        if watch.idle < service.monitor + service.delay + PATIENCE:
+            return None
+    token = " ".join((record.at, *places))
     if service.woken == token:
         return None
-    return WakeUpdater(
-        service.id,
-        service.name,
-        service.template,
-        token,
-        Reason.NODE_LOST,
-        f"its update hangs on {'a node' if len(nodes) == 1 else 'nodes'} that went down"
-        f" ({', '.join(nodes)}); {progress.text}",
-    )
+    return WakeUpdater(service.id, service.name, service.template, token, Reason.NODE_LOST, why)
+
+
+def is_excused(service: Service, lost: frozenset[str]) -> bool:
+    """Tell whether the engine has paused an update for a machine's sake: that is no failure."""
+    return service.update == UpdateState.PAUSED and fell_with_its_node(service, lost)
 
 
 def _is_on_its_way(task: Task) -> bool:
@@ -67,5 +75,10 @@ def fell_with_its_node(service: Service, lost: frozenset[str]) -> bool:
     Args:
         lost: Ids of the tasks that were seen on nodes that were down.
     """
-    culprit = _CULPRIT.search(service.update_message)
-    return culprit is not None and culprit.group(1) in lost
+    return _culprit(service) in lost
+
+
+def _culprit(service: Service) -> str:
+    """Return the id of the task that the engine names; empty where it names none."""
+    found = _CULPRIT.search(service.update_message)
+    return found.group(1) if found else ""

@@ -55,7 +55,7 @@ def approvals_over(target: Target, approvals: Mapping[str, Approval]) -> list[Ch
     """Take back an approval whose version is good, or no longer the newest."""
     name = target.secret.name
     approval = approvals.get(name)
-    newest = target.mirrors[0] if target.mirrors else None
+    newest = next((mirror for mirror in target.mirrors if "" not in mirror.asides), None)
     if approval is None or newest is None:
         return []
     if approval.covers(newest.identity) and not newest.good:

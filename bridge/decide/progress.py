@@ -143,9 +143,15 @@ def baked_at(service: Service, watch: Watch, rollout: Rollout) -> float:
     return watch.since + max(rollout.bake, service.monitor)
 
 
-def failure_of(service: Service, progress: Progress, watch: Watch, rollout: Rollout) -> str:
-    """Say why a roll has failed; empty while it may still succeed."""
-    if service.update in (UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED):
+def failure_of(
+    service: Service, progress: Progress, watch: Watch, rollout: Rollout, *, excused: bool
+) -> str:
+    """Say why a roll has failed; empty while it may still succeed.
+
+    Args:
+        excused: Whether the engine has stopped it for a machine that died.
+    """
+    if service.update in (UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED) and not excused:
         return f"Swarm stopped the update ({service.update_message}){progress.words}"
     if watch.died:
         return f"a task did not stay up on it{progress.words}"

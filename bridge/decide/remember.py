@@ -78,8 +78,16 @@ def _watches(desired: Desired, memory: Memory, world: World, now: float) -> Mapp
     watches: dict[str, Watch] = {}
     for service in world.swarm.services:
         trial = on_trial(service, world.swarm, desired.instance)
+        before = memory.watches.get(service.id)
         if trial:
             tasks = world.swarm.tasks_by_service.get(service.id, ())
             progress = progress_of(service, tasks, trial)
-            watches[service.id] = watched(service, progress, memory.watches.get(service.id), now)
+            watches[service.id] = watched(service, progress, before, now)
+        elif before and before.lost and _has_open_record(service.id, world, desired.instance):
+            watches[service.id] = before  # it was taken back, and why has yet to be judged
     return watches
+
+
+def _has_open_record(service_id: str, world: World, instance: str) -> bool:
+    own = (mirror for mirror in world.swarm.mirrors if mirror.instance == instance)
+    return any(mirror.open_record(service_id) for mirror in own)

@@ -20,7 +20,7 @@ from bridge.decide.blame import (
     say_asides,
 )
 from bridge.decide.gates import Halt, trying_again
-from bridge.decide.hung import wake_of
+from bridge.decide.hung import is_excused, wake_of
 from bridge.decide.progress import (
     MOVING,
     Progress,
@@ -122,7 +122,8 @@ def _judge_roll(
         return  # it has failed, and leaves what it failed on
     records = [want.held.records[service.id] for want in under_way if want.held]
     stand.hung = wake_of(service, tasks, progress, watch, max(records, key=lambda r: r.at))
-    failure = failure_of(service, progress, watch, rollout)
+    excused = is_excused(service, watch.lost)
+    failure = failure_of(service, progress, watch, rollout, excused=excused)
     if failure and not stand.hung:
         judge_failure(stand, under_way, failure, rollout, now)
         return

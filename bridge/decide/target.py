@@ -131,6 +131,7 @@ def is_destroyed(document: KvDocument | Unreadable | None, mirror: Mirror) -> bo
         return False
     version = document.versions.get(mirror.identity.version)
     same = document.path_created == mirror.identity.path_created
+    same = same and version is not None and version.created == mirror.identity.created
     return bool(same and version and version.destroyed)
 
 

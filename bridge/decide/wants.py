@@ -115,6 +115,8 @@ def _destination(
         return Want(target, None, held, references)
     if held and mirror.identity < held.identity and held in target.mirrors:
         return Want(target, mirror, held, references)  # it is on a newer one than Vault's
+    if held and held.outlived and mirror.made_before(held):
+        return Want(target, mirror, held, references)  # what was written since failed on it
     return mirror, suspect is not None
 
 
@@ -134,10 +136,12 @@ def _back(
     record = held.open_record(service.id)
     before = record.before if record else None
     name = target.secret.name
-    if before is not None and mirror and {ref["SecretID"] for ref in before} != {mirror.id}:
+    if before is not None and mirror and not _may_go_before(before, mirror, target):
         before = None
     if before is not None and _was_refused(before, service, target):
         before = None
+    if before is not None and mirror and {ref["SecretID"] for ref in before} != {mirror.id}:
+        mirror = None  # it is left where it is: what the service had is put back
     if before is None and mirror is None:
         message = f"{held.docker_name} is set aside ({why}), and there is no other version"
         hold = Hold(name, Reason.NO_WAY_BACK, message, service.name)
@@ -152,6 +156,16 @@ def _back(
         restore=before,
     )
     return Want(target, mirror, held, references, swap, back=why)
+
+
+def _may_go_before(before: tuple[Mapping[str, Any], ...], mirror: Mirror, target: Target) -> bool:
+    """Tell whether a service goes to what it had, rather than to the newest that may be used.
+
+    So it is where both are one, and where it had a version that Vault was restored to before: on
+    that it was well, and what is older in Vault may be long revoked.
+    """
+    ids = {ref["SecretID"] for ref in before}
+    return ids == {mirror.id} or ids <= {other.id for other in target.others}
 
 
 def _was_refused(before: tuple[Mapping[str, Any], ...], service: Service, target: Target) -> bool:

@@ -165,3 +165,8 @@ class Desired:
     retain: Retain = Retain()
     max_services: int | None = None
     apply_fields: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Tell one configuration from another; it holds no value of any secret."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:32]

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from bridge.model.desired import KvPath
-from bridge.model.naming import ASIDE, GOOD, PREFIX, ROLL, UNUSED, Identity, origin_of
+from bridge.model.naming import ASIDE, GOOD, PREFIX, ROLL, UNUSED, Identity, instant, origin_of
 from bridge.model.reasons import Reason
 
 
@@ -168,6 +168,10 @@ class Mirror:
         """Whether Vault no longer has it, since it was restored to before it."""
         mark = self.asides.get("")
         return mark is not None and mark.by == By.RESTORE
+
+    def made_before(self, other: Mirror) -> bool:
+        """Tell whether Vault made it before another, whatever their numbers."""
+        return instant(self.identity.created) < instant(other.identity.created)
 
     def rolled(self, service_id: str) -> bool:
         """Tell whether a roll of the service to it was begun and done."""

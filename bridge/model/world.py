@@ -51,12 +51,14 @@ class Unreadable:
 
     Attributes:
         everywhere: Whether it is known to be Vault as a whole, and not this one path.
+        hung: Whether nothing came in time.
         retry_after: Seconds that Vault asks to wait before it is asked again.
     """
 
     reason: Reason
     message: str
     everywhere: bool = False
+    hung: bool = False
     retry_after: float = 0.0
 
     @property

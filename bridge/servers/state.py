@@ -15,8 +15,10 @@ _DATA = b"wishes and verdicts of vault-swarm-bridge\n"
 
 def write_state(
     swarm: Swarm, instance: str, put: Mapping[str, str], drop: Mapping[str, str | None]
-) -> None:
+) -> bool:
     """Write labels of the state config by compare-and-set; it is made where it is not there.
+
+    Returns whether anything was written: it may have been as wanted, or not as thought.
 
     Args:
         drop: Labels to remove; those with a value only where they still have it.
@@ -35,7 +37,7 @@ def write_state(
         }
         wanted |= {f"{PREFIX}instance": instance, **put}
         if config is not None and wanted == labels:
-            return
+            return False
         try:
             if config is None:
                 swarm.create_config(state_config_name(instance), _DATA, wanted)
@@ -45,4 +47,5 @@ def write_state(
             if attempt == _TRIES - 1:
                 raise
         else:
-            return
+            return True
+    return False

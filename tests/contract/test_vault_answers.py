@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -297,6 +298,56 @@ def test_trouble_with_a_renewal_ends_in_a_login_and_not_in_a_storm(
         vault.keep()
     assert len(server.asked("/login")) == 2
     assert 1 <= len(server.asked("renew-self")) <= 6
+    vault.close()
+
+
+def test_a_token_file_read_while_vault_was_away_is_renewed_all_the_same(
+    server: Answers, tmp_path: Path
+) -> None:
+    clock = Clock()
+    server.reply = lambda _request: Reply(503, {"errors": ["Vault is sealed"]})
+    vault = session(server, tmp_path, clock=clock)
+    with pytest.raises(VaultUnreachable):
+        vault.metadata(PATH)
+    life = {"ttl": 60, "renewable": True}
+    server.reply = lambda r: Reply(200, {"data": life}) if "lookup" in r.path else granted(60)
+    vault.login()
+    assert vault.pause == 40
+    clock.now += 41
+    vault.keep()
+    assert server.asked("renew-self")
+    vault.close()
+
+
+def test_a_files_token_that_cannot_be_renewed_is_waited_for_without_a_spin(
+    server: Answers, tmp_path: Path
+) -> None:
+    clock = Clock()
+    server.reply = lambda _request: Reply(200, {"data": {"ttl": 60, "renewable": False}})
+    vault = session(server, tmp_path, clock=clock)
+    vault.login()
+    clock.now += 59
+    vault.keep()
+    assert vault.pause is None
+    vault.close()
+
+
+def test_a_fresh_id_every_five_minutes_locks_no_role_out(server: Answers, tmp_path: Path) -> None:
+    """Vault counts until 15 minutes pass without a refusal, so the window must not slide."""
+    clock = Clock()
+    server.reply = lambda _request: Reply(400, {"errors": ["invalid role or secret ID"]})
+    vault = session(server, tmp_path, approle(tmp_path), clock)
+    tries = []
+    for minute in range(60):
+        clock.now += 60
+        if minute % 5 == 0:
+            (tmp_path / "id").write_text(f"{minute}")
+        before = len(server.requests)
+        with pytest.raises(LoginRefused):
+            vault.login()
+        tries += [minute] * (len(server.requests) - before)
+    gaps = [later - former for former, later in itertools.pairwise(tries)]
+    assert all(gap >= 16 for gap in gaps[3::4]), tries
     vault.close()
 
 

@@ -96,6 +96,22 @@ def test_sync_follows_the_bridge_that_leads(lab: Lab) -> None:
     assert lab.swarm.read(lab.name("api"), "db") == [value]
 
 
+def test_sync_says_where_the_leader_goes_by_another_configuration(lab: Lab) -> None:
+    """It would follow for ever what the other does not do."""
+    _scene(lab)
+    process = lab.start()
+    process.wait_for("this bridge leads")
+    lab.secret("key", {"api": {"target": "key"}})
+    lab.rotate("key")
+    done = lab.run("sync", code=3)
+    assert "goes by another configuration" in done.stderr
+    process.process.send_signal(signal.SIGHUP)
+    process.wait_for("configuration read again")
+    lab.cli("sync")
+    assert lab.versions("key") == {1}
+    assert process.stop() == 0
+
+
 def test_one_that_ends_hands_over_at_once(lab: Lab) -> None:
     _scene(lab)
     first = lab.start()

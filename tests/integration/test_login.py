@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,24 @@ def test_a_wrapped_secret_id_serves_one_start(lab: Lab, approle: tuple[str, Path
         assert not loop.step(vault=True).plan.holds  # it logs in again with what it has in memory
     said = lab.run("sync", code=4)
     assert "was opened before" in said.stdout + said.stderr
+
+
+def test_a_reload_keeps_the_session_of_a_wrapped_secret_id(
+    lab: Lab, approle: tuple[str, Path]
+) -> None:
+    mount, file = approle
+    auth = {**lab.vault_settings()["auth"], "secret_id_wrapped": True}
+    lab.settings(vault={"address": lab.vault_address, "auth": auth})
+    file.write_text(lab.vault.make_wrapped_secret_id(mount))
+    lab.rotate("db")
+    process = lab.start()
+    process.wait_for("good", docker_secret=lab.name("db_v1"))
+    process.process.send_signal(signal.SIGHUP)
+    process.wait_for("configuration read again")
+    lab.rotate("db")
+    process.wait_for("good", docker_secret=lab.name("db_v2"))
+    assert not process.lines("held")
+    assert process.stop() == 0
 
 
 @pytest.mark.parametrize(

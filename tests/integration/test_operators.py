@@ -70,6 +70,8 @@ def test_what_touches_too_many_services_waits_for_approve(lab: Lab) -> None:
     lab.rotate("db")
     lab.cli("sync", code=3)
     assert _read(lab) == {first}
+    lab.vault.write(lab.mount, "db", other="no such field")
+    assert "Version 2" in lab.cli("approve", name)
 
 
 def test_resume_after_rollback(lab: Lab) -> None:

@@ -27,7 +27,7 @@ class Rivals:
         self.swarm = cast("Swarm", self.fake)
 
     def lease(self) -> Lease:
-        return Lease(self.swarm, "default", TTL, self.clock)
+        return Lease(self.swarm, "default", "", TTL, self.clock)
 
     def later(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -120,7 +120,7 @@ def test_the_time_counts_from_when_a_write_was_sent(rivals: Rivals) -> None:
 
     rivals.fake.trouble = slow
     assert lease.hold()
-    assert lease.pause == 0
+    assert lease.pause == 1  # it is renewed soon, and not in a spin
 
 
 def test_a_renewal_whose_answer_was_lost_is_no_rival(rivals: Rivals) -> None:
@@ -200,6 +200,17 @@ def test_we_have_not_ended() -> None:
 )
 def test_a_damaged_label_is_nobodys(text: str) -> None:
     assert Holder.read({HOLDER: text}) is None
+
+
+def test_who_goes_by_another_configuration_is_told_apart(rivals: Rivals) -> None:
+    leader, same, other = (
+        Lease(rivals.swarm, "default", digest, TTL, rivals.clock) for digest in ("a", "a", "b")
+    )
+    for lease in (leader, same, other):
+        lease.hold()
+    assert leader.agrees
+    assert same.agrees
+    assert not other.agrees
 
 
 def test_trouble_at_the_first_attempt_is_said(rivals: Rivals) -> None:

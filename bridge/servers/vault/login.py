@@ -118,6 +118,8 @@ class Login:
         token = self._token
         if token is None or not token.ttl:
             return None
+        if isinstance(self._auth, TokenFile) and not token.renewable:
+            return None
         part = RENEW_AT if token.renewable else REPLACE_AT
         return max(0.0, max(token.sent + token.ttl * part, self._next_try) - self._clock())
 
@@ -202,17 +204,22 @@ class Login:
             token = self._looked_up(text_of(files[0]), sent)
         else:
             token = self._asked_for(self._auth, files, sent)
-        self._used, self._refused, self._next_try = files, None, 0.0
+        self._used, self._refused, self._refusals = files, None, ()
+        self._next_try = 0.0
         return token
 
     def _looked_up(self, text: str, sent: float) -> _Token:
-        """Find out how long a token lives that somebody else made, where it may tell us."""
+        """Find out how long a token lives that somebody else made, where it may tell us.
+
+        Raises:
+            VaultUnreachable: Vault gives no usable answer; a life not known would not be renewed.
+        """
         try:
             data = self._http.get("auth/token/lookup-self", text)["data"]
             ttl = float(data["ttl"])
             return _Token(text, sent, ttl, bool(data.get("renewable")) and ttl > 0, ttl)
-        except (Answer, VaultUnreachable, KeyError, TypeError, ValueError):
-            return _Token(text, sent)
+        except (Answer, KeyError, TypeError, ValueError):
+            return _Token(text, sent)  # it does not tell
 
     def _asked_for(self, auth: Method, files: Files, sent: float) -> _Token:
         try:
@@ -251,7 +258,8 @@ class Login:
 
     def _respect_lockout(self, files: Files) -> None:
         now = self._clock()
-        self._refusals = tuple(at for at in self._refusals if at > now - LOCKOUT)
+        if self._refusals and self._refusals[-1] <= now - LOCKOUT:
+            self._refusals = ()  # Vault counts until that long has passed without any
         if self._refusals and self._refused == files:
             raise LoginRefused(
                 "Vault has refused our credential, and its files have not changed since",

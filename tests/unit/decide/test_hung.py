@@ -108,19 +108,22 @@ def test_it_is_seen_where_all_that_is_left_is_the_engines_waiting() -> None:
     assert not _wakes(_after(range(1, 60), fine, done)[0])
 
 
-def test_a_pause_for_a_task_that_fell_with_its_node_is_no_failure() -> None:
-    paused = replace(
-        API,
-        update=UpdateState.PAUSED,
-        update_message=f"update paused due to failure or early termination of task {AWAITED.id}",
-    )
+@pytest.mark.parametrize("back", [False, True], ids=["down", "back-again"])
+def test_a_pause_for_a_task_that_fell_with_its_node_is_no_failure(back: bool) -> None:
+    """At no moment; it is woken at once, since any write lets the engine go on."""
     odd = replace(AWAITED, id="t4")
-    paused = replace(paused, update_message=paused.update_message.replace(AWAITED.id, "t4"))
-    plan, _ = _after(range(1, 8), (STALE, GOOD, MOVED, odd), paused)
-    assert _wakes(plan)
-    assert not _notes(plan)
+    _, memory = _after([1], (STALE, GOOD, MOVED, odd))
+    message = "update paused due to failure or early termination of task t4"
+    paused = replace(API, update=UpdateState.PAUSED, update_message=message)
+    fallen = replace(odd, state="failed", lost=False) if back else odd
+    world = world_of(document(2), SECRETS, [paused], [STALE, GOOD, MOVED, fallen])
+    for seconds in ([], [1], [1, 2, 3, 4, 5, 6, 7, 8]):
+        plan, _ = after(DESIRED, world, *seconds, memory=memory)
+        (wake,) = _wakes(plan)
+        assert wake.token == "2027-01-15T08:00:00Z t4"
+        assert not _notes(plan)
     guilty = replace(paused, update_message="update paused due to failure of task t2")
-    plan, _ = _after(range(1, 8), (STALE, GOOD, MOVED, odd), guilty)
+    plan, _ = after(DESIRED, world_of(document(2), SECRETS, [guilty], [STALE, GOOD, MOVED, fallen]))
     assert not _wakes(plan)
     assert [note.reason for note in _notes(plan)] == [Reason.ROLL_FAILED]
 
@@ -141,6 +144,8 @@ def test_a_rollback_for_a_machine_that_came_back_is_not_the_versions_fault(
         update_message=f"update rolled back due to failure or early termination of task {task}",
     )
     ended = replace(odd, lost=False, state="shutdown")
+    torn = world_of(document(2), SECRETS, [replace(back, torn=True)], [STALE, ended])
+    _, memory = after(DESIRED, torn, 1, memory=memory)  # its event woke us in the middle
     world = world_of(document(2), SECRETS, [back], [STALE, ended])
     plan, _ = after(DESIRED, world, memory=memory)
     (note,) = _notes(plan)

@@ -107,6 +107,15 @@ def test_a_destroyed_version_of_another_life_is_not_meant() -> None:
     assert not removed(plan_of(desired_of(retain=Retain(2, 1e9)), world))
 
 
+def test_a_destroyed_version_of_another_timeline_is_not_meant() -> None:
+    """I12: after a restore one number has two contents."""
+    secrets = [secret_of(n, labels=GOOD, age=1.0) for n in (1, 2, 3)]
+    other = _destroyed(3, 2)
+    versions = {**other.versions, 2: replace(other.versions[2], created="2026-11-20T00:00:00Z")}
+    world = world_of(replace(other, versions=versions), secrets, [service_of("api", "db_v3")])
+    assert not removed(plan_of(desired_of("api", retain=Retain(3, 1e9)), world))
+
+
 def test_what_is_no_longer_in_the_configuration_stays() -> None:
     """Removing an entry removes nothing."""
     others = [secret_of(n, name="gone", labels=GOOD) for n in (1, 2, 3, 4)]

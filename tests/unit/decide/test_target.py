@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,11 +11,18 @@ from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.model.desired import Desired, KvPath
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, DockerSecret, SetAside, Verdict
+from bridge.model.mirror import By, DockerSecret, RollRecord, SetAside, Verdict
 from bridge.model.naming import Identity, labels_of
-from bridge.model.plan import Annotate, CreateSecret, RollService
+from bridge.model.plan import Annotate, CreateSecret, Plan, RollService
 from bridge.model.reasons import Reason, State
-from bridge.model.world import KvDocument, KvVersion, Unreadable, VaultView, World
+from bridge.model.world import (
+    KvDocument,
+    KvVersion,
+    Unreadable,
+    UpdateState,
+    VaultView,
+    World,
+)
 from tests.support.builders import (
     BORN,
     NOW,
@@ -26,6 +34,7 @@ from tests.support.builders import (
     foreign,
     identity,
     plan_of,
+    reference,
     secret_of,
     service_of,
     world_of,
@@ -141,6 +150,31 @@ def test_after_a_restore_services_move_to_what_was_written_since() -> None:
 
 
 AWAY = Unreadable(Reason.VAULT_UNREACHABLE, "no answer")
+
+
+def _failed_since(on: str, **changes: Any) -> Plan:
+    """What was written since the restore fails; version 1 is older than what it was well on."""
+    mark = {"vault-bridge.aside": SetAside(By.RESTORE, "x", "restored").write()}
+    four = secret_of(4, labels={**GOOD, **mark})
+    before = RollRecord((reference("db_v4").write(),), 10, "t").write()
+    since = _second_2(1.0)
+    failed = {"vault-bridge.aside.id-api": SetAside(By.FAILURE, "x", "died").write()}
+    labels = {**since.labels, "vault-bridge.roll.id-api": before, **failed}
+    first = secret_of(1, labels=GOOD)
+    world = _restored()
+    secrets = (first, four, replace(since, labels=labels))
+    service = service_of("api", on, **changes)
+    view = replace(world.swarm, secrets=secrets, services=(service,))
+    return plan_of(desired_of("api"), World(world.vault, view))
+
+
+def test_what_fails_after_a_restore_goes_back_to_what_it_was_well_on() -> None:
+    """Not to what is newest in Vault: that may be long revoked."""
+    plan = _failed_since("db_v2", update=UpdateState.PAUSED)
+    (roll,) = [a for chain in plan.chains for a in chain if isinstance(a, RollService)]
+    assert roll.swaps[0].to_name == "db_v4"
+    gone_back = _failed_since("db_v4", update=UpdateState.ROLLBACK_COMPLETED)
+    assert not [a for chain in gone_back.chains for a in chain if isinstance(a, RollService)]
 
 
 def test_a_standby_that_lags_is_no_restore() -> None:

@@ -1,0 +1,63 @@
+"""Looks at Vault: one path that fails or hangs holds no other up (I8)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from bridge.errors import VaultUnreachable
+from bridge.model.desired import KvPath
+from bridge.model.world import KvDocument, Unreadable
+from bridge.observe import MOST_HUNG, look_at_vault
+from bridge.servers.vault import Vault
+from tests.support.builders import desired_of, wanted
+
+DOCUMENT = {"created_time": "2026-11-01T00:00:00Z", "current_version": 0, "versions": {}}
+
+
+class _Vault:
+    """Some paths are in trouble."""
+
+    def __init__(self, trouble: dict[str, VaultUnreachable], *, up: bool) -> None:
+        self.trouble = trouble
+        self.up = up
+        self.asked: list[str] = []
+
+    def is_up(self) -> bool:
+        return self.up
+
+    def metadata(self, path: KvPath, *, patient: bool = True) -> Any:
+        self.asked.append(path.path)
+        if path.path in self.trouble:
+            raise self.trouble[path.path]
+        return DOCUMENT
+
+
+def _look(vault: _Vault, count: int = 6) -> dict[str, KvDocument | Unreadable]:
+    secrets = [wanted(f"s{n}", path=KvPath("", "kv", f"p{n}")) for n in range(count)]
+    seen = look_at_vault(cast("Vault", vault), desired_of(secrets=secrets), 0.0)
+    return {path.path: found for path, found in seen.paths.items()}
+
+
+@pytest.mark.parametrize("hung", [False, True])
+def test_paths_that_fail_by_themselves_hold_no_other_up(hung: bool) -> None:
+    error = VaultUnreachable("no answer", everywhere=True, hung=hung)
+    seen = _look(_Vault({"p0": error, "p1": error}, up=True))
+    assert [isinstance(found, Unreadable) for found in seen.values()] == [True] * 2 + [False] * 4
+    assert not any(f.everywhere for f in seen.values() if isinstance(f, Unreadable))
+
+
+def test_where_vault_is_down_the_rest_is_not_asked() -> None:
+    error = VaultUnreachable("no answer", everywhere=True)
+    vault = _Vault({"p1": error}, up=False)
+    seen = _look(vault)
+    assert vault.asked == ["p0", "p1"]
+    assert [isinstance(found, Unreadable) for found in seen.values()] == [False] + [True] * 5
+
+
+def test_a_look_does_not_wait_for_any_number_of_paths_that_hang() -> None:
+    error = VaultUnreachable("no answer in time", everywhere=True, hung=True)
+    vault = _Vault({f"p{n}": error for n in range(9)}, up=True)
+    _look(vault, 9)
+    assert len(vault.asked) == MOST_HUNG + 1
