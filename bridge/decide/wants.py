@@ -108,6 +108,7 @@ def _destination(
         if mark.by == By.SUSPECT and mark.tried and held.open_record(service.id):
             return Want(target, held, held, references)  # it has its turn alone just now
         if mirror is None or mirror.identity < held.identity:
+            mirror = mirror or _last_resort(service, target, held)
             return _back(service, target, mirror, held, references, mark.why)
     suspect = target.suspect_for(service.id)
     mirror = suspect or mirror
@@ -118,6 +119,19 @@ def _destination(
     if held and held.outlived and mirror.made_before(held):
         return Want(target, mirror, held, references)  # what was written since failed on it
     return mirror, suspect is not None
+
+
+def _last_resort(service: Service, target: Target, held: Mirror) -> Mirror | None:
+    """Return a good version on which the service was ill by its own fault, if there is any.
+
+    So it is where Swarm takes our own going back for a failed update, and rolls that back: to the
+    version that failed.
+    """
+    for mirror in target.mirrors:
+        own, everywhere = mirror.asides.get(service.id), mirror.asides.get("")
+        if mirror.good and mirror != held and own and own.by == By.SERVICE and not everywhere:
+            return mirror
+    return None
 
 
 def _back(
@@ -175,9 +189,9 @@ def _was_refused(before: tuple[Mapping[str, Any], ...], service: Service, target
     """
     ids = {ref["SecretID"] for ref in before}
     for mirror in target.mirrors:
-        everywhere = mirror.asides.get("")
+        own, everywhere = mirror.asides.get(service.id), mirror.asides.get("")
         operators = everywhere is not None and everywhere.by == By.OPERATOR
-        if mirror.id in ids and (service.id in mirror.asides or operators):
+        if mirror.id in ids and ((own and own.by != By.SERVICE) or operators):
             return True
     return False
 

@@ -35,7 +35,8 @@ _FEW = [
 
 def _deploy(lab: Lab, cases: list[tuple[str, int, str]], rollout: dict[str, Any]) -> list[str]:
     """Deploy a service for each case, all on version 1 and well; returns its value."""
-    lab.settings(rollout={"bake": "1s", "timeout": "15s", **rollout})
+    # Longer than a task takes here to start and to fail, also where many start at once.
+    lab.settings(rollout={"bake": "4s", "timeout": "15s", **rollout})
     names = [f"s{number}" for number in range(len(cases))]
     lab.secret("pw", {name: {"target": "pw"} for name in names})
     lab.rotate("pw")

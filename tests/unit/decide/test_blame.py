@@ -424,6 +424,7 @@ def test_nothing_happens_twice_for_a_version_that_is_set_aside() -> None:
     [
         ({}, True),
         (aside(By.FAILURE), True),  # on another service, with `on_failure: all`: it had it
+        (aside(By.SERVICE, "api"), True),
         (aside(By.FAILURE, "api"), False),
         (aside(By.OPERATOR), False),
         (aside(By.OPERATOR, "api"), False),
@@ -442,3 +443,14 @@ def test_what_it_had_before_is_gone_back_to_unless_it_was_refused_here(
     rolls = [a for chain in plan.chains for a in chain if isinstance(a, RollService)]
     assert [roll.swaps[0].to_name for roll in rolls] == (["db_v1"] if goes else [])
     assert any(hold.reason == Reason.NO_WAY_BACK for hold in plan.holds) == (not goes)
+
+
+def test_swarm_takes_our_going_back_for_a_failed_update() -> None:
+    """It rolls back to what failed; the service is sent on to the good version once more."""
+    first = secret_of(1, labels={**GOOD, **aside(By.SERVICE, "api")})
+    second = secret_of(2, labels=aside(By.FAILURE, "api"))
+    service = service_of("api", "db_v2", update=UpdateState.ROLLBACK_COMPLETED)
+    world = world_of(document(2), [first, second], [service])
+    plan = plan_of(desired_of("api", rollout=FAST), world)
+    (roll,) = [a for chain in plan.chains for a in chain if isinstance(a, RollService)]
+    assert (roll.reason, roll.swaps[0].to_name) == (Reason.GOING_BACK, "db_v1")
