@@ -71,6 +71,44 @@ def test_every_rotation_ends_whatever_becomes_of_vaults_leader(
     assert not process.lines("unexpected error, the next cycle begins anew")
 
 
+@pytest.mark.parametrize("how", ["forbidden", "unmounted"])
+def test_much_is_gone_at_once(lab: Lab, how: str) -> None:
+    """Said as one thing, nothing rolls or goes, and it goes on by itself."""
+    names = [f"s{number}" for number in range(7)]
+    policy, rules = lab.name("policy"), f'path "{lab.mount}/*" {{ capabilities = ["read"] }}'
+    lab.vault.policy(policy, rules)
+    lab.token_file.write_text(lab.vault.make_token(policy))
+    lab.service("api", replicas=1)
+    lab.settings(retain={"versions": 1, "min_age": "0s"})
+    for name in names:
+        lab.secret(name, {"api": {"target": name}} if name == "s0" else {})
+        lab.rotate(name)
+    lab.sync()
+    _, engine = lab.through_proxies()
+    process = lab.start()
+    process.wait_for("state", state="Synced", count=len(names))
+    snapshot = lab.vault.snapshot()
+    if how == "forbidden":
+        lab.vault.policy(policy, rules.replace("read", "deny"))
+    else:
+        lab.vault.unmount(lab.mount)
+    process.wait_for("held", reason="ManyMissing")
+    asked = len(process.lines())
+    assert {s["state"] for s in lab.status(code=3).values()} == {"Held"}
+    assert lab.writes(engine) == []
+    if how == "forbidden":
+        lab.vault.policy(policy, rules)
+    else:
+        lab.vault.restore(snapshot)
+    process.wait_for("no longer held", reason="ManyMissing")
+    value = lab.rotate("s0")
+    process.wait_for("good", docker_secret=lab.name("s0_v2"))
+    assert lab.swarm.read(lab.name("api"), "s0") == [value]
+    assert len([line for line in process.lines("held") if line["reason"] == "ManyMissing"]) == 1
+    assert asked < 40  # not a line for each cycle and secret
+    assert process.stop() == 0
+
+
 def _faults(seed: int, rate: float) -> Callable[[Exchange, Phase], None]:
     """Make trouble with some of the requests: each kind that a network and a proxy know."""
     dice = random.Random(seed)
