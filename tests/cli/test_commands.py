@@ -85,6 +85,7 @@ def test_status_in_words_and_as_json(lab: Lab) -> None:
         "reason": "UpToDate",
         "message": "",
         "versions": [1],
+        "unused": [],
         "services": [
             {
                 "name": lab.name("api"),

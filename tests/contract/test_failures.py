@@ -220,7 +220,7 @@ def test_a_manual_rollback_to_a_secret_that_is_gone_is_taken_and_fails(side: Swa
         side.roll_back(service)
     side.roll(service, "two")
     side.until_state(service, "completed")
-    side.until_running(service, "two")
+    side.until(lambda: ("two",) in side.running(service).values())
 
 
 def test_a_node_keeps_a_secret_that_is_gone_while_a_task_has_it(side: SwarmSide) -> None:
