@@ -265,7 +265,8 @@ class Loop:
 
     def run(self) -> None:
         """Run cycles until ``stop`` is called; trouble only makes them rarer."""
-        troubles, said = 0, ""
+        troubles = 0
+        said: type[Exception] | None = None
         with self._listening():
             while not self._stopping:
                 try:
@@ -275,13 +276,15 @@ class Loop:
                     step = self.step()
                 except Exception as error:  # noqa: BLE001 - the service goes on whatever happens
                     troubles += 1
-                    if said != (said := type(error).__name__):
+                    kind = SwarmError if isinstance(error, SwarmError) else type(error)
+                    if said != kind:
                         self._say_trouble(error)
+                    said = kind
                     self._pause(min(2.0 ** min(troubles - 1, 10), LONGEST_PAUSE))
                     continue
                 if troubles:
                     self._log.info("cycles go on")
-                    troubles, said = 0, ""
+                    troubles, said = 0, None
                 self._pause(self._time_to_next(step))
 
     def sync(
