@@ -179,7 +179,8 @@ def _may_go_before(before: tuple[Mapping[str, Any], ...], mirror: Mirror, target
     that it was well, and what is older in Vault may be long revoked.
     """
     ids = {ref["SecretID"] for ref in before}
-    return ids == {mirror.id} or ids <= {other.id for other in target.others}
+    had_one = bool(ids)  # else its reference was added, and is not taken away while one is usable
+    return ids == {mirror.id} or (had_one and ids <= {other.id for other in target.others})
 
 
 def _was_refused(before: tuple[Mapping[str, Any], ...], service: Service, target: Target) -> bool:

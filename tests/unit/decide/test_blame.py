@@ -454,3 +454,13 @@ def test_swarm_takes_our_going_back_for_a_failed_update() -> None:
     plan = plan_of(desired_of("api", rollout=FAST), world)
     (roll,) = [a for chain in plan.chains for a in chain if isinstance(a, RollService)]
     assert (roll.reason, roll.swaps[0].to_name) == (Reason.GOING_BACK, "db_v1")
+
+
+def test_a_reference_that_was_added_stays_while_a_version_is_usable() -> None:
+    """The first version was overtaken before it baked, so the record has no way back but away."""
+    second = secret_of(2, labels={**rolled("api"), **aside(By.FAILURE, "api")})
+    service = service_of("api", "db_v2", update=UpdateState.COMPLETED)
+    world = world_of(document(2), [secret_of(1), second], [service])
+    plan = plan_of(desired_of("api", rollout=FAST), world)
+    (roll,) = [a for chain in plan.chains for a in chain if isinstance(a, RollService)]
+    assert (roll.swaps[0].to_name, roll.swaps[0].restore) == ("db_v1", None)
