@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from bridge.decide.prune import used_ids
 from bridge.decide.stand import Stand
 from bridge.decide.target import Target
 from bridge.model.mirror import By, Mirror, SetAside, aside_label
@@ -57,10 +58,7 @@ def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]
         return []
     if any(service.torn for service in swarm.services):
         return []
-    in_use = frozenset[str]().union(
-        *(service.secret_ids for service in swarm.services),
-        *(t.secret_ids for t in swarm.tasks if t.live or t.desired_state == "running"),
-    )
+    in_use = used_ids(swarm)
     older = target.mirrors[1:]
     again = [mirror for mirror in older if mirror.unused and mirror.id in in_use]
     over = [] if any(mirror.id in in_use for mirror in older) else older

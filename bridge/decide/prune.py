@@ -16,18 +16,28 @@ from bridge.model.reasons import Reason
 from bridge.model.world import SwarmView
 
 
+def used_ids(swarm: SwarmView) -> frozenset[str]:
+    """Return the ids of the Docker secrets that a Spec or a task that has not ended has.
+
+    A task on a node that is down may come back, so it counts too.
+    """
+    used: set[str] = set()
+    for service in swarm.services:
+        used |= service.secret_ids
+    for task in swarm.tasks:
+        if task.live or task.desired_state == "running":
+            used |= task.secret_ids
+    return frozenset(used)
+
+
 def needed_ids(swarm: SwarmView) -> frozenset[str]:
     """Return the ids of the Docker secrets that something may still need (I1).
 
-    That is a Spec, a PreviousSpec, the ``before`` of a roll record, or a task that has not ended; a
-    task on a node that is down may come back, so it counts too.
+    That is what is used, and besides it a PreviousSpec and the ``before`` of a roll record.
     """
-    needed: set[str] = set()
+    needed = set(used_ids(swarm))
     for service in swarm.services:
-        needed |= service.secret_ids | (service.previous or frozenset())
-    for task in swarm.tasks:
-        if task.live or task.desired_state == "running":
-            needed |= task.secret_ids
+        needed |= service.previous or frozenset()
     for mirror in swarm.mirrors:
         for record in mirror.records.values():
             needed |= record.before_ids
