@@ -163,7 +163,7 @@ def test_the_first_takeover_fails_and_goes_back_to_the_hand_made_secret(lab: Lab
         command=POISON,
         replicas=2,
         secrets=[(lab.name("pw"), "pw")],
-        update={"FailureAction": "pause"},
+        update={"FailureAction": "pause", "Order": "stop-first"},
     )
     lab.swarm.wait_running(lab.name("api"), 2)
     lab.secret("pw", {"api": {"target": "pw"}})

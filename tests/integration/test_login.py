@@ -180,7 +180,7 @@ def test_a_namespace(lab: Lab) -> None:
     namespace = lab.name("team")
     lab.vault.put(f"sys/namespaces/{namespace}")
     lab.vault.put(f"{namespace}/sys/mounts/{lab.mount}", type="kv", options={"version": "2"})
-    eventually(lambda: bool(lab.vault.get(f"{namespace}/{lab.mount}/config")))
+    eventually(lambda: lab.vault.takes_writes(f"{namespace}/{lab.mount}"))
     value = lab.canary()
     body = {"data": {"password": value}}
     lab.vault.call("POST", f"{namespace}/{lab.mount}/data/db", body)

@@ -92,9 +92,10 @@ class VaultApi:
         """Mount a KV engine and wait until it takes writes: version 2 upgrades itself first."""
         self.put(f"sys/mounts/{mount}", type="kv", options={"version": str(version)})
         if version == 2:
-            eventually(lambda: self._takes_writes(mount))
+            eventually(lambda: self.takes_writes(mount))
 
-    def _takes_writes(self, mount: str) -> bool:
+    def takes_writes(self, mount: str) -> bool:
+        """Tell whether a KV engine of version 2 is through with upgrading itself."""
         try:
             self.get(f"{mount}/config")
         except requests.HTTPError:
