@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from tests.support.lab import Lab
 from tests.support.nodes import MultiNodeSwarm
+from tests.support.postgres import Postgres
 from tests.support.processes import RunDirectory
 from tests.support.requirements import missing
 from tests.support.swarm import Engine, PrivateSwarm
@@ -21,9 +22,9 @@ settings.register_profile("noisy machines", deadline=None)
 settings.load_profile("noisy machines")
 
 
-def _require(*, engine: bool) -> None:
+def _require(*, engine: bool = False, postgres: bool = False) -> None:
     """Skip a test whose servers cannot run here; where CI says so, that is a failure."""
-    problems = missing(engine=engine)
+    problems = missing(engine=engine, postgres=postgres)
     if problems:
         reason = f"the servers cannot run here: {'; '.join(problems)}"
         if os.environ.get("CI") == "true":
@@ -63,8 +64,18 @@ def nodes(run_directory: Path) -> Iterator[MultiNodeSwarm]:
 @pytest.fixture(scope="session")
 def vault(run_directory: Path) -> Iterator[VaultServer]:
     """A private server with Vault's API."""
-    _require(engine=False)
+    _require()
     server = VaultServer(run_directory / "vault")
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres(run_directory: Path) -> Iterator[Postgres]:
+    """A private PostgreSQL."""
+    _require(postgres=True)
+    server = Postgres(run_directory / "postgres")
     server.start()
     yield server
     server.close()

@@ -18,6 +18,8 @@ class RunDirectory:
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="vault-bridge-"))
+        # Servers that run as users of their own get through to their folders, and see no others.
+        self.path.chmod(0o711)
         self._janitor = subprocess.Popen(
             ["sh", "-c", 'read -r _; rm -rf "$1"', "janitor", str(self.path)],
             stdin=subprocess.PIPE,

