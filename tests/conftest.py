@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.database import Database
 from tests.support.lab import Lab
 from tests.support.nodes import MultiNodeSwarm
 from tests.support.postgres import Postgres
@@ -85,5 +86,13 @@ def postgres(run_directory: Path) -> Iterator[Postgres]:
 def lab(tmp_path: Path, swarm: Engine, vault: VaultServer) -> Iterator[Lab]:
     """A corner of both servers for one test."""
     made = Lab(tmp_path, swarm, vault)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def database(lab: Lab, postgres: Postgres) -> Iterator[Database]:
+    """A corner of the database server for one test, with an engine of Vault for its users."""
+    made = Database(lab.vault, postgres, lab.prefix)
     yield made
     made.close()
