@@ -1,6 +1,8 @@
-"""The tests' own means: what a login says, and which users there are, is true."""
+"""The tests' own means: what a load of logins writes down, and which users there are, is true."""
 
 from __future__ import annotations
+
+import json
 
 import psycopg
 import pytest
@@ -9,7 +11,16 @@ from psycopg.sql import SQL, Identifier
 
 from tests.support.database import Database
 from tests.support.lab import Lab
+from tests.support.logins import LoginLoad
 from tests.support.postgres import Postgres
+from tests.support.processes import eventually
+from tests.support.swarm import PrivateSwarm
+
+
+@pytest.fixture
+def private(lab: Lab) -> None:
+    if not isinstance(lab.swarm, PrivateSwarm):
+        pytest.skip("the tasks see this machine's files, which needs a private engine")
 
 
 def test_it_says_why_a_login_fails(postgres: Postgres, database: Database) -> None:
@@ -36,6 +47,49 @@ def test_it_says_why_a_login_fails(postgres: Postgres, database: Database) -> No
     assert postgres.can_login(one, "right") == "unreachable"
     postgres.start()
     assert postgres.can_login(one, "right") == "28P01"
+
+
+@pytest.mark.usefixtures("private")
+def test_a_load_says_what_became_of_each_login(
+    lab: Lab, postgres: Postgres, database: Database
+) -> None:
+    database.role("app")
+    credential = database.issue("app")
+    lab.canaries.append(credential["password"])
+    lab.swarm.create_secret(lab.name("db_v1"), json.dumps(credential).encode())
+    load = LoginLoad(lab, postgres, database, "api", secret=lab.name("db_v1"), replicas=2)
+    lab.swarm.wait_running(lab.name("api"), 2)
+    load.wait_for(60)
+    assert load.users_seen() == {credential["username"]}
+    assert (load.totals().refused, load.others()) == (0, [])
+
+    postgres.stop()
+    eventually(lambda: len(load.others()) > 10)
+    assert not load.refusals()
+    postgres.start()
+    load.wait_for(load.totals().ok + 10)
+    assert not load.refusals()
+
+    database.drop(credential["username"])
+    eventually(lambda: len({login.task for login in load.refusals()}) == 2)
+    good, others = load.totals().ok, len(load.others())
+    eventually(lambda: len(load.refusals()) > 30)
+    assert (load.totals().ok, len(load.others())) == (good, others)
+    assert {login.user for login in load.refusals()} == {credential["username"]}
+    assert credential["password"] not in str(load.logins())
+
+
+@pytest.mark.usefixtures("private")
+def test_a_task_without_a_good_login_does_not_run(
+    lab: Lab, postgres: Postgres, database: Database
+) -> None:
+    """A connection string serves as a credential, and a wrong one refuses at the first login."""
+    lab.swarm.create_secret(lab.name("db_v1"), b"postgresql://nobody:wrong-password@there/x")
+    load = LoginLoad(lab, postgres, database, "api", secret=lab.name("db_v1"), replicas=1)
+    eventually(lambda: len(load.refusals()) > 60)
+    assert (load.totals().ok, load.others(), load.users_seen()) == (0, [], set())
+    assert not lab.swarm.tasks(lab.name("api"))
+    assert "wrong-password" not in str(load.refusals())
 
 
 def test_users_come_and_go_with_their_leases(postgres: Postgres, database: Database) -> None:
