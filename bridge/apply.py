@@ -7,6 +7,7 @@ from typing import Any, assert_never
 
 import structlog
 
+from bridge.custodian import Custodian
 from bridge.decide.prune import needed_ids
 from bridge.errors import (
     AnswerLost,
@@ -22,6 +23,7 @@ from bridge.errors import (
     VaultUnreachable,
 )
 from bridge.logs import where
+from bridge.model.desired import KvPath
 from bridge.model.memory import Outcome, Result
 from bridge.model.mirror import Verdict
 from bridge.model.naming import GOOD, WOKEN, origin_of
@@ -30,10 +32,13 @@ from bridge.model.plan import (
     Action,
     Annotate,
     CreateSecret,
+    MintGeneration,
     NoteState,
     Plan,
     RemoveSecret,
     RollService,
+    Tend,
+    TendGeneration,
     WakeUpdater,
     swapped,
 )
@@ -51,15 +56,22 @@ class Applier:
 
     Args:
         look: Looks at the swarm anew, for what must be seen immediately before it is done.
+        fence: Renews the leader's lease; tells whether it is ours.
     """
 
     def __init__(
-        self, vault: Vault, swarm: Swarm, instance: str, look: Callable[[], SwarmView]
+        self,
+        vault: Vault,
+        swarm: Swarm,
+        instance: str,
+        look: Callable[[], SwarmView],
+        fence: Callable[[], bool],
     ) -> None:
         self._vault = vault
         self._swarm = swarm
         self._instance = instance
         self._look = look
+        self._custodian = Custodian(vault, swarm, instance, look, fence)
         self._log = structlog.get_logger("bridge")
 
     def apply(self, plan: Plan, stopping: Callable[[], bool]) -> tuple[Outcome, ...]:
@@ -101,6 +113,10 @@ class Applier:
         match action:
             case CreateSecret():
                 return self._create(action)
+            case MintGeneration():
+                return self._custodian.mint(action)
+            case TendGeneration():
+                return self._custodian.tend(action)
             case Annotate():
                 return self._annotate(action)
             case RollService():
@@ -118,6 +134,7 @@ class Applier:
 
     def _create(self, action: CreateSecret) -> Outcome:
         identity = action.identity
+        assert isinstance(identity.source, KvPath)  # noqa: S101 - generations are minted
         try:
             version = self._vault.read_version(identity.source, identity.version)
             if version["metadata"].get("created_time") != identity.created:
@@ -241,6 +258,10 @@ def _event(action: Action) -> str:
     match action:
         case CreateSecret():
             return "mirrored"
+        case MintGeneration():
+            return "minted"
+        case TendGeneration():
+            return _TENDED[action.step]
         case RollService():
             return "going back" if action.reason == Reason.GOING_BACK else "rolling"
         case WakeUpdater():
@@ -253,11 +274,21 @@ def _event(action: Action) -> str:
             return _NOTES.get(action.reason, "noted")
 
 
+_TENDED = {
+    Tend.RENEW_CUSTODY: "custody renewed",
+    Tend.RENEW_LEASE: "lease renewed",
+    Tend.SHORTEN: "lease shortened",
+    Tend.REVOKE: "lease revoked",
+    Tend.RELEASE: "custody revoked",
+}
+
 _NOTES = {
     Reason.ROLL_FAILED: "set aside",
     Reason.SET_ASIDE: "set aside",
     Reason.SERVICE_UNHEALTHY: "set aside",
     Reason.NO_LONGER_USED: "no longer used",
+    Reason.RETIRING: "retiring",
+    Reason.CREDENTIAL_ENDED: "credential ended",
     Reason.WISH_REFUSED: "wish refused",
     Reason.WISHED: "wish carried out",
 }
@@ -278,9 +309,15 @@ def _fields(action: Action) -> dict[str, object]:
                 "from_version": ",".join(swap.from_name or "-" for swap in action.swaps),
                 "to_version": ",".join(swap.to_name for swap in action.swaps),
             }
+        case MintGeneration():
+            return {
+                "secret": action.secret,
+                "version": action.version,
+                "docker_secret": action.docker_name,
+            }
         case WakeUpdater():
             return {"service": action.service_name}
-        case Annotate() | RemoveSecret():
+        case TendGeneration() | Annotate() | RemoveSecret():
             return {"secret": action.secret, "docker_secret": action.docker_name}
         case NoteState():
             return {"secret": action.secret}

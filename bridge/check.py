@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from math import ceil
 from typing import Any
 
+from bridge.config.values import duration_text
 from bridge.decide.target import current_of, missing_service
 from bridge.errors import BridgeError, Exit, SwarmUnreachable, VaultError, VaultRefused
-from bridge.model.desired import Desired, KvPath
+from bridge.model.desired import Desired, KvPath, Source
+from bridge.model.generation import RoleDocument
 from bridge.model.naming import Identity, is_hand_made, timestamp
 from bridge.model.reasons import Reason
-from bridge.model.settings import Auth, Settings
+from bridge.model.settings import Auth, Settings, VaultSettings
 from bridge.model.world import KvDocument, Service, SwarmView, Unreadable
 from bridge.observe import look_at_swarm, look_at_vault
 from bridge.report.advice import advice, pinned_by
@@ -21,6 +24,7 @@ from bridge.report.policy import (
     LOOKUP_SELF,
     NAME,
     Rule,
+    lease_rules,
     own_rules,
     rules_for,
 )
@@ -29,6 +33,9 @@ from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
 Json = dict[str, Any]
+
+
+_HOUR = 3600.0
 
 
 class Level(StrEnum):
@@ -97,16 +104,96 @@ def _check_vault(
     yield Finding(Level.OK, "vault", f"{address} answers and takes our credential")
     yield from _check_own_token(vault, settings.vault.auth)
     yield from _check_credential(vault, now)
-    for path, seen in view.paths.items():
-        where = ", ".join(f"secrets.{s.name}" for s in desired.secrets if s.source == path)
+    for source, seen in view.paths.items():
+        where = ", ".join(f"secrets.{s.name}" for s in desired.secrets if s.source == source)
         if isinstance(seen, Unreadable):
             message = f"{seen.reason}: {seen.message}"
             if seen.reason == Reason.PERMISSION_DENIED:
-                message += _to_grant(*rules_for(path))
+                message += _to_grant(*rules_for(source)[: None if where else 1])
+            yield Finding(Level.ERROR, where or _asking(source, desired), message, Exit.HELD)
+        elif isinstance(seen, RoleDocument):
+            yield from check_role(source, seen, desired)
+        elif where and isinstance(source, KvPath):
+            yield from _check_version(source, where, seen, now)
+            yield from _check_read(vault, source, where)
+    if any(secret.leased for secret in desired.secrets):
+        yield from _check_leases(vault, settings.vault)
+
+
+def _asking(source: Source, desired: Desired) -> str:
+    """Name the keys of a path that is watched for requests only."""
+    asking = (s.name for s in desired.secrets if s.lease.rotate_on == source)
+    return ", ".join(f"secrets.{name}.lease.rotate_on" for name in asking)
+
+
+OUTAGE = 900.0
+"""Seconds for which Vault or the bridge may be away without a credential's end."""
+
+
+def check_role(source: Source, role: RoleDocument, desired: Desired) -> Iterator[Finding]:
+    """Say whether a role's leases live long enough for a roll and an outage.
+
+    A lease is renewed when half of it is left, so that much is sure to be left at any time.
+    """
+    timeout = desired.rollout.timeout
+    for secret in desired.secrets:
+        if secret.source != source:
+            continue
+        where = f"secrets.{secret.name}"
+        least = 2 * (timeout + OUTAGE)
+        left = secret.lease.rotate_before * role.max_ttl
+        if role.default_ttl < least:
+            message = (
+                f"leases of {source} live {_time(role.default_ttl)}, and half of that must outlast"
+                f" a roll (rollout.timeout, {_time(timeout)}) and an outage ({_time(OUTAGE)}): set"
+                f" the role's `default_ttl` to {_time(least)} or more"
+            )
+            yield Finding(Level.ERROR, where, message, Exit.HELD)
+        elif left < 2 * timeout:
+            message = (
+                f"a new generation is made when {_time(left)} of {_time(role.max_ttl)} are left"
+                f" (lease.rotate_before), which is less than two rolls ({_time(2 * timeout)}): set"
+                " the role's `max_ttl` higher, or `rotate_before`"
+            )
             yield Finding(Level.ERROR, where, message, Exit.HELD)
         else:
-            yield from _check_version(path, where, seen, now)
-            yield from _check_read(vault, path, where)
+            message = (
+                f"{source} gives {_time(role.default_ttl)} at a time, {_time(role.max_ttl)} at most"
+            )
+            yield Finding(Level.OK, where, message)
+
+
+def _time(seconds: float) -> str:
+    return duration_text(float(ceil(seconds / 60) * 60 if seconds > _HOUR else ceil(seconds)))
+
+
+def _check_leases(vault: Vault, settings: VaultSettings) -> Iterator[Finding]:
+    """Say whether our token may keep leases, and whether custody can outlive it."""
+    try:
+        own = vault.own_token()
+        granted = vault.capabilities([rule.path for rule in lease_rules(settings)])
+    except VaultRefused:
+        return
+    except VaultError as error:
+        yield Finding(Level.ERROR, "vault", str(error), Exit.UNREACHABLE)
+        return
+    if own.get("type") == "batch":
+        message = (
+            "our token is a batch token, which makes no other and has no accessor: set"
+            " `token_type=service` on the role that we log in with"
+        )
+        yield Finding(Level.ERROR, "vault", message, Exit.HELD)
+    elif settings.custody is None and own and not own.get("period"):
+        message = (
+            "without `vault.custody` each credential hangs on a login of its own, which ends with"
+            f" its lease of {_time(float(own.get('ttl') or 0))}: set `token_period` on the role, or"
+            " better `vault.custody.token_role`"
+        )
+        yield Finding(Level.ERROR, "vault", message, Exit.HELD)
+    for rule in lease_rules(settings):
+        if not {*rule.capabilities, "root"} & set(granted[rule.path]):
+            message = f"our token may not {rule.why}"
+            yield Finding(Level.ERROR, "vault", message + _to_grant(rule), Exit.HELD)
 
 
 def _check_own_token(vault: Vault, auth: Auth) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.errors import NameTaken, OutOfSequence, SwarmError
-from bridge.model.lease import HOLDER, TTL, Holder, lease_config_name
+from bridge.model.leader import HOLDER, TTL, Holder, lease_config_name
 from bridge.model.naming import PREFIX, timestamp
 from bridge.servers.swarm import Swarm
 

@@ -11,7 +11,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,11 +24,12 @@ from bridge.decide.remember import remember
 from bridge.errors import BridgeError, Exit, SwarmError, SwarmUnreachable, VaultError
 from bridge.leader import Lease
 from bridge.logs import where
-from bridge.model.lease import TTL, lease_config_name
+from bridge.model.generation import GenerationView, Life, Unknown
+from bridge.model.leader import TTL, lease_config_name
 from bridge.model.memory import Memory, Outcome, Result
-from bridge.model.plan import Plan
+from bridge.model.plan import Plan, TendGeneration
 from bridge.model.world import SwarmView, Unreadable, VaultView, World
-from bridge.observe import look_at_swarm, look_at_vault
+from bridge.observe import look_at_generation, look_at_swarm, look_at_vault
 from bridge.report.news import News
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
@@ -132,9 +133,11 @@ class Loop:
         self._lease = Lease(self._swarm, desired.instance, desired.digest, ttl)
         self._memory = Memory()
         self._applier = Applier(
-            self._vault, self._swarm, configuration.desired.instance, self._look_at_swarm
+            self._vault, self._swarm, desired.instance, self._look_at_swarm, self._fence
         )
         self._vault_view: VaultView | None = None
+        self._generations: dict[str, GenerationView] = {}
+        self._ends: dict[str, float] = {}
         self._vault_due = 0.0
         self._vault_troubles = 0
         self.ended = False
@@ -176,7 +179,46 @@ class Loop:
             desired = self.configuration.desired
             self._vault_view = look_at_vault(self._vault, desired, now, self._hold_on)
             self._schedule_vault(self._vault_view)
-        return World(self._vault_view, self._look_at_swarm())
+            self._generations = {}
+        swarm = self._look_at_swarm()
+        self._look_at_generations(swarm, self._vault_view)
+        return World(replace(self._vault_view, generations=dict(self._generations)), swarm)
+
+    def _look_at_generations(self, swarm: SwarmView, vault: VaultView) -> None:
+        """Look up each lease of ours that was not since Vault was looked at, or that has ended.
+
+        While Vault as a whole is away nothing is known of any.
+        """
+        away = (s for s in vault.paths.values() if isinstance(s, Unreadable) and s.everywhere)
+        seen = next(away, None)
+        down = Unknown(seen.reason, seen.message) if seen else None
+        instance, known = self.configuration.desired.instance, self._generations
+        self._generations = {}
+        for mirror in swarm.mirrors:
+            if mirror.instance != instance or mirror.leased is None or mirror.leased.ended:
+                continue
+            view, now = known.get(mirror.id), self._clock()
+            if (view is None or view.is_outdated(now)) and down:
+                view = GenerationView(now, down, down)
+            elif view is None or view.is_outdated(now):
+                self._hold_on()
+                view = look_at_generation(self._vault, mirror, now)
+                if isinstance(view.lease, Unknown) and not self._vault.is_up():
+                    down = view.lease
+            self._generations[mirror.id] = view
+        self._look_sooner()
+
+    def _look_sooner(self) -> None:
+        """Bring the next look forward where a lease may end that Vault was not asked about."""
+        now = self._clock()
+        for secret_id, view in self._generations.items():
+            if isinstance(view.lease, Life):
+                self._ends[secret_id] = view.lease.ends
+            elif isinstance(view.lease, Unknown) and secret_id in self._ends:
+                left = self._ends[secret_id] - now
+                if left > 0:
+                    self._vault_due = min(self._vault_due, now + max(ROLLING_LOOK, left / 4))
+        self._ends = {key: end for key, end in self._ends.items() if key in self._generations}
 
     def _look_at_swarm(self) -> SwarmView:
         instance = self.configuration.desired.instance
@@ -222,9 +264,16 @@ class Loop:
         try:
             if leads:
                 outcomes = self._applier.apply(plan, self._must_not_act)
+                self._forget_what_changed(outcomes)
         finally:
             self._memory = remember(desired, self._memory, world, outcomes, self._clock())
         return Step(world, plan, outcomes, "" if leads else self.leader)
+
+    def _forget_what_changed(self, outcomes: Iterable[Outcome]) -> None:
+        """Let the next look ask Vault again about what we have written there."""
+        for outcome in outcomes:
+            if isinstance(outcome.action, TendGeneration):
+                self._generations.pop(outcome.action.secret_id, None)
 
     def lead(self) -> bool:
         """Take or keep the leader's lease, if it can be had; tells whether this bridge leads.
@@ -244,6 +293,13 @@ class Loop:
         """Keep the lease through a long look; tells whether it is still ours."""
         try:
             return not self.leads or self._lease.hold()
+        except SwarmError:
+            return False
+
+    def _fence(self) -> bool:
+        """Make sure of the lease by a write of its own, before what cannot be undone."""
+        try:
+            return self._lease.renew()
         except SwarmError:
             return False
 

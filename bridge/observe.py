@@ -7,8 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.errors import LoginRefused, SwarmUnreachable, VaultRefused, VaultUnreachable
-from bridge.model.desired import Desired, KvPath
-from bridge.model.mirror import DockerSecret, Verdict, state_config_name
+from bridge.model.desired import DatabaseRole, Desired, Source
+from bridge.model.generation import (
+    Fate,
+    GenerationView,
+    Gone,
+    Life,
+    RoleDocument,
+    Unknown,
+    custody_meta,
+)
+from bridge.model.mirror import DockerSecret, Mirror, Verdict, state_config_name
 from bridge.model.naming import REFUSED, WOKEN, instant, read_by_name
 from bridge.model.reasons import Reason
 from bridge.model.wishes import read_approvals, read_pauses, read_wishes
@@ -30,6 +39,7 @@ from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
 _NANO = 1_000_000_000
+_FOR_EVER = 10 * 365 * 86400.0
 _DEFAULT_MONITOR = 5.0
 
 Json = Mapping[str, Any]
@@ -41,7 +51,7 @@ Json = Mapping[str, Any]
 def look_at_vault(
     vault: Vault, desired: Desired, now: float, between: Callable[[], object] = lambda: None
 ) -> VaultView:
-    """Read the metadata of each distinct path once, however many secrets use it.
+    """Read each distinct path and role once, however many secrets use it.
 
     Once Vault as a whole does not answer, the rest of the look is given up: nothing would come of
     it but waiting. Paths that fail for themselves hold no other up (I8), unless so many hang that
@@ -50,14 +60,12 @@ def look_at_vault(
     Args:
         between: Called before each path, since many of them take their time.
     """
-    found: dict[KvPath, KvDocument | Unreadable] = {}
+    found: dict[Source, KvDocument | RoleDocument | Unreadable] = {}
     down: Unreadable | None = None
     failed = hung = 0
-    for secret in desired.secrets:
-        if secret.source in found:
-            continue
+    for source in desired.sources:
         between()
-        seen = down or _document(vault, secret.source, patient=failed <= 1)
+        seen = down or _document(vault, source, patient=failed <= 1)
         if not down and isinstance(seen, Unreadable) and seen.away:
             failed += 1
             hung += seen.hung
@@ -65,7 +73,7 @@ def look_at_vault(
                 down = seen = replace(seen, everywhere=True)
             else:
                 seen = replace(seen, everywhere=False)
-        found[secret.source] = seen
+        found[source] = seen
     return VaultView(now, found)
 
 
@@ -73,9 +81,13 @@ MOST_HUNG = 3
 """Paths that are waited for in vain in one look, each for as long as a time-out."""
 
 
-def _document(vault: Vault, path: KvPath, *, patient: bool) -> KvDocument | Unreadable:
+def _document(
+    vault: Vault, source: Source, *, patient: bool
+) -> KvDocument | RoleDocument | Unreadable:
     try:
-        return read_document(vault.metadata(path, patient=patient))
+        if isinstance(source, DatabaseRole):
+            return vault.leases.role(source, patient=patient)
+        return read_document(vault.metadata(source, patient=patient))
     except VaultUnreachable as error:
         return Unreadable(
             Reason.VAULT_UNREACHABLE,
@@ -89,7 +101,9 @@ def _document(vault: Vault, path: KvPath, *, patient: bool) -> KvDocument | Unre
     except VaultRefused as error:
         return Unreadable(Reason(error.reason), str(error))
     except (KeyError, ValueError, TypeError, AttributeError):
-        return Unreadable(Reason.VAULT_UNREACHABLE, f"Vault's metadata of {path} is not understood")
+        return Unreadable(
+            Reason.VAULT_UNREACHABLE, f"Vault's metadata of {source} is not understood"
+        )
 
 
 def read_document(raw: Json) -> KvDocument:
@@ -105,6 +119,68 @@ def read_document(raw: Json) -> KvDocument:
     for created in (raw["created_time"], *(version.created for version in versions.values())):
         instant(created)  # what cannot be read is said of this path, not found out by a decision
     return KvDocument(raw["created_time"], int(raw["current_version"]), versions)
+
+
+def look_at_generation(vault: Vault, mirror: Mirror, now: float) -> GenerationView:
+    """Look a generation's lease and its custody up.
+
+    Both lives are told in Vault's clock and noted in ours: only what is left of them is compared.
+    """
+    leased, source = mirror.leased, mirror.identity.source
+    if leased is None or not isinstance(source, DatabaseRole):
+        raise AssertionError("only generations are looked at")
+    if not leased.lease.startswith(source.lease_prefix):
+        message = f"the lease that {mirror.docker_name} names is not one of {source}"
+        foreign = Unknown(Reason.FOREIGN_LEASE, message, foreign=True)
+        return GenerationView(now, foreign, foreign)
+    lease = _fate(lambda: vault.leases.lease(leased.lease), now)
+    if isinstance(lease, Unknown):
+        return GenerationView(now, lease, lease)
+
+    def token() -> Json | None:
+        found = vault.leases.token(leased.accessor)
+        meta = custody_meta(mirror.instance, mirror.secret)
+        if found is not None and not vault.leases.is_ours(found, meta):
+            message = f"the accessor that {mirror.docker_name} names is not of a custody of ours"
+            raise VaultRefused(Reason.FOREIGN_LEASE, message)
+        return found
+
+    return GenerationView(now, lease, _fate(token, now))
+
+
+def _fate(look: Callable[[], Json | None], now: float) -> Fate:
+    try:
+        found = look()
+        return Gone() if found is None else read_life(found, now)
+    except VaultUnreachable as error:
+        return Unknown(Reason.VAULT_UNREACHABLE, str(error))
+    except LoginRefused as error:
+        return Unknown(Reason.LOGIN_REFUSED, str(error))
+    except VaultRefused as error:
+        foreign = error.reason == Reason.FOREIGN_LEASE
+        return Unknown(Reason(error.reason), str(error), foreign)
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return Unknown(Reason.VAULT_UNREACHABLE, "Vault's answer on a lease is not understood")
+
+
+def read_life(raw: Json, now: float) -> Life:
+    """Read Vault's answer on a lease or a token, which have the same words for their times."""
+    left = float(raw["ttl"])
+    issued, failed = instant(raw["issue_time"]), str(raw.get("revoke_error") or "")
+    if not raw.get("expire_time"):
+        return Life(now, now + _FOR_EVER, _FOR_EVER, renewed=True, period=_FOR_EVER)
+    ends = instant(raw["expire_time"])
+    renewal = raw.get("last_renewal")
+    given = instant(renewal) if renewal else issued
+    return Life(
+        now + left - (ends - issued) / _NANO,
+        now + left,
+        (ends - given) / _NANO,
+        bool(renewal),
+        float(raw.get("period") or 0),
+        float(raw.get("explicit_max_ttl") or 0),
+        failed,
+    )
 
 
 # --- Swarm ---------------------------------------------------------------------------------------

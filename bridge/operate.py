@@ -94,6 +94,11 @@ class Operator:
         elif all(mirror.identity.version != to for mirror in own):
             there = ", ".join(f"v{mirror.identity.version}" for mirror in own) or "none"
             raise WishRefused(f"version {to} of {name} is not mirrored; there are: {there}")
+        if any(m.identity.version == to and m.leased and m.leased.over for m in own):
+            raise WishRefused(
+                f"{Reason.CREDENTIAL_ENDED}: the lease behind generation {to} of {name} is over",
+                hint=f"`vault-bridge rotate {name}` makes a new credential",
+            )
         self._wish(name, Do.ROLLBACK, why, to)
         return f"Services are to go back to version {to} of {name} and stay there."
 
@@ -110,6 +115,31 @@ class Operator:
             raise WishRefused(f"no version of {name} is set aside for having failed")
         self._wish(name, Do.RETRY, why)
         return f"What failed of {name} is to be tried again."
+
+    def rotate(self, name: str, why: str, *, at_once: bool, first: bool) -> str:
+        """Ask for a new generation of a leased credential.
+
+        Args:
+            at_once: End the former one without grace.
+            first: End it before services are rolled: a leak is worse than an outage.
+
+        Raises:
+            WishRefused: It is not a leased credential.
+        """
+        own = self._known(self._look(), name)
+        secret = next((secret for secret in self._desired.secrets if secret.name == name), None)
+        if secret is None or not secret.leased:
+            raise WishRefused(
+                f"{name} is not a leased credential",
+                hint="write a new version to its path in Vault: that is its rotation",
+            )
+        newest = own[0].identity.version if own else 0
+        wish = Wish(
+            Do.ROTATE, timestamp(self._clock()), why, newest, at_once=at_once or first, first=first
+        )
+        self._write({f"{WISH}{name}": wish.write()})
+        former = f"; generation {newest} is ended first" if first and newest else ""
+        return f"A new generation of {name} is to be made{former}."
 
     def approve(self, name: str, why: str) -> str:
         """Let the newest version be rolled though it touches more services than ``limits`` allow.

@@ -43,6 +43,7 @@ for _command in (
     ask.pause,
     ask.resume,
     ask.retry,
+    ask.rotate,
     ask.approve,
     ask.forget,
     look.check,

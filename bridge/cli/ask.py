@@ -84,6 +84,35 @@ def retry(options: Options, *, name: str, reason: str, wait: bool, timeout: floa
 
 @click.command()
 @click.argument("name")
+@click.option("--now", is_flag=True, help="End the former credential without its grace.")
+@click.option("--revoke-first", is_flag=True, help="End it before services leave it.")
+@_REASON
+@_WAIT
+@_TIMEOUT
+@click.pass_obj
+def rotate(
+    options: Options,
+    *,
+    name: str,
+    now: bool,
+    revoke_first: bool,
+    reason: str,
+    wait: bool,
+    timeout: float,
+) -> None:
+    """Make a new generation of a leased credential and roll its services to it.
+
+    The former credential ends once no task uses it. Needs the swarm only.
+    """
+
+    def ask(operator: Operator) -> str:
+        return operator.rotate(name, reason, at_once=now, first=revoke_first)
+
+    _operate(options, name, ask, wait, timeout)
+
+
+@click.command()
+@click.argument("name")
 @_REASON
 @_WAIT
 @_TIMEOUT

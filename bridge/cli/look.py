@@ -15,7 +15,7 @@ from bridge.cli.shared import JSON, Options, console, open_loop, print_json
 from bridge.errors import Exit
 from bridge.leader import holder_of
 from bridge.observe import look_at_swarm
-from bridge.report.policy import NAME, commands, policy_hcl
+from bridge.report.policy import CUSTODY_NAME, NAME, commands, custody_hcl, policy_hcl
 from bridge.report.render import current_names, override, variables
 from bridge.report.status import (
     credential_json,
@@ -88,20 +88,26 @@ def check(options: Options, *, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--custody", is_flag=True, help="Print the policy of custody tokens instead.")
 @JSON
 @click.pass_obj
-def policy(options: Options, *, as_json: bool) -> None:
+def policy(options: Options, *, custody: bool, as_json: bool) -> None:
     """Print the least Vault policy for this configuration.
 
-    `vault policy write` takes it as it is; its comments have the commands.
+    `vault policy write` takes it as it is; its comments have the commands. Leased credentials need
+    a second one, for the tokens that hold their leases.
     """
     configuration = options.load()
-    auth = configuration.settings.vault.auth
-    hcl = policy_hcl(configuration.desired, auth)
+    desired, vault = configuration.desired, configuration.settings.vault
+    own, second = policy_hcl(desired, vault), custody_hcl(desired, vault)
     if as_json:
-        print_json({"policies": {NAME: hcl}, "commands": list(commands(auth))})
+        policies = {NAME: own} | ({CUSTODY_NAME: second} if second else {})
+        print_json({"policies": policies, "commands": list(commands(desired, vault))})
+    elif custody and not second:
+        words = "this configuration has no custody tokens: it needs no second policy"
+        raise click.UsageError(words)
     else:
-        click.echo(hcl, nl=False)
+        click.echo(second if custody else own, nl=False)
 
 
 def _compose_version(_context: click.Context, _option: click.Parameter, value: str) -> str:

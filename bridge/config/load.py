@@ -12,16 +12,18 @@ from pydantic import ValidationError
 
 from bridge.config import schema
 from bridge.config.rules import contradictions, doubts, not_built
-from bridge.config.secrets import Secret
+from bridge.config.secrets import Lease, Secret
 from bridge.config.source import Key, Source, read
 from bridge.errors import ConfigError, Problem
 from bridge.model.desired import (
     Content,
+    DatabaseRole,
     Desired,
     DesiredSecret,
     FileFields,
     Format,
     KvPath,
+    LeaseRules,
     Retain,
     Rollout,
     TrailingNewline,
@@ -31,6 +33,7 @@ from bridge.model.settings import (
     AppRole,
     Auth,
     CertLogin,
+    Custody,
     DockerSettings,
     JwtLogin,
     Settings,
@@ -205,14 +208,12 @@ def _desired(document: schema.Document) -> Desired:
 
 
 def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
-    kv = secret.kv
-    assert kv is not None  # noqa: S101 - the other sources are not built yet
     return DesiredSecret(
         name,
-        KvPath(namespace, kv.mount, kv.path),
+        _source(secret, namespace),
         Content(
             Format.TEMPLATE if secret.template else Format(secret.format or "raw"),
-            kv.field,
+            secret.kv.field if secret.kv else None,
             secret.template,
             secret.decode == "base64",
             TrailingNewline(secret.trailing_newline or "keep"),
@@ -221,6 +222,26 @@ def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
             ServiceMapping(service, FileFields(file.target, file.uid, file.gid, file.mode))
             for service, file in secret.services.items()
         ),
+        _lease(secret.lease, namespace) if secret.lease else LeaseRules(),
+    )
+
+
+def _source(secret: Secret, namespace: str) -> KvPath | DatabaseRole:
+    if secret.kv:
+        return KvPath(namespace, secret.kv.mount, secret.kv.path)
+    assert secret.database  # noqa: S101 - static roles are not built yet
+    return DatabaseRole(namespace, secret.database.mount, secret.database.role)
+
+
+def _lease(lease: Lease, namespace: str) -> LeaseRules:
+    on = lease.rotate_on
+    before = LeaseRules().rotate_before if lease.rotate_before is None else lease.rotate_before
+    return LeaseRules(
+        before,
+        lease.rotate_every,
+        KvPath(namespace, on.mount, on.path) if on else None,
+        lease.grace,
+        lease.overlap_max,
     )
 
 
@@ -238,6 +259,9 @@ def _settings(document: schema.Document, folder: Path) -> Settings:
             namespace=vault.namespace or "",
             ca_file=at(vault.ca_file),
             max_rps=vault.max_rps,
+            custody=Custody(vault.custody.token_role, vault.custody.provisional_ttl)
+            if vault.custody
+            else None,
         ),
         docker=DockerSettings(
             host=docker.host,

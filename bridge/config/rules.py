@@ -11,21 +11,18 @@ from typing import Any
 
 from bridge.config.source import Key, Source
 from bridge.config.values import is_plain_and_remote
-from bridge.errors import Problem
-from bridge.model.template import mistake_in
+from bridge.errors import ContentRefused, Problem
+from bridge.model.template import fill, mistake_in
 from bridge.model.world import short_target
 
 _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
-    ("vault", "custody"),
     ("rollout", "canary"),
     ("rollout", "windows"),
     ("discovery",),
     ("http",),
     ("notify",),
     ("trees",),
-    ("secrets", "*", "database"),
     ("secrets", "*", "static"),
-    ("secrets", "*", "lease"),
     ("secrets", "*", "kv", "lease"),
     ("secrets", "*", "max_age"),
 )
@@ -54,7 +51,7 @@ def contradictions(source: Source) -> list[Problem]:
     """List the mistakes that lie between keys."""
     return [
         source.problem(key, message)
-        for rule in (_docker, _names, _origins, _formats, _targets)
+        for rule in (_docker, _names, _origins, _formats, _leases, _targets)
         for key, message in rule(source.data)
     ]
 
@@ -118,6 +115,8 @@ def _formats(data: dict[str, Any]) -> Found:
     for name, raw in _mapping(data.get("secrets")).items():
         secret = _mapping(raw)
         if "kv" not in secret:
+            if "database" in secret:
+                yield from _credential(name, secret)
             continue
         form, field = secret.get("format", "raw"), _mapping(secret["kv"]).get("field")
         if "template" in secret:
@@ -144,6 +143,41 @@ def _template(name: str, secret: dict[str, Any], field: object) -> Found:
     mistake = mistake_in(text) if isinstance(text, str) else ""
     if mistake:
         yield ("secrets", name, "template"), mistake
+
+
+def _credential(name: str, secret: dict[str, Any]) -> Found:
+    """A credential has a username and a password, so its content can be tried out here."""
+    if "template" not in secret:
+        if secret.get("format", "raw") == "raw":
+            message = (
+                "a credential has a `username` and a `password`: `format: json`, or `template`"
+            )
+            yield ("secrets", name, "format"), message
+        if "decode" in secret:
+            yield ("secrets", name, "decode"), "it is for one field of a KV path: leave this out"
+        return
+    mistakes = list(_template(name, secret, None))
+    yield from mistakes
+    if not mistakes and isinstance(secret["template"], str):
+        try:
+            fill(secret["template"], {"username": "u", "password": "p"})
+        except ContentRefused as error:
+            message = f"with `username` and `password`: {error.message}"
+            yield ("secrets", name, "template"), message
+
+
+def _leases(data: dict[str, Any]) -> Found:
+    vault = _mapping(data.get("vault"))
+    auth = _mapping(vault.get("auth"))
+    alone = auth.get("method") == "token" or auth.get("secret_id_wrapped") is True
+    for name, raw in _mapping(data.get("secrets")).items():
+        secret = _mapping(raw)
+        if "lease" in secret and not {"database", "static"} & secret.keys():
+            message = "a version of a KV path has no lease: this is for `database` and `static`"
+            yield ("secrets", name, "lease"), message
+        if "database" in secret and alone and "custody" not in vault:
+            message = "with this login a leased credential needs `vault.custody.token_role`"
+            yield ("secrets", name, "database"), message
 
 
 def _targets(data: dict[str, Any]) -> Found:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from bridge.decide.conditions import condition_of, unmapped
 from bridge.decide.doubt import many_missing, with_doubt
 from bridge.decide.gates import Halt, trying_again
+from bridge.decide.leased import care_for_leases, with_leases
 from bridge.decide.limits import approvals_over, hold_what_is_too_much
 from bridge.decide.marks import good_mark, outlived_marks, record_upkeep, unused_marks
 from bridge.decide.progress import on_trial, progress_of
@@ -38,18 +39,22 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     first, lost = _state(desired, world)
     found = [find_target(s, desired.instance, world, memory, now) for s in desired.secrets]
     frozen = many_missing(found) is not None
-    targets = [_target(target, world, memory, now) for target in found]
+    targets = [with_doubt(target, memory, world.vault) for target in found]
+    targets = with_leases(desired, targets, world, memory, now)
+    targets = [_target(target, memory, now) for target in targets]
+    care = care_for_leases(desired, targets, world, memory, now, frozen=frozen)
     missing = many_missing(targets)
     holds: list[Hold] = [missing] if missing else []
     holds += [target.hold for target in targets if target.hold]
     wishes = {t.secret.name: chain for t in targets if (chain := carry_out(t, world, now))}
     halt = Halt(world.swarm.pauses, frozenset(wishes), lost)
     stands = _stands(desired, targets, world, memory, halt, now)
+    holds += care.holds
     holds += _missing_services(targets, world)
     refusals = (say_refusal(target.secret.name, world.swarm) for target in targets)
     holds += [refusal for refusal in refusals if refusal]
 
-    chains: list[Chain] = [*wishes.values()]
+    chains: list[Chain] = [*care.chains, *wishes.values()]
     creates = [target.create for target in targets if target.create]
     chains += [(first, *creates)] if first and creates else [(create,) for create in creates]
     chains += _rolls(desired, stands, world.swarm.approvals, memory, now)
@@ -58,7 +63,8 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         chains += [(stand.hung,)] if stand.hung else []
         holds += stand.holds
     wake = [at for stand in stands for at in stand.wake]
-    wake += [backoff.until for backoff in memory.backoffs.values()]
+    wake += [*care.wake, *(backoff.until for backoff in memory.backoffs.values())]
+    wake += [target.hold.until for target in targets if target.hold and target.hold.until]
     for target in targets:
         marks = [
             *good_mark(target, stands, now),
@@ -74,6 +80,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         wake += [*pruning.wake, *_deletions(target, world)]
     conditions = [condition_of(target, stands, world, holds) for target in targets]
     conditions += unmapped(desired, world)
+    conditions = [replace(c, leases=tuple(care.conditions.get(c.name, ()))) for c in conditions]
     chains += _let_go(desired, world)
     waiting = [backoff for chain in chains for backoff in _backoffs(chain, memory, now)]
     chains = [chain for chain in chains if not any(_backoffs(chain, memory, now))]
@@ -83,10 +90,12 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         tuple(conditions),
         tuple(notice for stand in stands for notice in stand.notices),
         min((at for at in wake if at > now), default=None),
-        any(stand.moving for stand in stands)
+        care.ending
+        or any(stand.moving for stand in stands)
         or any(backoff.passes for backoff in waiting)
         or any(s.state == State.ROLLING for c in conditions for s in c.services),
-        any(t.hold and t.hold.reason == Reason.LOOKING_AGAIN for t in targets),
+        any(t.hold and t.hold.reason == Reason.LOOKING_AGAIN for t in targets)
+        or any(h.reason == Reason.LOOKING_AGAIN for t in targets for h in t.unproven.values()),
     )
 
 
@@ -116,9 +125,8 @@ def _let_go(desired: Desired, world: World) -> list[Chain]:
     return chains + wishes_for_nothing(frozenset(configured | own.keys()), world.swarm)
 
 
-def _target(target: Target, world: World, memory: Memory, now: float) -> Target:
-    """Let doubts wait for a second look, and a create that failed a moment ago for its time."""
-    target = with_doubt(target, memory, world.vault)
+def _target(target: Target, memory: Memory, now: float) -> Target:
+    """Let a create that failed a moment ago wait for its time."""
     backoff = memory.backoffs.get(action_key(target.create)) if target.create else None
     if backoff and backoff.until > now:
         hold = trying_again(target.secret.name, "", backoff)

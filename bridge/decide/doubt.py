@@ -21,6 +21,7 @@ _DOUBTFUL = frozenset(
         Reason.MOUNT_MISSING,
         Reason.NAMESPACE_MISSING,
         Reason.VERSION_WENT_BACK,
+        Reason.ROLE_MISSING,
     )
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.decide.progress import MOVING, UNFINISHED
 from bridge.decide.wants import Want
@@ -54,6 +54,17 @@ def paused(service: Service, want: Want, halt: Halt) -> Hold | None:
     if pause is None:
         return None
     return Hold(want.name, Reason.PAUSED, pause.text, service.name)
+
+
+def unproven(service: Service, want: Want) -> Hold | None:
+    """Hold what would point a service at a generation that is not known to be alive and kept.
+
+    What goes back goes back all the same: what it leaves has failed.
+    """
+    hold = want.target.unproven.get(want.mirror.id) if want.mirror else None
+    if hold is None or want.back:
+        return None
+    return replace(hold, service=service.name)
 
 
 def reruns(service: Service, want: Want) -> Hold | None:

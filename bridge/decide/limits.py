@@ -47,6 +47,8 @@ def _counts(want: Want, approvals: Mapping[str, Approval]) -> bool:
     mirror = want.mirror
     if want.swap is None or want.back or mirror is None or mirror.good or mirror.records:
         return False
+    if want.urgent:
+        return False  # its end does not wait for anybody's word
     approval = approvals.get(want.name)
     return approval is None or not approval.covers(mirror.identity)
 

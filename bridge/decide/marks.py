@@ -22,7 +22,7 @@ def good_mark(target: Target, stands: Iterable[Stand], now: float) -> list[Annot
     """
     name = target.secret.name
     newest = target.mirrors[0] if target.mirrors else None
-    if newest is None or newest.good or newest.asides:
+    if newest is None or newest.good or newest.asides or newest.id in target.ended:
         return []
     scope = [stand for stand in stands if name in stand.wants and not stand.service.reruns]
     if not scope:
@@ -54,8 +54,8 @@ def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]
     A task on a node that is down may come back with it, so it counts.
     """
     newest = target.mirrors[0] if target.mirrors else None
-    if newest is None or not newest.good or newest.asides:
-        return []
+    if newest is None or not newest.good or newest.asides or target.secret.leased:
+        return []  # of a lease the bridge itself says when it ends
     if any(service.torn for service in swarm.services):
         return []
     in_use = used_ids(swarm)

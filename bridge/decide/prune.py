@@ -16,16 +16,19 @@ from bridge.model.reasons import Reason
 from bridge.model.world import SwarmView
 
 
-def used_ids(swarm: SwarmView) -> frozenset[str]:
+def used_ids(swarm: SwarmView, absent: frozenset[str] = frozenset()) -> frozenset[str]:
     """Return the ids of the Docker secrets that a Spec or a task that has not ended has.
 
     A task on a node that is down may come back, so it counts too.
+
+    Args:
+        absent: Ids of tasks that do not count any more.
     """
     used: set[str] = set()
     for service in swarm.services:
         used |= service.secret_ids
     for task in swarm.tasks:
-        if task.live or task.desired_state == "running":
+        if task.id not in absent and (task.live or task.desired_state == "running"):
             used |= task.secret_ids
     return frozenset(used)
 
@@ -73,8 +76,12 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
         destroyed = mirror.id in target.destroyed and mirror.identity != target.current
         if mirror.id in needed or (age < retain.versions and not destroyed):
             continue
+        if mirror.leased and not mirror.leased.ended:
+            continue  # its labels are all that is known of its lease
         if destroyed:
             why = "it is destroyed in Vault, and nothing refers to it"
+            if mirror.leased:
+                why = "its lease is over, and nothing refers to it"
             removals.append(_removal(target, mirror, why))
             continue
         ripe = mirror.created + retain.min_age

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 
 from bridge.decide.doubt import doubt_of
 from bridge.decide.gates import FORGOTTEN_AFTER
+from bridge.decide.generation import vanished, with_generations
 from bridge.decide.progress import on_trial, progress_of, watched
 from bridge.decide.target import Target, find_target
 from bridge.model.desired import Desired
 from bridge.model.memory import Backoff, Memory, Outcome, Result, Watch
 from bridge.model.naming import Identity
-from bridge.model.plan import CreateSecret, RollService, action_key
+from bridge.model.plan import CreateSecret, RollService, TendGeneration, action_key
 from bridge.model.reasons import Reason
 from bridge.model.world import World
 
@@ -41,6 +42,7 @@ def remember(
                 place = (outcome.action.service_id, swap.to_id)
                 rolls[place] = (*rolls.get(place, ())[-9:], now)
     targets = [find_target(s, desired.instance, world, memory, now) for s in desired.secrets]
+    targets = [with_generations(t, world, memory, now) if t.secret.leased else t for t in targets]
     return Memory(
         _seen(targets, memory, now),
         _watches(desired, memory, world, now),
@@ -48,12 +50,15 @@ def remember(
         backoffs,
         rolls,
         {t.secret.name: doubt for t in targets if (doubt := doubt_of(t, memory, world.vault))},
+        vanished(world, memory),
     )
 
 
 def _backoff(outcome: Outcome, before: Backoff | None, now: float) -> Backoff:
     tries = before.tries + 1 if before else 1
     pause = min(_PAUSES[outcome.result] * 2.0 ** (tries - 1), LONGEST_BACKOFF)
+    if isinstance(outcome.action, TendGeneration) and outcome.action.patience:
+        pause = min(pause, outcome.action.patience)  # a lease does not wait
     unknown = outcome.result == Result.UNKNOWN
     passes = outcome.result != Result.FAILED or outcome.reason == Reason.VAULT_UNREACHABLE
     return Backoff(tries, now + pause, outcome.message, outcome.reason, passes, unknown)

@@ -183,6 +183,7 @@ def pass_gates(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: 
         hold = (
             gates.paused(service, want, halt)
             or gates.reruns(service, want)
+            or gates.unproven(service, want)
             or gates.busy(service, want, ours, rollout, now)
             or gates.failed_elsewhere(service, want, halt)
             or _again(service, want, memory, now)
@@ -192,7 +193,7 @@ def pass_gates(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: 
         else:
             ready.append(want)
     ready = _apart(stand, ready)
-    if any(want.target.create for want in stand.wants.values()) and ready:
+    if any(_is_coming(want, now) for want in stand.wants.values()) and ready:
         # Another version is being made in this very cycle: it shall come with the same update.
         for want in ready:
             message = "waits for the newest version to be mirrored"
@@ -205,6 +206,19 @@ def pass_gates(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: 
             stand.hold(Hold(want.name, Reason.SETTLING, message, service.name, until, True))
         return
     stand.ready = tuple(ready)
+
+
+NEARLY = 60.0
+"""Seconds after its making for which a generation is waited for, so that it comes along."""
+
+
+def _is_coming(want: Want, now: float) -> bool:
+    """Tell whether another version is being made, which shall come with the same update."""
+    if want.target.create:
+        return True
+    mirror = want.mirror
+    hold = want.target.unproven.get(mirror.id) if mirror else None
+    return bool(hold and hold.waits and mirror and now < mirror.created + NEARLY)
 
 
 def _is_ours(stand: Stand, rollout: Rollout, now: float) -> bool:

@@ -8,9 +8,11 @@ newest mirrored version stays the target: what went missing in Vault rolls nothi
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from bridge.model.desired import DesiredSecret, KvPath
+from bridge.model.desired import DatabaseRole, DesiredSecret, KvPath
+from bridge.model.generation import RoleDocument
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror, Verdict
 from bridge.model.naming import (
@@ -21,7 +23,7 @@ from bridge.model.naming import (
     timestamp,
     versioned_name,
 )
-from bridge.model.plan import CreateSecret, Hold
+from bridge.model.plan import CreateSecret, Hold, MintGeneration
 from bridge.model.reasons import Reason
 from bridge.model.world import KvDocument, SwarmView, Unreadable, World
 
@@ -34,9 +36,13 @@ class Target:
         mirrors: Its mirrored versions that come from the configured path, newest first.
         others: Its mirrored versions from elsewhere: the path in the configuration changed, or
             Vault was restored to before them.
-        vault_version: Vault's current version number; None where Vault could not be looked at.
+        vault_version: Vault's current version number; None where Vault could not be looked at. Of a
+            leased secret that of the newest generation.
         current: Vault's current version, where there is one and it is alive.
-        destroyed: Ids of the mirrors whose version is destroyed in Vault.
+        destroyed: Ids of the mirrors whose version is destroyed in Vault, or whose lease is over.
+        ended: Ids of the generations that no service is pointed at any more.
+        urgent: Why services must leave a generation now, by its id.
+        unproven: Why no service is pointed at a generation yet, by its id.
         outlived: Mirrors that Vault no longer has, since it was restored to before them, and that
             are not marked so yet.
         create: The mirror to be made.
@@ -50,12 +56,16 @@ class Target:
     current: Identity | None = None
     destroyed: frozenset[str] = frozenset()
     outlived: tuple[Mirror, ...] = ()
-    create: CreateSecret | None = None
+    ended: frozenset[str] = frozenset()
+    unproven: Mapping[str, Hold] = field(default_factory=dict)
+    urgent: Mapping[str, str] = field(default_factory=dict)
+    create: CreateSecret | MintGeneration | None = None
     hold: Hold | None = None
 
     def for_service(self, service_id: str) -> Mirror | None:
         """Return the newest mirrored version that may be used by a service, if there is any."""
-        return next((m for m in self.mirrors if not m.aside_for(service_id)), None)
+        usable = (m for m in self.mirrors if m.id not in self.ended)
+        return next((m for m in usable if not m.aside_for(service_id)), None)
 
     def suspect_for(self, service_id: str) -> Mirror | None:
         """Return the newest version where it has yet to be tried alone on a service.
@@ -64,7 +74,7 @@ class Target:
         """
         newest = self.mirrors[0] if self.mirrors else None
         mark = newest.aside_for(service_id) if newest else None
-        if newest is None or mark is None or mark.by != By.SUSPECT:
+        if newest is None or mark is None or mark.by != By.SUSPECT or newest.id in self.ended:
             return None
         return newest if not mark.tried or newest.open_record(service_id) else None
 
@@ -83,6 +93,8 @@ def find_target(
         again = world.vault.again if document.away else None
         message = f"{document.message}; next look at {timestamp(again)}" if again else ""
         return _with_hold(target, document.reason, message or document.message)
+    if isinstance(secret.source, DatabaseRole) or not isinstance(document, KvDocument):
+        return target  # its versions are generations, see ``generation``
     target = replace(target, vault_version=document.current)
     current = current_of(secret.source, document, now)
     if not isinstance(current, Identity):
@@ -125,7 +137,7 @@ def current_of(path: KvPath, document: KvDocument, now: float) -> Identity | tup
     return Identity(path, document.path_created, document.current, version.created)
 
 
-def is_destroyed(document: KvDocument | Unreadable | None, mirror: Mirror) -> bool:
+def is_destroyed(document: KvDocument | RoleDocument | Unreadable | None, mirror: Mirror) -> bool:
     """Tell whether Vault says of a mirrored version that it was destroyed."""
     if not isinstance(document, KvDocument):
         return False

@@ -46,6 +46,11 @@ class Want:
     alone: bool = False
 
     @property
+    def urgent(self) -> str:
+        """Why the service must leave the version that it is on now; empty where it need not."""
+        return self.target.urgent.get(self.held.id, "") if self.held else ""
+
+    @property
     def name(self) -> str:
         """The secret's name."""
         return self.target.secret.name
@@ -154,6 +159,8 @@ def _back(
         before = None
     if before is not None and _was_refused(before, service, target):
         before = None
+    if before is not None and any(ref["SecretID"] in target.ended for ref in before):
+        before = None  # its credential is over
     if before is not None and mirror and {ref["SecretID"] for ref in before} != {mirror.id}:
         mirror = None  # it is left where it is: what the service had is put back
     if before is None and mirror is None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bridge.decide.custody import FIRST, NOW
 from bridge.decide.prune import needed_ids
 from bridge.decide.target import Target, is_destroyed
 from bridge.model.mirror import By, Mirror, SetAside, aside_label
-from bridge.model.naming import timestamp
+from bridge.model.naming import AT_ONCE, RETIRING, timestamp
 from bridge.model.plan import Annotate, Chain, Hold, NoteState, RemoveSecret
 from bridge.model.reasons import Reason
 from bridge.model.wishes import WISH, Do, Wish
@@ -26,6 +27,7 @@ def carry_out(target: Target, world: World, now: float) -> Chain:
     wish = world.swarm.wishes.get(name)
     if wish is None or wish.refused:
         return ()
+    answer: tuple[Annotate, ...] | str | None
     match wish.do:
         case Do.ROLLBACK:
             answer = _rollback(target, wish, world, now)
@@ -33,12 +35,18 @@ def carry_out(target: Target, world: World, now: float) -> Chain:
             answer = _drop_marks(target, _FAILED, "an operator wants it tried again")
         case Do.RESUME:
             answer = _drop_marks(target, frozenset({By.OPERATOR}), "an operator said so")
+        case Do.ROTATE:
+            answer = _rotate(target, wish)
+            if answer is None:
+                return ()
         case Do.FORGET:
             answer = f"{name} is in the configuration: take it out there first"
     if isinstance(answer, str):
         refused = replace(wish, refused=answer)
         put = {f"{WISH}{name}": refused.write()}
         return (NoteState(name, put, {}, Reason.WISH_REFUSED, answer),)
+    if wish.do == Do.ROTATE and answer:
+        return answer  # the wish stays until the new generation is there
     return (*answer, _done(name, wish))
 
 
@@ -59,6 +67,7 @@ def forget(name: str, mirrors: tuple[Mirror, ...], swarm: SwarmView) -> Chain:
     if wish is None or wish.refused or wish.do != Do.FORGET:
         return ()
     needed = needed_ids(swarm)
+    needed |= {m.id for m in mirrors if m.leased and not m.leased.ended}
     why = "an operator has let go of it, and nothing refers to it"
     return tuple(
         RemoveSecret(name, mirror.id, mirror.docker_name, Reason.FORGOTTEN, why)
@@ -78,6 +87,11 @@ def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Ann
     to = next((m for m in target.mirrors if m.identity.version == wish.to), None)
     if to is None:
         return f"version {wish.to} is not mirrored (any more)"
+    if to.id in target.ended:
+        return (
+            f"{Reason.CREDENTIAL_ENDED}: the credential of generation {wish.to} is over;"
+            f" `vault-bridge rotate {to.secret}` makes a new one"
+        )
     if is_destroyed(world.vault.paths.get(target.secret.source), to):
         return f"version {to.identity.version} is destroyed in Vault, so its credential has ended"
     why = "an operator rolled back" + (f": {wish.why}" if wish.why else "")
@@ -89,6 +103,26 @@ def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Ann
     if to.asides:
         notes.append(_cleared(target, to, frozenset(to.asides), "an operator chose it"))
     return tuple(notes)
+
+
+def _rotate(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
+    """Note how the former generation is to end; None while the new one is yet to come."""
+    if not target.secret.leased:
+        return f"{target.secret.name} has no lease: write a new version to {target.secret.source}"
+    newest = target.mirrors[0] if target.mirrors else None
+    if newest is None:
+        return None  # the first one is made anyhow
+    if newest.identity.version > (wish.to or 0):
+        return ()
+    how = FIRST if wish.first else NOW if wish.at_once else ""
+    leased = newest.leased
+    if not how or leased is None or (leased.at_once, bool(leased.retiring)) == (how, wish.first):
+        return None
+    put = {AT_ONCE: how} | ({RETIRING: wish.at} if wish.first else {})
+    why = "an operator wants it ended " + ("before services leave it" if wish.first else "at once")
+    reason = Reason.RETIRING
+    note = Annotate(target.secret.name, newest.id, newest.docker_name, reason, why, put)
+    return (note,)
 
 
 def _by(mirror: Mirror) -> By | None:

@@ -26,6 +26,34 @@ class KvPath:
         return f"{place} (namespace {self.namespace})" if self.namespace else place
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class DatabaseRole:
+    """A dynamic role of Vault's database engine; each generation is a credential with a lease.
+
+    Attributes:
+        namespace: Empty for the root namespace.
+        mount: Mount of the engine, without slashes at its ends.
+        role: Name of the role.
+    """
+
+    namespace: str
+    mount: str
+    role: str
+
+    def __str__(self) -> str:
+        place = f"{self.mount}/creds/{self.role}"
+        return f"{place} (namespace {self.namespace})" if self.namespace else place
+
+    @property
+    def lease_prefix(self) -> str:
+        """What the id of each of its leases begins with; no other lease is ever touched."""
+        return f"{self.mount}/creds/{self.role}/"
+
+
+Source = KvPath | DatabaseRole
+"""Where the content of a secret comes from."""
+
+
 class Format(StrEnum):
     """How the fields of a Vault version become the bytes of a Docker secret."""
 
@@ -104,13 +132,38 @@ class Mapping:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseRules:
+    """When a leased credential is replaced, and how the former one ends. Times are in seconds.
+
+    Attributes:
+        rotate_before: Part of a generation's longest life that is left when the next one is made.
+        rotate_every: Age at which a generation is replaced; None for no such age.
+        rotate_on: A KV path whose new version asks for a new generation.
+        grace: For how long the former credential stays valid after nothing uses it.
+        overlap_max: For how long tasks on nodes that are down keep the former one alive.
+    """
+
+    rotate_before: float = 1 / 3
+    rotate_every: float | None = None
+    rotate_on: KvPath | None = None
+    grace: float = 30.0
+    overlap_max: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredSecret:
     """One secret of the configuration: ``name`` becomes ``name_v1``, then ``name_v2``."""
 
     name: str
-    source: KvPath
+    source: Source
     content: Content
     services: tuple[Mapping, ...] = ()
+    lease: LeaseRules = LeaseRules()
+
+    @property
+    def leased(self) -> bool:
+        """Whether its versions are generations of a credential, each with a lease."""
+        return isinstance(self.source, DatabaseRole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +218,16 @@ class Desired:
     retain: Retain = Retain()
     max_services: int | None = None
     apply_fields: bool = False
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Whatever is to be looked at in Vault, each once, in the order of the file."""
+        found: dict[Source, None] = {}
+        for secret in self.secrets:
+            found[secret.source] = None
+            if secret.lease.rotate_on:
+                found[secret.lease.rotate_on] = None
+        return tuple(found)
 
     @property
     def digest(self) -> str:

@@ -80,6 +80,8 @@ class Memory:
         backoffs: By the action's key.
         rolls: When each service was moved to each Docker secret, by ``(service id, secret id)``.
         doubts: By secret's name.
+        vanished: When the look began that first saw the lease of a generation gone, by the id of
+            its Docker secret.
     """
 
     seen: Mapping[str, tuple[Identity, float]] = field(default_factory=dict)
@@ -88,6 +90,7 @@ class Memory:
     backoffs: Mapping[str, Backoff] = field(default_factory=dict)
     rolls: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    vanished: Mapping[str, float] = field(default_factory=dict)
 
 
 class Result(StrEnum):

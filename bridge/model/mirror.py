@@ -12,8 +12,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from bridge.model.desired import KvPath
-from bridge.model.naming import ASIDE, GOOD, PREFIX, ROLL, UNUSED, Identity, instant, origin_of
+from bridge.model.generation import Leased
+from bridge.model.naming import (
+    ASIDE,
+    GOOD,
+    PREFIX,
+    ROLL,
+    UNUSED,
+    Identity,
+    instant,
+    origin_of,
+    read_source,
+    source_label,
+)
 from bridge.model.reasons import Reason
 
 
@@ -150,6 +161,7 @@ class Mirror:
         unused: Since when no service and no task has it, where something newer is good; else empty.
         asides: Why it is set aside, by service id; the empty one is for the whole name.
         records: Roll records by service id.
+        leased: The lease behind it, where it is a generation of a leased credential.
     """
 
     id: str
@@ -162,6 +174,7 @@ class Mirror:
     unused: str = ""
     asides: Mapping[str, SetAside] = field(default_factory=dict)
     records: Mapping[str, RollRecord] = field(default_factory=dict)
+    leased: Leased | None = None
 
     @property
     def outlived(self) -> bool:
@@ -213,6 +226,7 @@ class Mirror:
                 if key == ASIDE or key.startswith(f"{ASIDE}.")
             },
             {service: record for service, record in found.items() if record},
+            Leased.read(secret.labels),
         )
 
 
@@ -236,11 +250,7 @@ class Verdict:
                 "version": self.identity.version,
                 "created": self.identity.created,
                 "path_created": self.identity.path_created,
-                "source": [
-                    self.identity.source.namespace,
-                    self.identity.source.mount,
-                    self.identity.source.path,
-                ],
+                "source": source_label(self.identity.source),
                 "shape": self.shape,
                 "reason": self.reason,
                 "message": self.message,
@@ -253,7 +263,7 @@ class Verdict:
         """Read the label's value; None where somebody has damaged it."""
         try:
             raw = json.loads(text)
-            source = KvPath(*raw["source"])
+            source = read_source(raw["source"])
             identity = Identity(source, raw["path_created"], int(raw["version"]), raw["created"])
             return cls(identity, raw["shape"], Reason(raw["reason"]), raw["message"])
         except (ValueError, KeyError, TypeError):

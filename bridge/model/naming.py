@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import total_ordering
 from typing import Any, TypeVar
 
-from bridge.model.desired import KvPath
+from bridge.model.desired import DatabaseRole, KvPath, Source
 
 PREFIX = "vault-bridge."
 GOOD = f"{PREFIX}good"
@@ -22,6 +22,14 @@ ASIDE = f"{PREFIX}aside"
 UNUSED = f"{PREFIX}unused"
 ROLL = f"{PREFIX}roll."
 REFUSED = f"{PREFIX}refused."
+LEASE = f"{PREFIX}lease"
+ACCESSOR = f"{PREFIX}accessor"
+ROLE = f"{PREFIX}role"
+RETIRING = f"{PREFIX}retiring"
+ENDED = f"{PREFIX}ended"
+AT_ONCE = f"{PREFIX}at_once"
+TRIES = f"{PREFIX}tries"
+VANISHED = f"{PREFIX}vanished"
 WOKEN = f"{PREFIX}woken"
 """The one label that we ever write on a service: it wakes an updater that hangs on a dead node."""
 
@@ -67,12 +75,14 @@ class Identity:
     """One version of one life of a path; "newer" orders by the key's creation, then the number.
 
     Attributes:
-        path_created: Vault's ``created_time`` of the key, as Vault wrote it.
-        version: The KV v2 version number.
-        created: Vault's ``created_time`` of the version, as Vault wrote it.
+        path_created: Vault's ``created_time`` of the key, as Vault wrote it; ``ONE_LIFE`` for a
+            generation, since a role does not begin anew.
+        version: The KV v2 version number, or that of the generation.
+        created: Vault's ``created_time`` of the version, or ``issue_time`` of the generation's
+            lease, as Vault wrote it.
     """
 
-    source: KvPath
+    source: Source
     path_created: str
     version: int
     created: str
@@ -84,6 +94,9 @@ class Identity:
     def order(self) -> tuple[int, int, int]:
         """The sort key; a restored snapshot gives one number to two contents, hence ``created``."""
         return instant(self.path_created), self.version, instant(self.created)
+
+
+ONE_LIFE = "1970-01-01T00:00:00Z"
 
 
 def versioned_name(name: str, identity: Identity) -> str:
@@ -116,10 +129,23 @@ def read_by_name(
     return {name: value for name, value in found.items() if value is not None}
 
 
-def source_label(source: KvPath) -> str:
-    """Write a KV path for the ``source`` label; its parts may hold any character."""
-    parts = {"namespace": source.namespace, "mount": source.mount, "path": source.path}
+def source_label(source: Source) -> str:
+    """Write a source for the ``source`` label; its parts may hold any character."""
+    parts = {"namespace": source.namespace, "mount": source.mount}
+    if isinstance(source, KvPath):
+        parts["path"] = source.path
+    else:
+        parts["role"] = source.role
     return json.dumps({key: value for key, value in parts.items() if value}, ensure_ascii=False)
+
+
+def read_source(text: str) -> Source:
+    """Read back ``source_label``; raises ``KeyError``, ``ValueError`` or ``TypeError``."""
+    raw: dict[str, Any] = json.loads(text)
+    place = (str(raw.get("namespace", "")), str(raw["mount"]))
+    if "role" in raw:
+        return DatabaseRole(*place, str(raw["role"]))
+    return KvPath(*place, str(raw["path"]))
 
 
 def labels_of(instance: str, name: str, identity: Identity) -> dict[str, str]:
@@ -146,9 +172,8 @@ class Origin:
 def origin_of(labels: Mapping[str, str]) -> Origin | None:
     """Read back ``labels_of``; None where the labels are absent or somebody has damaged them."""
     try:
-        source: dict[str, Any] = json.loads(labels[f"{PREFIX}source"])
         identity = Identity(
-            KvPath(source.get("namespace", ""), source["mount"], source["path"]),
+            read_source(labels[f"{PREFIX}source"]),
             labels[f"{PREFIX}path_created"],
             int(labels[f"{PREFIX}version"]),
             labels[f"{PREFIX}created"],

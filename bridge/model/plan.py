@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
-from bridge.model.desired import Content, FileFields
+from bridge.model.desired import Content, DatabaseRole, FileFields
 from bridge.model.naming import Identity
 from bridge.model.reasons import Reason, State
 from bridge.model.world import short_target
@@ -34,6 +35,69 @@ class CreateSecret:
     def summary(self) -> str:
         """Say in words what is done."""
         return f"create secret {self.docker_name} from version {self.identity.version} in Vault"
+
+
+@dataclass(frozen=True, slots=True)
+class MintGeneration:
+    """Have Vault make a credential with a lease, and make the Docker secret that holds it.
+
+    Attributes:
+        secret: Name in the configuration.
+        version: Number of the generation.
+        labels: Besides those of its identity and its lease, which are known once it is made.
+    """
+
+    secret: str
+    source: DatabaseRole
+    version: int
+    content: Content
+    docker_name: str
+    labels: Mapping[str, str]
+    reason: Reason
+    why: str
+
+    @property
+    def summary(self) -> str:
+        """Say in words what is done."""
+        return f"create secret {self.docker_name} from a new credential of {self.source}"
+
+
+class Tend(StrEnum):
+    """What is done to a generation's lease or to its custody."""
+
+    RENEW_CUSTODY = "renew the custody"
+    RENEW_LEASE = "renew the lease"
+    SHORTEN = "shorten the lease"
+    REVOKE = "revoke the lease"
+    RELEASE = "revoke the custody"
+
+
+@dataclass(frozen=True, slots=True)
+class TendGeneration:
+    """Renew or end a generation. What must not be known of it is read again from its labels.
+
+    Attributes:
+        grace: Of ``SHORTEN``: seconds that are left.
+        patience: Of a renewal: longest pause in seconds before it is tried again.
+        absent: Ids of tasks on nodes that are down, which no longer count as users.
+        even_used: Of ``REVOKE``: whether it ends though something uses it (``--revoke-first``).
+    """
+
+    secret: str
+    secret_id: str
+    docker_name: str
+    step: Tend
+    reason: Reason
+    why: str
+    grace: float = 0.0
+    patience: float = 0.0
+    absent: frozenset[str] = frozenset()
+    even_used: bool = False
+
+    @property
+    def summary(self) -> str:
+        """Say in words what is done."""
+        return f"{self.step} of {self.docker_name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +239,16 @@ class NoteState:
         return f"note in the state config: {self.why}"
 
 
-Action = CreateSecret | Annotate | RollService | WakeUpdater | RemoveSecret | NoteState
+Action = (
+    CreateSecret
+    | MintGeneration
+    | TendGeneration
+    | Annotate
+    | RollService
+    | WakeUpdater
+    | RemoveSecret
+    | NoteState
+)
 Chain = tuple[Action, ...]
 """Actions that depend on one another: one that fails ends its chain, and no other."""
 
@@ -185,6 +258,10 @@ def action_key(action: Action) -> str:
     match action:
         case CreateSecret():
             return f"create {action.docker_name}"
+        case MintGeneration():
+            return f"mint {action.secret}"
+        case TendGeneration():
+            return f"{action.step} {action.docker_name}"
         case Annotate():
             return f"annotate {action.docker_name} {action.reason}"
         case RollService():
@@ -235,15 +312,38 @@ class ServiceCondition:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseCondition:
+    """How a generation stands. Times are seconds since the epoch; None where they are not known.
+
+    Attributes:
+        version: Number of the generation.
+        lease_ends: When its credential ends, if nobody renews the lease.
+        custody_ends: The same of the token that its lease hangs on.
+        hard_end: When it ends whatever is done.
+        next: What happens to it next, in words.
+        next_at: When.
+    """
+
+    version: int
+    lease_ends: float | None
+    custody_ends: float | None
+    hard_end: float | None
+    next: str
+    next_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """How a secret stands.
 
     Attributes:
-        vault_version: Vault's current version; None where Vault could not be looked at.
+        vault_version: Vault's current version, or the newest generation; None where Vault could not
+            be looked at.
         running_version: The oldest version that a live task holds; None where none does.
         versions: Versions that are mirrored, oldest first.
         created: When Vault made the running version, seconds since the epoch.
         unused: Mirrored versions that no service and no task has any more, oldest first.
+        leases: Generations whose credential has not ended, oldest first.
     """
 
     name: str
@@ -256,6 +356,7 @@ class Condition:
     services: tuple[ServiceCondition, ...] = ()
     created: float | None = None
     unused: tuple[int, ...] = ()
+    leases: tuple[LeaseCondition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

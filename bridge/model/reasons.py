@@ -55,6 +55,25 @@ class Reason(StrEnum):
     VAULT_REFUSED = "VaultRefused"
     MANY_MISSING = "ManyMissing"
 
+    # Leased credentials
+    NEW_GENERATION = "NewGeneration"
+    ROTATION_DUE = "RotationDue"
+    ROTATION_ASKED = "RotationAsked"
+    CUSTODY_PROVISIONAL = "CustodyProvisional"
+    LEASE_KEPT = "LeaseKept"
+    LEASE_ENDING = "LeaseEnding"
+    LEASE_VANISHED = "LeaseVanished"
+    LEASE_UNSTABLE = "LeaseUnstable"
+    FORCED_BY_EXPIRY = "ForcedByExpiry"
+    GENERATIONS_FAILED = "GenerationsFailed"
+    RETIRING = "Retiring"
+    CREDENTIAL_ENDED = "CredentialEnded"
+    RENEWAL_FAILED = "RenewalFailed"
+    REVOCATION_FAILED = "RevocationFailed"
+    FOREIGN_LEASE = "ForeignLease"
+    ROLE_MISSING = "RoleMissing"
+    CUSTODY_REFUSED = "CustodyRefused"
+
     # Content
     FIELD_MISSING = "FieldMissing"
     FIELD_NOT_TEXT = "FieldNotText"

@@ -50,6 +50,19 @@ Auth = TokenFile | AppRole | JwtLogin | CertLogin
 
 
 @dataclass(frozen=True, slots=True)
+class Custody:
+    """How custody tokens are made.
+
+    Attributes:
+        token_role: Token role that they are made with.
+        provisional_ttl: Seconds that one lives until the swarm keeps its accessor.
+    """
+
+    token_role: str
+    provisional_ttl: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class VaultSettings:
     """How to reach Vault.
 
@@ -58,6 +71,7 @@ class VaultSettings:
         namespace: Empty for the root namespace.
         ca_file: PEM file of a private CA; empty for the system's.
         max_rps: Ceiling on requests per second.
+        custody: How custody tokens are made; where absent, each is a login of its own.
     """
 
     address: str
@@ -65,6 +79,7 @@ class VaultSettings:
     namespace: str = ""
     ca_file: str = ""
     max_rps: float = 50.0
+    custody: Custody | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ class Do(StrEnum):
     RESUME = "resume"
     RETRY = "retry"
     FORGET = "forget"
+    ROTATE = "rotate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,11 @@ class Wish:
     Attributes:
         at: When it was written, RFC 3339.
         why: The operator's own words.
-        to: For ``rollback``: the version to go back to. Named when the wish is written, so that
-            carrying it out twice is as once.
+        to: For ``rollback``: the version to go back to; for ``rotate``: the generation to be
+            replaced. Named when the wish is written, so that carrying it out twice is as once.
         refused: Why it cannot be carried out; empty while it may be.
+        at_once: For ``rotate``: whether the former generation ends without grace.
+        first: For ``rotate``: whether it ends before services are rolled, and not after.
     """
 
     do: Do
@@ -44,11 +47,14 @@ class Wish:
     why: str = ""
     to: int | None = None
     refused: str = ""
+    at_once: bool = False
+    first: bool = False
 
     def write(self) -> str:
         """Write the label's value."""
         raw = {"do": self.do, "at": self.at, "why": self.why, "to": self.to}
-        return json.dumps({**raw, "refused": self.refused} if self.refused else raw)
+        more = {"refused": self.refused, "at_once": self.at_once, "first": self.first}
+        return json.dumps({**raw, **{key: value for key, value in more.items() if value}})
 
     @classmethod
     def read(cls, text: str) -> Wish | None:
@@ -62,6 +68,8 @@ class Wish:
                 str(raw.get("why", "")),
                 None if to is None else int(to),
                 str(raw.get("refused", "")),
+                bool(raw.get("at_once")),
+                bool(raw.get("first")),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None

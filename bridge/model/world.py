@@ -13,7 +13,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from bridge.model.desired import KvPath
+from bridge.model.desired import Source
+from bridge.model.generation import GenerationView, RoleDocument
 from bridge.model.mirror import DockerSecret, Mirror, Verdict
 from bridge.model.reasons import Reason
 from bridge.model.wishes import Approval, Pause, Wish
@@ -73,13 +74,16 @@ class VaultView:
 
     Attributes:
         as_of: Seconds since the epoch when the look began.
-        paths: One entry for each distinct path of the configuration.
+        paths: One entry for each distinct source of the configuration, and for each path that asks
+            for rotations.
         again: When the next look is to be, seconds since the epoch; None where none is planned.
+        generations: By id of the Docker secret.
     """
 
     as_of: float
-    paths: Mapping[KvPath, KvDocument | Unreadable]
+    paths: Mapping[Source, KvDocument | RoleDocument | Unreadable]
     again: float | None = None
+    generations: Mapping[str, GenerationView] = field(default_factory=dict)
 
 
 # --- Swarm ---------------------------------------------------------------------------------------

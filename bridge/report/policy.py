@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from bridge.model.desired import Desired, KvPath
-from bridge.model.settings import AppRole, Auth, CertLogin, JwtLogin, TokenFile
+from bridge.model.desired import DatabaseRole, Desired, KvPath, Source
+from bridge.model.settings import AppRole, Auth, CertLogin, JwtLogin, TokenFile, VaultSettings
 
 NAME = "swarm-bridge"
 """Name of the policy and of the role in all that is printed."""
+
+CUSTODY_NAME = f"{NAME}-custody"
+"""Name of the policy of custody tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,11 @@ class Rule:
         return f'path "{path}" {{ capabilities = [{listed}] }}'
 
 
-_ROLE = f"token_policies={NAME} token_no_default_policy=true token_ttl=20m"
+_ROLE = f"token_policies={NAME} token_no_default_policy=true token_type=service"
+_TOKEN_ROLE = (
+    f"allowed_policies={CUSTODY_NAME} orphan=true renewable=true token_type=service"
+    " token_no_default_policy=true"
+)
 
 LOOKUP_SELF = Rule("auth/token/lookup-self", ("read",), "tell a dead token from a missing policy")
 RENEW_SELF = Rule("auth/token/renew-self", ("update",), "keep our token alive")
@@ -50,44 +57,107 @@ def own_rules(auth: Auth, role: str = NAME) -> tuple[Rule, ...]:
     return (*rules, Rule(place, ("update",), "let `vault-bridge status` say when our own id ends"))
 
 
-def rules_for(path: KvPath) -> tuple[Rule, Rule]:
-    """Return what a KV v2 path must grant."""
+def metadata_rule(path: KvPath) -> Rule:
+    """Return what a KV v2 path must grant to be watched."""
+    return Rule(f"{path.mount}/metadata/{path.path}", ("read",), "see which versions there are")
+
+
+def rules_for(source: Source) -> tuple[Rule, ...]:
+    """Return what a source must grant."""
+    if isinstance(source, DatabaseRole):
+        place = f"{source.mount}/roles/{source.role}"
+        return (Rule(place, ("read",), "see how long its credentials live"),)
+    read = f"{source.mount}/data/{source.path}"
+    return (metadata_rule(source), Rule(read, ("read",), "read a version once, to mirror it"))
+
+
+def lease_rules(vault: VaultSettings) -> tuple[Rule, ...]:
+    """Return what leased credentials need besides: their leases and their custody."""
+    create: tuple[Rule, ...] = ()
+    if vault.custody:
+        place = f"auth/token/create/{vault.custody.token_role}"
+        create = (Rule(place, ("update",), "make the custody token of each credential"),)
     return (
-        Rule(f"{path.mount}/metadata/{path.path}", ("read",), "see which versions there are"),
-        Rule(f"{path.mount}/data/{path.path}", ("read",), "read a version once, to mirror it"),
+        *create,
+        Rule("auth/token/lookup-accessor", ("update",), "see that a custody is alive"),
+        Rule("auth/token/renew-accessor", ("update",), "make it permanent"),
+        Rule("auth/token/revoke-accessor", ("update",), "end it after its lease"),
+        Rule("sys/leases/lookup", ("update",), "see that a credential is alive"),
+        Rule("sys/leases/renew", ("update",), "keep it alive, and let it run out"),
+        Rule("sys/leases/revoke", ("update",), "end it at once"),
     )
 
 
-def rules_of(desired: Desired, auth: Auth) -> tuple[Rule, ...]:
-    """Return all that a configuration needs, each path once, in its order."""
-    paths = dict.fromkeys(secret.source for secret in desired.secrets)
-    return (*(rule for path in paths for rule in rules_for(path)), *own_rules(auth))
+def creds_rules(desired: Desired) -> tuple[Rule, ...]:
+    """Return what a custody token needs: to have a credential made, and nothing else."""
+    return tuple(
+        Rule(f"{source.mount}/creds/{source.role}", ("read",), "make a credential")
+        for source in desired.sources
+        if isinstance(source, DatabaseRole)
+    )
 
 
-def policy_hcl(desired: Desired, auth: Auth) -> str:
+def rules_of(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
+    """Return all that our own token needs for a configuration, each path once, in its order."""
+    secrets = {secret.source for secret in desired.secrets}
+    rules: list[Rule] = []
+    for source in desired.sources:
+        if isinstance(source, KvPath) and source not in secrets:
+            rules.append(metadata_rule(source))
+        else:
+            rules += rules_for(source)
+    if creds_rules(desired):
+        rules += lease_rules(vault)
+        rules += () if vault.custody else creds_rules(desired)
+    return (*rules, *own_rules(vault.auth))
+
+
+def policy_hcl(desired: Desired, vault: VaultSettings) -> str:
     """Write the policy; ``vault policy write`` takes it as it is."""
     lines = [f"# The least that vault-bridge needs for this configuration: the policy {NAME}."]
-    namespaces = sorted({s.source.namespace for s in desired.secrets if s.source.namespace})
+    namespaces = sorted({source.namespace for source in desired.sources if source.namespace})
     lines += [f"# It belongs into the namespace {namespace}." for namespace in namespaces]
-    lines += [f"#   {command}" for command in commands(auth)]
-    lines += _aligned(rules_of(desired, auth))
+    lines += [f"#   {command}" for command in commands(desired, vault)]
+    lines += _aligned(rules_of(desired, vault))
     return "\n".join(lines) + "\n"
 
 
-def commands(auth: Auth) -> tuple[str, ...]:
+def custody_hcl(desired: Desired, vault: VaultSettings) -> str:
+    """Write the policy of custody tokens; empty where there are none."""
+    rules = creds_rules(desired)
+    if not rules or not vault.custody:
+        return ""
+    head = f"# All that a custody token may do: the policy {CUSTODY_NAME}, on nothing else."
+    return "\n".join([head, *_aligned(rules)]) + "\n"
+
+
+def commands(desired: Desired, vault: VaultSettings) -> tuple[str, ...]:
     """Return the commands that put the policy in place and give the bridge a login with it."""
-    return (f"vault-bridge policy | vault policy write {NAME} -", _login_command(auth))
+    leased = bool(creds_rules(desired))
+    life = "token_ttl=20m"
+    if leased and vault.custody is None:
+        life = "token_period=24h"  # each login of its own is a custody, which must not end
+    first = f"vault-bridge policy | vault policy write {NAME} -"
+    login = _login_command(vault.auth, f"{_ROLE} {life}")
+    if not leased or vault.custody is None:
+        return first, login
+    return (
+        first,
+        f"vault-bridge policy --custody | vault policy write {CUSTODY_NAME} -",
+        f"vault write auth/token/roles/{vault.custody.token_role} {_TOKEN_ROLE}",
+        login,
+    )
 
 
-def _login_command(auth: Auth) -> str:
+def _login_command(auth: Auth, role: str) -> str:
     match auth:
         case AppRole():
-            return f"vault write auth/{auth.mount}/role/{NAME} {_ROLE}"
+            return f"vault write auth/{auth.mount}/role/{NAME} {role}"
         case JwtLogin():
             claims = "role_type=jwt user_claim=sub bound_audiences=... bound_subject=..."
-            return f"vault write auth/{auth.mount}/role/{auth.role} {_ROLE} {claims}"
+            return f"vault write auth/{auth.mount}/role/{auth.role} {role} {claims}"
         case CertLogin():
-            return f"vault write auth/{auth.mount}/certs/{auth.role} {_ROLE} certificate=@ca.pem"
+            return f"vault write auth/{auth.mount}/certs/{auth.role} {role} certificate=@ca.pem"
         case TokenFile():
             return f"vault token create -policy={NAME} -no-default-policy -orphan -period=24h"
         case _:

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.errors import Exit
-from bridge.model.lease import TTL, Holder
+from bridge.model.leader import TTL, Holder
 from bridge.model.naming import timestamp
-from bridge.model.plan import Condition, Plan
+from bridge.model.plan import Condition, LeaseCondition, Plan
 from bridge.model.reasons import Reason, State
 
 _COLOURS = {
@@ -54,6 +54,7 @@ def status_json(conditions: Iterable[Condition]) -> dict[str, Any]:
                 "versions": list(condition.versions),
                 "unused": list(condition.unused),
                 "created": None if condition.created is None else timestamp(condition.created),
+                "leases": [_lease_json(lease) for lease in condition.leases],
                 "services": [
                     {
                         "name": service.name,
@@ -67,6 +68,21 @@ def status_json(conditions: Iterable[Condition]) -> dict[str, Any]:
             }
             for condition in conditions
         ]
+    }
+
+
+def _lease_json(lease: LeaseCondition) -> dict[str, Any]:
+    """Return how a generation stands; neither its lease's id nor its accessor is shown."""
+    times = {
+        "lease_ends": lease.lease_ends,
+        "custody_ends": lease.custody_ends,
+        "hard_end": lease.hard_end,
+        "next_at": lease.next_at,
+    }
+    return {
+        "version": lease.version,
+        "next": lease.next,
+        **{key: None if at is None else timestamp(at) for key, at in times.items()},
     }
 
 
@@ -112,8 +128,11 @@ def print_status(conditions: Iterable[Condition], console: Console, now: float) 
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("SECRET", overflow="fold")
-    for title in ("VAULT", "RUNNING", "STATE", "REASON", "AGE"):
-        table.add_column(title, no_wrap=True, justify="right" if title == "AGE" else "left")
+    leased = any(condition.leases for condition in conditions)
+    titles = ["VAULT", "RUNNING", "STATE", "REASON", *(["LEASE"] if leased else []), "AGE"]
+    for title in titles:
+        right = title in ("AGE", "LEASE")
+        table.add_column(title, no_wrap=True, justify="right" if right else "left")
     for condition in conditions:
         table.add_row(
             Text(condition.name, style="bold"),
@@ -121,6 +140,7 @@ def print_status(conditions: Iterable[Condition], console: Console, now: float) 
             _version(condition.running_version),
             _state(condition.state),
             condition.reason,
+            *([_lease_left(condition, now)] if leased else []),
             _age(condition.created, now),
         )
         for service in condition.services:
@@ -130,10 +150,12 @@ def print_status(conditions: Iterable[Condition], console: Console, now: float) 
                 _version(service.version),
                 _state(service.state),
                 service.reason,
+                *([""] if leased else []),
                 "",
             )
     console.print(table)
     lines = [line for condition in conditions for line in _words(condition)]
+    lines += [line for condition in conditions for line in _lease_words(condition, now)]
     unused = [f"{c.name} v{max(c.unused)}" for c in conditions if c.unused]
     if unused:
         lines.append(
@@ -210,6 +232,27 @@ def print_finding(level: str, where: str, message: str, console: Console) -> Non
     table.add_column(overflow="fold")
     table.add_row(Text(level, style=_LEVELS[level]), Text(f"{where}: {message}"))
     console.print(table)
+
+
+def _lease_left(condition: Condition, now: float) -> str:
+    """Write what is left of the lease that ends first."""
+    ends = [lease.lease_ends for lease in condition.leases if lease.lease_ends is not None]
+    return _span(min(ends) - now) if ends else "-"
+
+
+def _lease_words(condition: Condition, now: float) -> list[str]:
+    """Say of each generation when its lease and its custody end, and what happens next."""
+    lines: list[str] = []
+    for lease in condition.leases:
+        ends = [
+            f"{what} ends in {_span(at - now)}"
+            for what, at in (("lease", lease.lease_ends), ("custody", lease.custody_ends))
+            if at is not None
+        ]
+        when = "" if lease.next_at is None else f" in {_span(lease.next_at - now)}"
+        words = "; ".join([*ends, f"next: {lease.next}{when}"])
+        lines.append(f"{condition.name} v{lease.version}: {words}")
+    return lines
 
 
 def _version(number: int | None) -> str:

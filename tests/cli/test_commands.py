@@ -86,6 +86,7 @@ def test_status_in_words_and_as_json(lab: Lab) -> None:
         "message": "",
         "versions": [1],
         "unused": [],
+        "leases": [],
         "services": [
             {
                 "name": lab.name("api"),

@@ -117,7 +117,11 @@ class Machine(RuleBasedStateMachine):
         self.former = world
         plan = decide(self.desired, world, self.memory, self.clock())
         applier = Applier(
-            cast("Vault", self.vault), cast("Swarm", self.swarm), "default", self.look
+            cast("Vault", self.vault),
+            cast("Swarm", self.swarm),
+            "default",
+            self.look,
+            lambda: True,
         )
         self.plan = plan
         outcomes = applier.apply(plan, lambda: False)

@@ -17,10 +17,12 @@ from bridge.model.desired import (
     KvPath,
     Retain,
     Rollout,
+    Source,
 )
 from bridge.model.desired import (
     Mapping as ServiceMapping,
 )
+from bridge.model.generation import RoleDocument
 from bridge.model.memory import Memory
 from bridge.model.mirror import DockerSecret
 from bridge.model.naming import Identity, labels_of
@@ -125,13 +127,14 @@ def wanted(
 
 
 def world_of(
-    vault: KvDocument | Unreadable | Mapping[KvPath, KvDocument | Unreadable],
+    vault: KvDocument | Unreadable | Mapping[Any, KvDocument | Unreadable],
     secrets: Iterable[DockerSecret] = (),
     services: Iterable[Service] = (),
     tasks: Iterable[Task] | None = None,
     **swarm: Any,
 ) -> World:
     """Return a world; without ``tasks`` each service has one that holds what its Spec refers to."""
+    paths: Mapping[Source, KvDocument | RoleDocument | Unreadable]
     paths = vault if isinstance(vault, Mapping) else {PATH: vault}
     services = tuple(services)
     if tasks is None:

@@ -106,6 +106,17 @@ class Lab:
         source = {**default, **(kv or {})}
         self._secrets[self.name(name)] = {"kv": source, "services": mapped, **more}
 
+    def leased(self, name: str, services: Mapping[str, Json], database: Json, **more: Any) -> None:
+        """Add a leased secret, by default as JSON.
+
+        Args:
+            database: Its ``mount`` and ``role``.
+        """
+        mapped = {self.name(service): dict(file) for service, file in services.items()}
+        form = {} if "template" in more else {"format": "json"}
+        secret = {"database": database, "services": mapped, **form, **more}
+        self._secrets[self.name(name)] = secret
+
     def without(self, name: str) -> None:
         """Take a secret out of the configuration."""
         del self._secrets[self.name(name)]

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.errors import AnswerLost, OutOfSequence, SwarmUnreachable
 from bridge.leader import Lease, has_ended, holder_of, this_process
-from bridge.model.lease import HOLDER, Holder, lease_config_name
+from bridge.model.leader import HOLDER, Holder, lease_config_name
 from bridge.servers.swarm import Swarm
 from tests.support.fakes import Clock, FakeSwarm
 

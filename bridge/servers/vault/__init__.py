@@ -1,5 +1,10 @@
-"""Vault's HTTP API: ``http`` sends requests, ``login`` keeps a token alive, ``kv`` reads."""
+"""Vault's HTTP API.
+
+``http`` sends requests, ``login`` keeps a token alive, ``session`` joins both; ``kv`` reads values,
+``leases`` issues credentials and keeps them.
+"""
 
 from bridge.servers.vault.kv import Vault
+from bridge.servers.vault.leases import Issued, Leases
 
-__all__ = ["Vault"]
+__all__ = ["Issued", "Leases", "Vault"]

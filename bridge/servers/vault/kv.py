@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import quote
 
 import requests
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
-from tenacity.wait import wait_random_exponential
 
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
 from bridge.model.desired import KvPath
 from bridge.model.reasons import Reason
 from bridge.model.settings import VaultSettings
 from bridge.servers.vault.http import Answer, Http, Json
+from bridge.servers.vault.leases import Leases
 from bridge.servers.vault.login import Login
-
-READ_TRIES = 3
-SHORT = 2.0
-"""Seconds; where Vault asks for a longer wait, the read is given up until the next look."""
+from bridge.servers.vault.session import Session, data_of
 
 
 class Vault:
@@ -28,6 +23,9 @@ class Vault:
 
     Every method raises ``VaultUnreachable`` where Vault gives no usable answer, ``LoginRefused``
     where it does not take our credential, and ``VaultRefused`` where the answer concerns one path.
+
+    Attributes:
+        leases: What concerns the database engine.
     """
 
     def __init__(
@@ -35,6 +33,8 @@ class Vault:
     ) -> None:
         self._http = Http(settings, clock)
         self._login = Login(self._http, settings.auth, clock)
+        self._session = Session(self._http, self._login)
+        self.leases = Leases(self._session, settings.custody)
 
     def close(self) -> None:
         """Close the connections and forget the token."""
@@ -81,6 +81,13 @@ class Vault:
         """Tell whether our token may look itself up, by which a dead one is told from a policy."""
         return self._login.may_look_at_itself()
 
+    def own_token(self) -> Json:
+        """Return what Vault says of our token; empty where it may not look itself up."""
+        try:
+            return data_of(self._session.read_once("auth/token/lookup-self"))
+        except Answer:
+            return {}
+
     def capabilities(self, paths: list[str]) -> dict[str, list[str]]:
         """Ask which capabilities our token has on API paths."""
         try:
@@ -90,7 +97,7 @@ class Vault:
             raise VaultRefused(
                 Reason.PERMISSION_DENIED, f"Vault does not say our capabilities ({error.text})"
             ) from None
-        data = self._data(answer)
+        data = data_of(answer)
         return {path: list(data.get(path) or ()) for path in paths}
 
     # --- reading ---------------------------------------------------------------------------------
@@ -106,10 +113,11 @@ class Vault:
         """
         place = f"{quote(path.mount)}/metadata/{quote(path.path)}"
         try:
-            answer = self._read(place) if patient else self._read_once(place)
+            session = self._session
+            answer = session.read(place) if patient else session.read_once(place)
         except Answer as error:
             raise self._refusal(error, path) from None
-        return self._data(answer)
+        return data_of(answer)
 
     def read_version(self, path: KvPath, version: int) -> Json:
         """Read one version: ``data`` with its fields, and ``metadata`` with its ``created_time``.
@@ -118,51 +126,19 @@ class Vault:
         """
         place = f"{quote(path.mount)}/data/{quote(path.path)}?version={version}"
         try:
-            answer = self._read(place)
+            answer = self._session.read(place)
         except Answer as error:
             if error.status == requests.codes.not_found and (error.body or {}).get("data"):
                 raise VaultRefused(
                     Reason.VERSION_DELETED, f"version {version} of {path} cannot be read any more"
                 ) from None
             raise self._refusal(error, path) from None
-        data = self._data(answer)
+        data = data_of(answer)
         if not isinstance(data.get("data"), dict) or not isinstance(data.get("metadata"), dict):
             raise VaultRefused(Reason.VERSION_DELETED, f"version {version} of {path} has no data")
         return data
 
-    # --- requests --------------------------------------------------------------------------------
-
-    def _read(self, place: str) -> Any:
-        """Read, trying again where that is harmless; log in again where the token is dead."""
-        retrying = Retrying(
-            retry=retry_if_exception(_may_pass_at_once),
-            stop=_given_up,
-            wait=_wait,
-            reraise=True,
-        )
-        return retrying(self._read_once, place)
-
-    def _read_once(self, place: str) -> Any:
-        try:
-            return self._http.get(place, self._login.token())
-        except Answer as answer:
-            if not (answer.forbidden and self._login.is_dead()):
-                raise
-        self._login.forget()
-        try:
-            return self._http.get(place, self._login.token())
-        except Answer as answer:
-            if answer.forbidden and self._login.is_dead():
-                self._login.take_as_alive()
-            raise
-
     # --- answers ---------------------------------------------------------------------------------
-
-    def _data(self, answer: Any) -> Json:
-        data = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(data, dict):
-            raise VaultUnreachable("Vault's answer is not understood")
-        return data
 
     def _refusal(self, error: Answer, path: KvPath) -> VaultError:
         if error.status == requests.codes.forbidden:
@@ -201,25 +177,3 @@ class Vault:
             return str((answer["data"].get("options") or {}).get("version", ""))
         except (Answer, VaultError, KeyError, TypeError, AttributeError):
             return ""
-
-
-_backoff = wait_random_exponential(multiplier=0.1, max=1.0)
-
-
-def _may_pass_at_once(error: BaseException) -> bool:
-    """A server that hung for all of the time-out is not asked again at once."""
-    return isinstance(error, VaultUnreachable) and not error.hung
-
-
-def _asked_for(state: RetryCallState) -> float:
-    """Return how long the server asked to wait."""
-    error = state.outcome.exception() if state.outcome else None
-    return error.retry_after if isinstance(error, VaultUnreachable) else 0.0
-
-
-def _wait(state: RetryCallState) -> float:
-    return max(_asked_for(state), _backoff(state))
-
-
-def _given_up(state: RetryCallState) -> bool:
-    return _asked_for(state) > SHORT or stop_after_attempt(READ_TRIES)(state)

@@ -16,7 +16,7 @@ from bridge.errors import LoginRefused, VaultError, VaultUnreachable
 from bridge.model.naming import instant
 from bridge.model.settings import AppRole, Auth, TokenFile
 from bridge.servers.vault.credential import Credential, Files, Method, text_of
-from bridge.servers.vault.http import Answer, Http
+from bridge.servers.vault.http import Answer, Http, Json
 
 LOCKOUT = 960.0
 """Seconds before a refused credential is tried again while its files are unchanged.
@@ -174,6 +174,21 @@ class Login:
         except (Answer, KeyError, TypeError, ValueError):
             return None
 
+    def another(self) -> Json:
+        """Log in once more, for a token that is not ours to use; returns what Vault says of it.
+
+        Raises:
+            LoginRefused: Vault does not take our credential, or it is a token that others made.
+            VaultUnreachable: Vault gives no usable answer.
+        """
+        files = self._credential.read()
+        if isinstance(self._auth, TokenFile):
+            raise LoginRefused("a token's file gives no second token: `vault.custody` is needed")
+        if not files:
+            raise self._credential.unreadable()
+        self._respect_lockout(files)
+        return self._answer_to(self._auth, files)
+
     # --- its life --------------------------------------------------------------------------------
 
     def _replace(self) -> None:
@@ -222,6 +237,17 @@ class Login:
             return _Token(text, sent)  # it does not tell
 
     def _asked_for(self, auth: Method, files: Files, sent: float) -> _Token:
+        answer = self._answer_to(auth, files)
+        try:
+            ttl = float(answer.get("lease_duration") or 0)
+            role = str((answer.get("metadata") or {}).get("role_name", ""))
+            renewable = bool(answer.get("renewable")) and ttl > 0
+            return _Token(str(answer["client_token"]), sent, ttl, renewable, ttl, role)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise VaultUnreachable("Vault's answer to the login is not understood") from None
+
+    def _answer_to(self, auth: Method, files: Files) -> Json:
+        """Log in; returns what Vault says of the new token. Raises ``VaultError``."""
         try:
             body = self._credential.login_body(files)
         except LoginRefused:
@@ -229,14 +255,13 @@ class Login:
             raise
         try:
             answer = self._http.post(f"auth/{quote(auth.mount)}/login", "", body)["auth"]
-            ttl = float(answer.get("lease_duration") or 0)
-            role = str((answer.get("metadata") or {}).get("role_name", ""))
-            renewable = bool(answer.get("renewable")) and ttl > 0
-            return _Token(str(answer["client_token"]), sent, ttl, renewable, ttl, role)
         except Answer as error:
             raise self._refusal(auth, files, error) from None
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise VaultUnreachable("Vault's answer to the login is not understood") from None
+        except (KeyError, TypeError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise VaultUnreachable("Vault's answer to the login is not understood")
+        return answer
 
     def _refusal(self, auth: Method, files: Files, error: Answer) -> VaultError:
         place = f"auth/{auth.mount}"

@@ -134,14 +134,12 @@ def test_a_misspelt_key_gets_a_suggestion(read: Read) -> None:
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("vault: {custody: {token_role: x}}", "vault.custody"),
         ("rollout: {canary: [x]}", "rollout.canary"),
         ("rollout: {windows: []}", "rollout.windows"),
         ("discovery: {allow_services: [x]}", "discovery"),
         ("http: {listen: ':9180'}", "http"),
         ("notify: [{url_file: /x}]", "notify"),
         ("trees: []", "trees"),
-        ("secrets: {a: {database: {mount: d, role: r}}}", "secrets.a.database"),
         ("secrets: {a: {static: {mount: d, roles: [r]}}}", "secrets.a.static"),
         (
             "secrets: {a: {kv: {mount: m, path: p, lease: {}}, format: json}}",

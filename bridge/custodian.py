@@ -1,0 +1,157 @@
+"""Carries out what concerns leases: what Vault cannot take back is done by the leader only.
+
+Before each write to Vault that cannot be undone the leader's lease is renewed by compare-and-set,
+and the swarm is looked at again: a bridge that was stopped for a while, and woken, does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import assert_never
+
+from bridge.decide.prune import used_ids
+from bridge.errors import (
+    AnswerLost,
+    BridgeError,
+    ContentRefused,
+    NameTaken,
+    VaultRefused,
+)
+from bridge.model.desired import DatabaseRole
+from bridge.model.generation import Leased, custody_meta, lease_labels
+from bridge.model.memory import Outcome, Result
+from bridge.model.naming import ONE_LIFE, Identity, labels_of, origin_of
+from bridge.model.payload import render
+from bridge.model.plan import MintGeneration, Tend, TendGeneration
+from bridge.model.world import SwarmView
+from bridge.servers.swarm import Swarm
+from bridge.servers.vault import Issued, Vault
+
+_NOT_LEADER = "another bridge leads now"
+_NOT_OURS = "it is gone, or its lease is not ours to touch"
+
+
+class Custodian:
+    """Makes, keeps and ends generations.
+
+    Args:
+        look: Looks at the swarm anew.
+        fence: Renews the leader's lease; tells whether it is ours.
+    """
+
+    def __init__(
+        self,
+        vault: Vault,
+        swarm: Swarm,
+        instance: str,
+        look: Callable[[], SwarmView],
+        fence: Callable[[], bool],
+    ) -> None:
+        self._vault = vault
+        self._swarm = swarm
+        self._instance = instance
+        self._look = look
+        self._fence = fence
+
+    # --- a new generation ------------------------------------------------------------------------
+
+    def mint(self, action: MintGeneration) -> Outcome:
+        """Have a credential made and put it into a Docker secret, which is what commits it.
+
+        Until then its custody is provisional: whatever is lost on the way ends by itself. So it
+        does where the answer to the create is lost, unless the secret is there after all.
+        """
+        if not self._fence():
+            return Outcome(action, Result.MOVED, _NOT_LEADER)
+        own = self._look().mirrors_of(self._instance, action.secret)
+        if any(mirror.identity.version >= action.version for mirror in own):
+            return Outcome(action, Result.MOVED, "there is a newer generation already")
+        meta = custody_meta(self._instance, action.secret)
+        issued = self._vault.leases.issue(action.source, meta)
+        try:
+            return self._kept(action, issued)
+        except AnswerLost:
+            raise  # it may be there, and then it is not ours to end
+        except (BridgeError, KeyError, ValueError, TypeError):
+            self._vault.leases.let_go(issued.accessor)
+            raise
+
+    def _kept(self, action: MintGeneration, issued: Issued) -> Outcome:
+        identity = Identity(action.source, ONE_LIFE, action.version, issued.issued)
+        labels = {
+            **labels_of(self._instance, action.secret, identity),
+            **lease_labels(issued.lease, issued.accessor, action.source.role),
+            **action.labels,
+        }
+        try:
+            data = render(issued.fields, action.content)
+        except ContentRefused as error:
+            raise VaultRefused(error.reason, error.message) from None
+        try:
+            self._swarm.create_secret(action.docker_name, data, labels)
+        except NameTaken:
+            # Another bridge, or our own create of before: whichever it is has its own custody.
+            self._vault.leases.let_go(issued.accessor)
+            return Outcome(action, Result.MOVED, f"the name {action.docker_name} is taken")
+        return Outcome(action, Result.DONE)
+
+    # --- what is there ---------------------------------------------------------------------------
+
+    def tend(self, action: TendGeneration) -> Outcome:
+        """Renew or end a generation."""
+        match action.step:
+            case Tend.RENEW_LEASE | Tend.RENEW_CUSTODY:
+                return self._renew(action)
+            case Tend.SHORTEN | Tend.REVOKE | Tend.RELEASE:
+                return self._end(action)
+            case _:
+                assert_never(action.step)
+
+    def _renew(self, action: TendGeneration) -> Outcome:
+        raw = self._swarm.secret(action.secret_id)
+        leased = self._ours(raw["Spec"].get("Labels") or {})
+        if leased is None:
+            return Outcome(action, Result.MOVED, _NOT_OURS)
+        if leased.over:
+            return Outcome(action, Result.MOVED, "it is being ended")
+        if action.step == Tend.RENEW_LEASE:
+            self._vault.leases.renew(leased.lease)
+        else:
+            self._vault.leases.renew_token(leased.accessor)
+        return Outcome(action, Result.DONE)
+
+    def _end(self, action: TendGeneration) -> Outcome:
+        if not self._fence():
+            return Outcome(action, Result.MOVED, _NOT_LEADER)
+        view = self._look()
+        labels = next((s.labels for s in view.secrets if s.id == action.secret_id), {})
+        leases, leased = self._vault.leases, self._ours(labels)
+        if leased is None:
+            return Outcome(action, Result.MOVED, _NOT_OURS)
+        if action.step == Tend.RELEASE:
+            token = leases.token(leased.accessor)
+            if token is None or leases.lease(leased.lease) is not None:
+                return Outcome(action, Result.MOVED, "it is gone, or its lease is there again")
+            if not leases.is_ours(token, custody_meta(self._instance, action.secret)):
+                return Outcome(action, Result.MOVED, _NOT_OURS)
+            leases.revoke_token(leased.accessor)
+            return Outcome(action, Result.DONE)
+        if not leased.retiring:
+            return Outcome(action, Result.MOVED, "it is not marked to be ended")
+        if not action.even_used and action.secret_id in used_ids(view, action.absent):
+            return Outcome(action, Result.MOVED, "something uses it again")
+        if action.step == Tend.SHORTEN:
+            leases.shorten(leased.lease, action.grace)
+        else:
+            leases.revoke(leased.lease)
+        return Outcome(action, Result.DONE)
+
+    def _ours(self, labels: Mapping[str, str]) -> Leased | None:
+        """Read which lease is behind a Docker secret; None where it is not one to be touched."""
+        origin, leased = origin_of(labels), Leased.read(labels)
+        if origin is None or leased is None or origin.instance != self._instance:
+            return None
+        source = origin.identity.source
+        if not isinstance(source, DatabaseRole):
+            return None
+        return leased if leased.lease.startswith(source.lease_prefix) else None

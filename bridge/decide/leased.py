@@ -1,0 +1,138 @@
+"""Joins what concerns leased credentials: which generations are made, kept and ended in a cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from bridge.decide.custody import Care, tend
+from bridge.decide.doubt import MANY
+from bridge.decide.generation import (
+    Due,
+    Generation,
+    Stage,
+    due_of,
+    forced_from,
+    generation_of,
+    with_company,
+    with_generations,
+    with_mint,
+)
+from bridge.decide.target import Target
+from bridge.model.desired import Desired
+from bridge.model.memory import Memory
+from bridge.model.mirror import Mirror
+from bridge.model.naming import timestamp
+from bridge.model.plan import Hold
+from bridge.model.world import Unreadable, World
+
+
+def with_leases(
+    desired: Desired, targets: Sequence[Target], world: World, memory: Memory, now: float
+) -> list[Target]:
+    """Say for each leased secret which generations may be used and whether one is made."""
+    found = {t.secret.name: _generations(t, world, memory, now) for t in targets}
+    many = _many_vanished(found.values())
+    targets = [
+        with_generations(target, world, memory, now) if target.secret.leased else target
+        for target in targets
+    ]
+    coming = False
+    made: list[Target] = []
+    for target in targets:
+        own = found[target.secret.name]
+        if not target.secret.leased:
+            made.append(target)
+            continue
+        turn = many and (coming or _replacing(found.values()))
+        answer = with_mint(target, own, world, desired.rollout, now, in_turn=turn)
+        coming = coming or answer.create is not None
+        made.append(replace(answer, urgent=_urgent(own, desired.rollout.timeout, now)))
+    return with_company(made, found, world, desired.rollout, now)
+
+
+def care_for_leases(
+    desired: Desired,
+    targets: Sequence[Target],
+    world: World,
+    memory: Memory,
+    now: float,
+    *,
+    frozen: bool,
+) -> Care:
+    """Say what each lease needs, also those of secrets that the configuration no longer has."""
+    care = Care()
+    by_name = {target.secret.name: target for target in targets}
+    own: dict[str, list[Mirror]] = {}
+    for mirror in world.swarm.mirrors:
+        if mirror.instance == desired.instance and mirror.leased:
+            own.setdefault(mirror.secret, []).append(mirror)
+    generations = {
+        name: [
+            generation_of(mirror, world, memory, now)
+            for mirror in sorted(mirrors, key=lambda m: m.identity.order, reverse=True)
+        ]
+        for name, mirrors in own.items()
+    }
+    frozen = frozen or _many_vanished(generations.values())
+    for name, found in sorted(generations.items()):
+        target = by_name.get(name)
+        due: Due | None = None
+        if target and target.secret.leased:
+            current = [g for g in found if g.mirror in target.mirrors]
+            due = due_of(target, current, world, desired.rollout, now)
+        one = tend(name, target, found, due, world, now, frozen=frozen)
+        care.chains += one.chains
+        care.holds += one.holds
+        care.wake += one.wake
+        care.conditions |= one.conditions
+        care.ending = care.ending or one.ending
+    care.holds += _unreadable_requests(desired, world)
+    return care
+
+
+def _generations(target: Target, world: World, memory: Memory, now: float) -> list[Generation]:
+    if not target.secret.leased:
+        return []
+    return [generation_of(mirror, world, memory, now) for mirror in target.mirrors]
+
+
+def _many_vanished(generations: Iterable[Sequence[Generation]]) -> bool:
+    """Tell whether so many leases are gone at once that it is Vault's memory, not somebody."""
+    all_of_them: list[Sequence[Generation]] = [found for found in generations if found]
+    newest = [next((g for g in found if g.stage != Stage.RETIRING), None) for found in all_of_them]
+    gone = [g for g in newest if g and g.stage in (Stage.VANISHED, Stage.DOUBTFUL)]
+    return len(gone) >= MANY and len(gone) * 2 >= len(all_of_them)
+
+
+def _replacing(generations: Iterable[Sequence[Generation]]) -> bool:
+    """Tell whether a generation that replaces a vanished one has yet to become good."""
+    newest = [found[0] for found in generations if found]
+    return any(
+        g.live and not g.mirror.good and g.mirror.leased and g.mirror.leased.vanished
+        for g in newest
+    )
+
+
+def _urgent(found: Sequence[Generation], timeout: float, now: float) -> dict[str, str]:
+    """Say why services must leave a generation now, whatever windows and limits say."""
+    urgent: dict[str, str] = {}
+    for generation in found:
+        mirror, forced = generation.mirror, forced_from(generation, timeout)
+        if generation.stage in (Stage.VANISHED, Stage.RETIRING, Stage.ENDED):
+            urgent[mirror.id] = f"the credential of {mirror.docker_name} is over"
+        elif forced is not None and now >= forced and generation.hard_end is not None:
+            when = timestamp(generation.hard_end)
+            urgent[mirror.id] = f"the credential of {mirror.docker_name} ends at {when}"
+    return urgent
+
+
+def _unreadable_requests(desired: Desired, world: World) -> list[Hold]:
+    """Say where a path that may ask for a rotation cannot be read."""
+    holds: list[Hold] = []
+    for secret in desired.secrets:
+        on = secret.lease.rotate_on
+        seen = world.vault.paths.get(on) if on else None
+        if isinstance(seen, Unreadable) and not seen.away:
+            holds.append(Hold(secret.name, seen.reason, f"lease.rotate_on: {seen.message}"))
+    return holds

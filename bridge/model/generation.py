@@ -1,0 +1,158 @@
+"""Generations of a leased credential: what the swarm keeps of each, and what Vault says of it.
+
+A lease dies with the token that made it, so each generation has a token of its own: its *custody*.
+Custody is provisional until the Docker secret names its accessor, and is then made permanent; the
+token itself is forgotten at once. What is kept are the lease's id and the accessor: with both any
+later login can look the generation up, renew it and end it, and nobody can log in to anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge.model.naming import (
+    ACCESSOR,
+    AT_ONCE,
+    ENDED,
+    LEASE,
+    RETIRING,
+    ROLE,
+    TRIES,
+    VANISHED,
+)
+from bridge.model.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """What the labels of a generation's Docker secret say of its lease.
+
+    Attributes:
+        lease: The lease's id. Whoever knows it may end it, so it is shown nowhere.
+        accessor: Accessor of its custody token.
+        retiring: Since when it is being ended, RFC 3339: it is never renewed again; else empty.
+        ended: When its lease and its custody were seen to be gone; else empty.
+        at_once: ``now`` where it is to end without ``grace``, ``first`` where it is to end even
+            while services use it; else empty.
+        tries: How many generations were made since one was good, this one included.
+        vanished: When generations before it were found to have vanished, as far as that counts.
+    """
+
+    lease: str = field(repr=False)
+    accessor: str = field(repr=False)
+    retiring: str = ""
+    ended: str = ""
+    at_once: str = ""
+    tries: int = 1
+    vanished: tuple[str, ...] = ()
+
+    @property
+    def over(self) -> bool:
+        """Whether its credential has ended, or is about to."""
+        return bool(self.retiring or self.ended)
+
+    @classmethod
+    def read(cls, labels: Mapping[str, str]) -> Leased | None:
+        """Read the labels; None where there is no lease."""
+        if not labels.get(LEASE) or not labels.get(ACCESSOR):
+            return None
+        tries = labels.get(TRIES, "")
+        return cls(
+            labels[LEASE],
+            labels[ACCESSOR],
+            labels.get(RETIRING, ""),
+            labels.get(ENDED, ""),
+            labels.get(AT_ONCE, ""),
+            int(tries) if tries.isdecimal() else 1,
+            tuple(labels[VANISHED].split(",")) if labels.get(VANISHED) else (),
+        )
+
+
+def lease_labels(lease: str, accessor: str, role: str) -> dict[str, str]:
+    """Write the labels that tie a Docker secret to its lease."""
+    return {LEASE: lease, ACCESSOR: accessor, ROLE: role}
+
+
+def custody_meta(instance: str, secret: str) -> dict[str, str]:
+    """Return what the custody tokens of a secret say of themselves; no other is ever touched."""
+    return {"bridge": instance, "secret": secret}
+
+
+# --- What Vault says -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RoleDocument:
+    """The lives that a dynamic role gives its leases, in seconds.
+
+    Attributes:
+        default_ttl: What a lease is given at first, and at each renewal.
+        max_ttl: What it can live at most.
+    """
+
+    default_ttl: float
+    max_ttl: float
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A lease or a token that is alive. Times are seconds since the epoch by our own clock.
+
+    Attributes:
+        started: When it was made.
+        ends: When it ends, if nobody renews it.
+        granted: Seconds that it was given at first, or by its last renewal.
+        renewed: Whether it was ever renewed.
+        period: Of a periodic token: what each renewal gives it; else 0.
+        longest: Of a token: what it can live at most, where it says so; else 0.
+        failed: Vault's words where it is over and could not be revoked; else empty.
+    """
+
+    started: float
+    ends: float
+    granted: float
+    renewed: bool
+    period: float = 0.0
+    longest: float = 0.0
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A lease or a token that Vault does not know (any more)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A lease or a token of which Vault could not be asked, or which is not ours.
+
+    Attributes:
+        foreign: Whether it is somebody else's: it is never touched.
+    """
+
+    reason: Reason
+    message: str
+    foreign: bool = False
+
+
+Fate = Life | Gone | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationView:
+    """One look at a generation.
+
+    Attributes:
+        as_of: Seconds since the epoch when the look began.
+    """
+
+    as_of: float
+    lease: Fate
+    custody: Fate
+
+    def is_outdated(self, now: float) -> bool:
+        """Tell whether the lease should have ended since; it is asked about once a second then."""
+        if not isinstance(self.lease, Life):
+            return False
+        return self.lease.ends <= now and now >= self.as_of + 1.0

@@ -1,0 +1,102 @@
+"""Requests with our own token: tried again where that is harmless, with a fresh one if it died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity.wait import wait_random_exponential
+
+from bridge.errors import VaultUnreachable
+from bridge.servers.vault.http import Answer, Http, Json
+from bridge.servers.vault.login import Login
+
+READ_TRIES = 3
+SHORT = 2.0
+"""Seconds; where Vault asks for a longer wait, the read is given up until the next look."""
+
+
+class Session:
+    """A connection and the token that we are logged in with.
+
+    Every method raises ``VaultUnreachable`` where Vault gives no usable answer, ``LoginRefused``
+    where it does not take our credential, and ``Answer`` for an answer that is not a success.
+    """
+
+    def __init__(self, http: Http, login: Login) -> None:
+        self.http = http
+        self.login = login
+
+    def read(self, place: str) -> Any:
+        """Read, trying again where there is trouble that passes."""
+        return self._again_and_again(lambda: self.read_once(place))
+
+    def read_once(self, place: str) -> Any:
+        """Read, whatever the trouble."""
+        return self._with_token(lambda token: self.http.get(place, token))
+
+    def ask(self, place: str, body: Json) -> Any:
+        """Post what does no harm twice, such as a look-up, trying again as ``read`` does."""
+        return self._again_and_again(lambda: self.write(place, body))
+
+    def write(self, place: str, body: Json) -> Any:
+        """Post once. A 403 means that nothing was done, so a dead token is replaced here too."""
+        return self._with_token(lambda token: self.http.post(place, token, body))
+
+    def _again_and_again(self, call: Callable[[], Any]) -> Any:
+        retrying = Retrying(
+            retry=retry_if_exception(_may_pass_at_once),
+            stop=_given_up,
+            wait=_wait,
+            reraise=True,
+        )
+        return retrying(call)
+
+    def _with_token(self, call: Callable[[str], Any]) -> Any:
+        try:
+            return call(self.login.token())
+        except Answer as answer:
+            if not (answer.forbidden and self.login.is_dead()):
+                raise
+        self.login.forget()
+        try:
+            return call(self.login.token())
+        except Answer as answer:
+            if answer.forbidden and self.login.is_dead():
+                self.login.take_as_alive()
+            raise
+
+
+def data_of(answer: Any) -> Json:
+    """Return what an answer has as ``data``.
+
+    Raises:
+        VaultUnreachable: It has none: a proxy's words, or half an answer.
+    """
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, dict):
+        raise VaultUnreachable("Vault's answer is not understood")
+    return data
+
+
+_backoff = wait_random_exponential(multiplier=0.1, max=1.0)
+
+
+def _may_pass_at_once(error: BaseException) -> bool:
+    """A server that hung for all of the time-out is not asked again at once."""
+    return isinstance(error, VaultUnreachable) and not error.hung
+
+
+def _asked_for(state: RetryCallState) -> float:
+    """Return how long the server asked to wait."""
+    error = state.outcome.exception() if state.outcome else None
+    return error.retry_after if isinstance(error, VaultUnreachable) else 0.0
+
+
+def _wait(state: RetryCallState) -> float:
+    return max(_asked_for(state), _backoff(state))
+
+
+def _given_up(state: RetryCallState) -> bool:
+    return _asked_for(state) > SHORT or stop_after_attempt(READ_TRIES)(state)
