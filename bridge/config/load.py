@@ -40,6 +40,7 @@ from bridge.model.settings import (
     TokenFile,
     VaultSettings,
 )
+from bridge.model.window import Window
 
 _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("VAULT_ADDR", "vault", "address"),
@@ -201,6 +202,7 @@ def _desired(document: schema.Document) -> Desired:
             rollout.bake,
             rollout.timeout,
             rollout.on_failure == "all",
+            tuple(Window.read(window.allow, window.tz) for window in rollout.windows),
         ),
         retain=Retain(document.retain.versions, document.retain.min_age),
         max_services=document.limits.max_services if document.limits else None,

@@ -13,11 +13,11 @@ from bridge.config.source import Key, Source
 from bridge.config.values import is_plain_and_remote
 from bridge.errors import ContentRefused, Problem
 from bridge.model.template import fill, mistake_in
+from bridge.model.window import Window
 from bridge.model.world import short_target
 
 _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("rollout", "canary"),
-    ("rollout", "windows"),
     ("discovery",),
     ("http",),
     ("notify",),
@@ -51,7 +51,7 @@ def contradictions(source: Source) -> list[Problem]:
     """List the mistakes that lie between keys."""
     return [
         source.problem(key, message)
-        for rule in (_docker, _names, _origins, _formats, _leases, _targets)
+        for rule in (_docker, _windows, _names, _origins, _formats, _leases, _targets)
         for key, message in rule(source.data)
     ]
 
@@ -92,6 +92,17 @@ def _docker(data: dict[str, Any]) -> Found:
     for one, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
         if one in docker and other not in docker:
             yield ("docker", one), f"it needs `{other}` beside it"
+
+
+def _windows(data: dict[str, Any]) -> Found:
+    windows = _mapping(data.get("rollout")).get("windows")
+    for place, window in enumerate(windows if isinstance(windows, list) else ()):
+        allow, zone = _mapping(window).get("allow"), _mapping(window).get("tz", "UTC")
+        if isinstance(allow, str) and isinstance(zone, str):
+            try:
+                Window.read(allow, zone)
+            except ValueError as error:
+                yield ("rollout", "windows", place), str(error)
 
 
 def _names(data: dict[str, Any]) -> Found:

@@ -10,8 +10,10 @@ from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
 from bridge.model.memory import Backoff, Memory
 from bridge.model.mirror import By
+from bridge.model.naming import timestamp
 from bridge.model.plan import Hold
 from bridge.model.reasons import Reason
+from bridge.model.window import opening_of
 from bridge.model.wishes import Pause, pause_of
 from bridge.model.world import Service
 
@@ -54,6 +56,33 @@ def paused(service: Service, want: Want, halt: Halt) -> Hold | None:
     if pause is None:
         return None
     return Hold(want.name, Reason.PAUSED, pause.text, service.name)
+
+
+def hold_of(
+    service: Service, want: Want, halt: Halt, rollout: Rollout, now: float, *, ours: bool
+) -> Hold | None:
+    """Return what holds up a change of a service, the weightiest first; None where nothing does.
+
+    Args:
+        ours: Whether the service's latest update is one of ours.
+    """
+    return (
+        paused(service, want, halt)
+        or reruns(service, want)
+        or unproven(service, want)
+        or busy(service, want, ours, rollout, now)
+        or failed_elsewhere(service, want, halt)
+        or outside_windows(want, service, rollout, now)
+    )
+
+
+def outside_windows(want: Want, service: Service, rollout: Rollout, now: float) -> Hold | None:
+    """Hold what would begin outside of the times at which rolls may begin."""
+    opening = opening_of(rollout.windows, now)
+    if opening is None or want.back or want.urgent:
+        return None
+    message = f"rolls may begin at {timestamp(opening)} again (rollout.windows)"
+    return Hold(want.name, Reason.WINDOW_CLOSED, message, service.name, opening)
 
 
 def unproven(service: Service, want: Want) -> Hold | None:

@@ -20,6 +20,7 @@ from bridge.model.mirror import By, Mirror
 from bridge.model.naming import TRIES, VANISHED, instant, timestamp
 from bridge.model.plan import Hold, MintGeneration, Tend, TendGeneration, action_key
 from bridge.model.reasons import Reason
+from bridge.model.window import opening_of
 from bridge.model.wishes import Do, pause_of
 from bridge.model.world import KvDocument, World
 
@@ -312,12 +313,20 @@ def _answer(
         if newest.stage != Stage.VANISHED or asked:
             return Reason.ROTATION_ASKED, "the one before was ended"
         return _after_vanishing(target, newest, in_turn=in_turn, now=now)
-    if asked and not due.open:
-        return Reason.ROTATION_ASKED, "an operator asked for it"
-    if due.at is not None and due.at <= now and not due.open:
-        return Reason.ROTATION_DUE, due.why
+    if opening_of(rollout.windows, now) is None and not due.open:
+        answer = _by_the_rules(due, now, asked=asked)
+        if answer:
+            return answer
     if due.forced_at is not None and due.forced_at <= now and _stale(live[0], rollout, now):
         return Reason.FORCED_BY_EXPIRY, due.why
+    return None
+
+
+def _by_the_rules(due: Due, now: float, *, asked: bool) -> tuple[Reason, str] | None:
+    if asked:
+        return Reason.ROTATION_ASKED, "an operator asked for it"
+    if due.at is not None and due.at <= now:
+        return Reason.ROTATION_DUE, due.why
     return None
 
 
@@ -439,7 +448,8 @@ def with_company(
         found = generations[secret.name]
         due = due_of(target, found, world, rollout, now)
         paused = pause_of(world.swarm.pauses, secret.name)
-        if due.at is None or due.open or paused or due.at > now + rollout.timeout:
+        closed = opening_of(rollout.windows, now) is not None
+        if due.at is None or due.open or paused or closed or due.at > now + rollout.timeout:
             continue
         why = f"{due.why}; a service of its is rolled now anyhow"
         create = mint(target, found, world, Reason.ROTATION_DUE, why, now)

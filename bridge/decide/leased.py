@@ -24,6 +24,7 @@ from bridge.model.memory import Memory
 from bridge.model.mirror import Mirror
 from bridge.model.naming import timestamp
 from bridge.model.plan import Hold
+from bridge.model.window import opening_of
 from bridge.model.world import Unreadable, World
 
 
@@ -88,6 +89,8 @@ def care_for_leases(
         care.conditions |= one.conditions
         care.ending = care.ending or one.ending
     care.holds += _unreadable_requests(desired, world)
+    opening = opening_of(desired.rollout.windows, now)
+    care.wake += [] if opening is None else [opening]
     return care
 
 

@@ -32,14 +32,18 @@ def hold_what_is_too_much(
         return
     for stand in stands:
         for want in stand.ready:
-            if _counts(want, approvals):
+            if _counts(want, approvals) and want.urgent:
+                stand.force(want, f"limits.max_services is {max_services}")
+            elif _counts(want, approvals):
                 message = (
                     f"{counted} services would be rolled, and limits.max_services is"
                     f" {max_services}: `vault-bridge approve {want.name}` lets this go on"
                 )
                 name = stand.service.name
                 stand.hold(Hold(want.name, Reason.NEEDS_APPROVAL, message, name))
-        stand.ready = tuple(want for want in stand.ready if not _counts(want, approvals))
+        stand.ready = tuple(
+            want for want in stand.ready if want.urgent or not _counts(want, approvals)
+        )
 
 
 def _counts(want: Want, approvals: Mapping[str, Approval]) -> bool:
@@ -47,8 +51,6 @@ def _counts(want: Want, approvals: Mapping[str, Approval]) -> bool:
     mirror = want.mirror
     if want.swap is None or want.back or mirror is None or mirror.good or mirror.records:
         return False
-    if want.urgent:
-        return False  # its end does not wait for anybody's word
     approval = approvals.get(want.name)
     return approval is None or not approval.covers(mirror.identity)
 

@@ -38,6 +38,7 @@ from bridge.model.mirror import By, Mirror, RollRecord, SetAside, aside_label
 from bridge.model.naming import ROLL, timestamp
 from bridge.model.plan import Annotate, Chain, Hold, RollService, action_key
 from bridge.model.reasons import Reason, State
+from bridge.model.window import opening_of
 from bridge.model.world import Service, Task, UpdateState
 
 JUST = 3.0
@@ -172,27 +173,7 @@ def pass_gates(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: 
     service = stand.service
     if service.torn:
         return
-    ours = _is_ours(stand, rollout, now)
-    ready: list[Want] = []
-    for want in stand.wants.values():
-        if want.hold:
-            stand.hold(want.hold)
-            continue
-        if want.swap is None or want.name in stand.went_back:
-            continue
-        hold = (
-            gates.paused(service, want, halt)
-            or gates.reruns(service, want)
-            or gates.unproven(service, want)
-            or gates.busy(service, want, ours, rollout, now)
-            or gates.failed_elsewhere(service, want, halt)
-            or _again(service, want, memory, now)
-        )
-        if hold:
-            stand.hold(hold)
-        else:
-            ready.append(want)
-    ready = _apart(stand, ready)
+    ready = _apart(stand, _passed(stand, halt, memory, rollout, now))
     if any(_is_coming(want, now) for want in stand.wants.values()) and ready:
         # Another version is being made in this very cycle: it shall come with the same update.
         for want in ready:
@@ -206,6 +187,29 @@ def pass_gates(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: 
             stand.hold(Hold(want.name, Reason.SETTLING, message, service.name, until, True))
         return
     stand.ready = tuple(ready)
+    closed = opening_of(rollout.windows, now) is not None
+    for want in ready:
+        if want.urgent and closed:
+            stand.force(want, "rollout.windows is closed")
+
+
+def _passed(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: float) -> list[Want]:
+    """Return the wants that nothing holds, each for itself; the others are held."""
+    ours = _is_ours(stand, rollout, now)
+    ready: list[Want] = []
+    for want in stand.wants.values():
+        if want.hold:
+            stand.hold(want.hold)
+            continue
+        if want.swap is None or want.name in stand.went_back:
+            continue
+        hold = gates.hold_of(stand.service, want, halt, rollout, now, ours=ours)
+        hold = hold or _again(stand.service, want, memory, now)
+        if hold:
+            stand.hold(hold)
+        else:
+            ready.append(want)
+    return ready
 
 
 NEARLY = 60.0

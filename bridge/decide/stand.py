@@ -64,6 +64,12 @@ class Stand:
             self.service.name, version, state, reason, message
         )
 
+    def force(self, want: Want, despite: str) -> None:
+        """Say that something is rolled though it would be held, since its end does not wait."""
+        message = f"{want.urgent}, so it is rolled though {despite}"
+        notice = Hold(want.name, Reason.FORCED_BY_EXPIRY, message, self.service.name)
+        self.notices.append(notice)
+
     def hold(self, hold: Hold) -> None:
         """Set the condition for one secret to held, and say why."""
         self.holds.append(hold)

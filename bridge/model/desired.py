@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bridge.model.window import Window
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class KvPath:
@@ -176,6 +178,7 @@ class Rollout:
         settle_max: Longest that ``settle`` may hold a change up.
         bake: How long every task must stay up on a version before it counts as good there.
         timeout: Longest time without any new good task; then the roll has failed.
+        windows: Times at which rolls may begin; any, where there are none.
         all_go_back: Whether a version that failed for one service is set aside for all.
     """
 
@@ -185,6 +188,7 @@ class Rollout:
     bake: float = 30.0
     timeout: float = 600.0
     all_go_back: bool = False
+    windows: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

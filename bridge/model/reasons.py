@@ -35,6 +35,7 @@ class Reason(StrEnum):
     # Operators
     PAUSED = "Paused"
     NEEDS_APPROVAL = "NeedsApproval"
+    WINDOW_CLOSED = "WindowClosed"
     WISHED = "Wished"
     WISH_REFUSED = "WishRefused"
     FORGOTTEN = "Forgotten"

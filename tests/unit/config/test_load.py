@@ -135,7 +135,6 @@ def test_a_misspelt_key_gets_a_suggestion(read: Read) -> None:
     ("text", "key"),
     [
         ("rollout: {canary: [x]}", "rollout.canary"),
-        ("rollout: {windows: []}", "rollout.windows"),
         ("discovery: {allow_services: [x]}", "discovery"),
         ("http: {listen: ':9180'}", "http"),
         ("notify: [{url_file: /x}]", "notify"),
