@@ -9,6 +9,7 @@ from math import ceil
 from typing import Any
 
 from bridge.config.values import duration_text
+from bridge.decide.custody import RENEW_AT
 from bridge.decide.target import current_of, missing_service
 from bridge.errors import BridgeError, Exit, SwarmUnreachable, VaultError, VaultRefused
 from bridge.model.desired import Desired, KvPath, Source
@@ -133,18 +134,18 @@ OUTAGE = 900.0
 def check_role(source: Source, role: RoleDocument, desired: Desired) -> Iterator[Finding]:
     """Say whether a role's leases live long enough for a roll and an outage.
 
-    A lease is renewed when half of it is left, so that much is sure to be left at any time.
+    A lease is renewed when two thirds of it are left, so that much is sure to be left at any time.
     """
     timeout = desired.rollout.timeout
     for secret in desired.secrets:
         if secret.source != source:
             continue
         where = f"secrets.{secret.name}"
-        least = 2 * (timeout + OUTAGE)
+        least = (timeout + OUTAGE) / RENEW_AT
         left = secret.lease.rotate_before * role.max_ttl
         if role.default_ttl < least:
             message = (
-                f"leases of {source} live {_time(role.default_ttl)}, and half of that must outlast"
+                f"leases of {source} live {_time(role.default_ttl)}, and two thirds must outlast"
                 f" a roll (rollout.timeout, {_time(timeout)}) and an outage ({_time(OUTAGE)}): set"
                 f" the role's `default_ttl` to {_time(least)} or more"
             )

@@ -23,8 +23,11 @@ from bridge.model.reasons import Reason
 from bridge.model.wishes import Do
 from bridge.model.world import SwarmView, World
 
-RENEW_AT = 0.5
-"""Part of what was granted that is left when it is renewed, more by the jitter."""
+RENEW_AT = 2 / 3
+"""Part of what was granted that is left when it is renewed, and more by the jitter.
+
+Vault or the bridge may be away for as long without a credential's end: longer than half a lease.
+"""
 
 JITTER = 0.1
 

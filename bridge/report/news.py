@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 from bridge.model.plan import Condition, Hold, Plan
-from bridge.model.reasons import State
+from bridge.model.reasons import Reason, State
 
 MANY = 5
 """Lines of one kind in one cycle, beyond which they are one."""
@@ -29,10 +29,12 @@ class News:
         self._log = log
         self._said: dict[str, tuple[str, str]] = {}
         self._held: set[tuple[str, str, str]] = set()
+        self._forced: set[tuple[str, str]] = set()
 
     def tell(self, plan: Plan) -> None:
         """Log how secrets stand and what is held, once per change."""
         self._tell_states(plan.conditions)
+        self._tell_forced(plan.notices)
         holds = {(h.secret, h.service, str(h.reason)): h for h in plan.holds if not h.waits}
         new = [hold for key, hold in holds.items() if key not in self._held]
         for group in _groups(new, lambda hold: str(hold.reason)):
@@ -47,6 +49,14 @@ class News:
                 fields = {"secret": secret or None, "service": service or None}
                 self._log.info("no longer held", reason=reason, **fields)
         self._held = set(holds)
+
+    def _tell_forced(self, notices: Iterable[Hold]) -> None:
+        forced = {(n.secret, n.service): n for n in notices if n.reason == Reason.FORCED_BY_EXPIRY}
+        for key in forced.keys() - self._forced:
+            notice = forced[key]
+            fields = {"secret": notice.secret, "service": notice.service}
+            self._log.warning("forced", because=notice.message, reason=str(notice.reason), **fields)
+        self._forced = set(forced)
 
     def _tell_holds(self, holds: list[Hold]) -> None:
         first, reason = holds[0], str(holds[0].reason)

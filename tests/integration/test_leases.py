@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -17,6 +20,9 @@ from tests.support.proxy import Cut, Exchange, Phase, Proxy, no_trouble
 from tests.support.swarm import PrivateSwarm
 
 Make = Callable[..., LeasedDatabase]
+
+ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""As in a container of its own: others cannot see that its process has ended."""
 
 
 @pytest.fixture
@@ -152,3 +158,222 @@ def test_a_crash_at_any_call_costs_no_login(
         assert any("creds" in call for call in met)
         assert any("services" in call for call in met)
         assert any("revoke-accessor" in call for call in met)
+
+
+# --- What goes wrong -----------------------------------------------------------------------------
+
+
+def test_a_generation_that_fails_is_ended_and_the_former_one_lives_on(lab: Lab, make: Make) -> None:
+    """Users that may not log in: the service goes back, and a later generation is good."""
+    leased = make(default_ttl="12s", rollout={"timeout": "6s"})
+    leased.first()
+    load = leased.load(replicas=2, order="stop-first")
+    bridge = lab.start()
+    leased.settle_on(1)
+    former, since = leased.credential(), time.monotonic()
+    leased.database.role("app", default_ttl="12s", login=False)
+    leased.ask()
+    bridge.wait_for("set aside")
+    failed = leased.lease(2)
+    bridge.wait_for("going back")
+    leased.database.role("app", default_ttl="12s")
+    eventually(lambda: failed not in leased.database.leases("app"))
+    assert leased.users() >= {former[0]}
+    eventually(lambda: time.monotonic() > since + 13 or not leased.can_login(former), 60.0, 0.5)
+    assert leased.can_login(former)  # beyond its first 12 s
+    leased.settle_on(3)
+    assert leased.users() == {leased.credential()[0]}
+    refused = {login.user for login in load.refusals() + load.others()}
+    assert former[0] not in refused
+    assert leased.credential()[0] not in refused
+
+
+def test_a_lease_that_vanished_is_replaced_at_once_and_not_for_ever(lab: Lab, make: Make) -> None:
+    leased = make()
+    leased.first()
+    leased.load(replicas=1)
+    bridge = lab.start()
+    leased.settle_on(1)
+    for version in (1, 2):
+        leased.database.revoke(leased.lease(version))
+        leased.settle_on(version + 1)
+        assert leased.can_login(leased.credential())
+    minted = bridge.lines("minted")
+    assert [line["reason"] for line in minted] == ["LeaseVanished", "LeaseVanished"]
+    leased.database.revoke(leased.lease(3))
+    bridge.wait_for("held", reason="LeaseUnstable")
+    assert leased.newest() == 3
+    lab.cli("rotate", lab.name("db"))  # an operator does not wait for the hour
+    leased.settle_on(4)
+
+
+def test_the_longest_life_is_never_met_and_windows_do_not_hold_that_up(
+    lab: Lab, make: Make
+) -> None:
+    """The role's longest life is short, and the window is closed: it is rolled by force."""
+    leased = make(
+        default_ttl="10s",
+        max_ttl="40s",
+        rollout={"timeout": "6s", "windows": [{"allow": _closed_window()}]},
+    )
+    leased.first()
+    load = leased.load(replicas=2)
+    bridge = lab.start()
+    for version in (2, 3):
+        eventually(partial(_has, leased, version), 90.0)
+        leased.settle_on(version)
+    totals = load.totals()
+    assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
+    assert {line["reason"] for line in bridge.lines("minted")} == {"ForcedByExpiry"}
+    assert {line["reason"] for line in bridge.lines("forced")} == {"ForcedByExpiry"}
+
+
+def _closed_window() -> str:
+    """Return a window that does not open for hours."""
+    hour = (datetime.now(UTC).hour + 6) % 24
+    return f"{hour:02}:00-{hour:02}:30"
+
+
+def test_what_operators_may_ask_for(lab: Lab, make: Make) -> None:
+    """Rotate, now, revoked first; back only to what is alive; let go of."""
+    leased = make(lease={"grace": "1h"})
+    leased.first()
+    leased.load(replicas=1)
+    lab.start()
+    name = lab.name("db")
+    eventually(lambda: "good" in leased.labels()[1])
+    former = leased.credential()
+    lab.cli("rotate", name, "--now")
+    leased.settle_on(2)  # without the hour's grace
+    assert not leased.can_login(former)
+    said = lab.run("rollback", name, "--to", "1", code=3).stderr
+    assert "CredentialEnded" in said
+    assert "rotate" in said
+    former = leased.credential()
+    lab.cli("rotate", name, "--revoke-first", "--reason", "it leaked")
+    eventually(lambda: not leased.can_login(former), 30.0, 0.05)
+    spec = lab.swarm.references(lab.name("api"))["db"]
+    assert spec in {lab.name("db_v2"), lab.name("db_v3")}
+    leased.settle_on(3)
+    lab.cli("rotate", name)
+    eventually(lambda: "retiring" in leased.labels().get(3, {}))
+    old = next(lease for lease in lab.status()["db"]["leases"] if lease["version"] == 3)
+    assert old["next"] == "its credential ends"
+    assert lab.run("rollback", name, "--to", "3", code=3).stderr
+
+
+def test_what_is_taken_out_of_the_configuration_is_kept_until_it_is_let_go_of(
+    lab: Lab, make: Make
+) -> None:
+    leased = make(default_ttl="12s")
+    leased.first()
+    leased.load(replicas=1)
+    credential = leased.credential()
+    lab.without("db")
+    bridge = lab.start()
+    eventually(lambda: len(bridge.lines("lease renewed")) >= 2, 30.0)
+    assert leased.can_login(credential)
+    lab.cli("forget", lab.name("db"))
+    lab.swarm.remove_service(lab.name("api"))
+    eventually(lambda: not lab.versions("db"), 60.0)
+    assert leased.users() == set()
+
+
+def test_without_a_token_role_each_credential_hangs_on_a_login_of_its_own(
+    lab: Lab, make: Make
+) -> None:
+    """Its period is renewed as the lease is."""
+    leased = make(custody=False, default_ttl="8s", period="8s")
+    leased.first()
+    load = leased.load(replicas=1)
+    bridge = lab.start()
+    leased.settle_on(1)
+    leased.ask()
+    leased.settle_on(2)
+    bridge.wait_for("custody renewed")
+    eventually(lambda: len(bridge.lines("custody renewed")) >= 3, 30.0)
+    totals = load.totals()
+    assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
+    assert leased.users() == {leased.credential()[0]}
+
+
+# --- Outages -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["sealed", "restarted"])
+def test_vault_may_be_away_for_more_than_half_a_lease_in_the_middle_of_a_roll(
+    lab: Lab, make: Make, how: str
+) -> None:
+    leased = make(default_ttl="30s")
+    leased.first()
+    load = leased.load(replicas=2)
+    bridge = lab.start()
+    leased.settle_on(1)
+    leased.ask()
+    bridge.wait_for("rolling")
+    if how == "sealed":
+        lab.vault.seal()
+    else:
+        lab.vault.stop()
+    gone = time.monotonic()
+    bridge.wait_for("state", reason="VaultUnreachable")
+    eventually(lambda: time.monotonic() > gone + 16, pause=0.5)
+    if how == "sealed":
+        lab.vault.unseal()
+    else:
+        lab.vault.start()
+    leased.settle_on(2)
+    totals = load.totals()
+    assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
+    assert leased.users() == {leased.credential()[0]}
+
+
+def test_postgresql_away_costs_no_login_beyond_that(lab: Lab, make: Make) -> None:
+    """Nothing is refused, and what could not be made or ended meanwhile is so afterwards."""
+    leased = make(default_ttl="20s")
+    leased.first()
+    load = leased.load(replicas=2)
+    bridge = lab.start()
+    leased.settle_on(1)
+    leased.postgres.stop()
+    gone = time.time()
+    leased.ask()
+    bridge.wait_for("failed, will be tried again")
+    eventually(lambda: time.time() > gone + 10, pause=0.5)
+    leased.postgres.start()
+    back = time.time()
+    leased.settle_on(2)
+    assert load.refusals() == []
+    assert [login for login in load.others() if not gone - 1 < login.time < back + 1] == []
+    assert leased.users() == {leased.credential()[0]}
+
+
+def test_a_leader_that_is_killed_in_the_middle_of_a_mint_leaves_one_generation(
+    lab: Lab, make: Make
+) -> None:
+    """Its user vanishes with its provisional custody, and the other bridge makes the one."""
+    vault, _ = lab.through_proxies()
+    leased = make(provisional_ttl="8s")
+    leased.first()
+    load = leased.load(replicas=2)
+    leader = lab.start(within=ALONE)
+    leased.settle_on(1)
+    other = lab.start(within=ALONE)
+    other.wait_for("stands by, another bridge leads")
+
+    def kill(exchange: Exchange, phase: Phase) -> None:
+        if "/creds/" in exchange.path and phase == Phase.AFTER:
+            leader.signal(signal.SIGKILL)
+            raise Cut
+
+    vault.hook = kill
+    leased.ask()
+    assert leader.wait() != 0
+    vault.hook = no_trouble
+    assert len(leased.users()) == 2
+    other.wait_for("this bridge leads")
+    leased.settle_on(2)
+    eventually(lambda: leased.users() == {leased.credential()[0]}, 30.0, 0.2)
+    assert leased.newest() == 2
+    totals = load.totals()
+    assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()

@@ -91,13 +91,20 @@ class Database:
         self.postgres.execute(owned, database=self.name)
         self.postgres.execute(SQL("drop role {}").format(Identifier(user)))
 
-    def role(self, name: str, *, default_ttl: str = "1h", max_ttl: str = "24h") -> None:
-        """Create or change a dynamic role."""
+    def role(
+        self, name: str, *, default_ttl: str = "1h", max_ttl: str = "24h", login: bool = True
+    ) -> None:
+        """Create or change a dynamic role.
+
+        Args:
+            login: Whether its users may log in; one that forgets that is of no use.
+        """
         names = {"owner": self.owner, "admin": self.admin}
+        useless = [] if login else ['ALTER ROLE "{{name}}" NOLOGIN;']
         self.vault.put(
             f"{self.mount}/roles/{name}",
             db_name="pg",
-            creation_statements=[s.substitute(names) for s in _CREATION],
+            creation_statements=[*(s.substitute(names) for s in _CREATION), *useless],
             revocation_statements=[s.substitute(names) for s in _REVOCATION],
             default_ttl=default_ttl,
             max_ttl=max_ttl,

@@ -23,6 +23,7 @@ class LeasedDatabase:
 
     Args:
         custody: Whether a token role makes the custody; else each is a login of its own.
+        period: Of these logins.
         lease: Rules besides ``grace`` and ``rotate_on``.
         rollout: Settings besides the quick ones.
     """
@@ -38,6 +39,7 @@ class LeasedDatabase:
         max_ttl: str = "1h",
         provisional_ttl: str = "15s",
         custody: bool = True,
+        period: str = "60s",
         lease: Json | None = None,
         rollout: Json | None = None,
         **settings: Any,
@@ -77,13 +79,13 @@ class LeasedDatabase:
             },
         )
         lab.vault.write(lab.mount, ASKS, why="it begins")
-        self._grant(custody=custody)
+        self._grant("" if custody else period)
 
     def role(self, default_ttl: str, max_ttl: str) -> None:
         """Write the role, with other lives than before perhaps."""
         self.database.role("app", default_ttl=default_ttl, max_ttl=max_ttl)
 
-    def _grant(self, *, custody: bool) -> None:
+    def _grant(self, period: str) -> None:
         """Write exactly the policies that the bridge prints, and log in with them."""
         vault, lab = self.lab.vault, self.lab
         policies = lab.json("policy")["policies"]
@@ -91,7 +93,7 @@ class LeasedDatabase:
         for name, hcl in policies.items():
             # The role's own name is the test's; the policy printed is for the name that it prints.
             vault.policy(names[name], hcl.replace("role/swarm-bridge/", "role/bridge/"))
-        life = {"token_ttl": "20s"} if custody else {"token_period": "60s"}
+        life = {"token_period": period} if period else {"token_ttl": "20s"}
         role_id, secret_id = vault.make_approle(
             self.mount,
             names["swarm-bridge"],
@@ -101,7 +103,7 @@ class LeasedDatabase:
         )
         self._role_id.write_text(role_id)
         self._secret_id.write_text(secret_id)
-        if custody:
+        if not period:
             vault.put(
                 f"auth/token/roles/{self.token_role}",
                 allowed_policies=[names["swarm-bridge-custody"]],
@@ -128,10 +130,12 @@ class LeasedDatabase:
 
     def labels(self) -> dict[int, dict[str, str]]:
         """Return the labels of each generation, without their prefix."""
-        found = {}
-        for version in self.lab.versions("db"):
-            raw = self.lab.swarm.secret(self.lab.name(f"db_v{version}"))["Spec"]["Labels"]
-            found[version] = {k.removeprefix("vault-bridge."): v for k, v in raw.items()}
+        found, start = {}, self.lab.name("db_v")
+        for secret in self.lab.swarm.call("GET", "/secrets"):
+            if secret["Spec"]["Name"].startswith(start):
+                version = int(secret["Spec"]["Name"].removeprefix(start))
+                raw = secret["Spec"]["Labels"]
+                found[version] = {k.removeprefix("vault-bridge."): v for k, v in raw.items()}
         return found
 
     def lease(self, version: int) -> str:

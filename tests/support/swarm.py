@@ -229,6 +229,10 @@ class Engine:
 
     # --- taking away -----------------------------------------------------------------------------
 
+    def remove_service(self, name: str) -> None:
+        """Remove a service."""
+        self.call("DELETE", f"/services/{name}")
+
     def remove(self, prefix: str) -> None:
         """Remove the services, secrets and configs whose names begin so, and a bridge's state."""
         for kind in ("services", "secrets", "configs"):
