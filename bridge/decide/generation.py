@@ -21,11 +21,14 @@ from bridge.model.naming import TRIES, VANISHED, instant, timestamp
 from bridge.model.plan import Hold, MintGeneration, Tend, TendGeneration, action_key
 from bridge.model.reasons import Reason
 from bridge.model.window import opening_of
-from bridge.model.wishes import Do, pause_of
+from bridge.model.wishes import Do, Pause, pause_of
 from bridge.model.world import KvDocument, World
 
 MOST_TRIES = 3
 """Generations that may fail one after the other."""
+
+MOST_DOUBLED = 4
+"""How often the pause between such tries doubles at most."""
 
 MOST_VANISHED = 2
 VANISHED_WITHIN = 3600.0
@@ -295,24 +298,20 @@ def _answer(
     name = target.secret.name
     due = due_of(target, found, world, rollout, now)
     pause = pause_of(world.swarm.pauses, name)
-    if pause:
-        if due.forced_at is None or now < due.forced_at:
-            return None
-        message = f"{pause.text}, and what services use ends soon ({due.why}): `resume`"
-        return Hold(name, Reason.LEASE_ENDING, message)
-    wish = world.swarm.wishes.get(name)
     live = [g for g in found if g.live and not failed(g.mirror)]
+    if pause:
+        return _paused(name, pause, due, now, dead=bool(found) and not live)
     newest = found[0] if found else None
     if newest is None:
         return Reason.NEW_GENERATION, "there is none yet"
-    asked = wish is not None and wish.do == Do.ROTATE and not wish.refused
-    asked = asked and wish is not None and newest.mirror.identity.version <= (wish.to or 0)
+    asked = _is_asked_for(newest.mirror, world)
     if failed(newest.mirror) and not asked:
-        return _after_failure(target, newest.mirror, rollout, now)
-    if not live:
-        if newest.stage != Stage.VANISHED or asked:
-            return Reason.ROTATION_ASKED, "the one before was ended"
+        return _after_failure(target, newest.mirror, rollout, now, alone=not live)
+    was_used = newest.mirror.good or newest.mirror.records
+    if newest.stage == Stage.VANISHED and was_used and not asked:
         return _after_vanishing(target, newest, in_turn=in_turn, now=now)
+    if not live:
+        return Reason.ROTATION_ASKED, "the one before was ended"
     if opening_of(rollout.windows, now) is None and not due.open:
         answer = _by_the_rules(due, now, asked=asked)
         if answer:
@@ -320,6 +319,25 @@ def _answer(
     if due.forced_at is not None and due.forced_at <= now and _stale(live[0], rollout, now):
         return Reason.FORCED_BY_EXPIRY, due.why
     return None
+
+
+def _paused(name: str, pause: Pause, due: Due, now: float, *, dead: bool) -> Hold | None:
+    """Say that a pause keeps a credential from being replaced that ends, or has ended."""
+    if dead:
+        message = f"{pause.text}, and the credential in use is over: `resume`"
+        return Hold(name, Reason.LEASE_ENDING, message)
+    if due.forced_at is None or now < due.forced_at:
+        return None
+    message = f"{pause.text}, and what services use ends soon ({due.why}): `resume`"
+    return Hold(name, Reason.LEASE_ENDING, message)
+
+
+def _is_asked_for(newest: Mirror, world: World) -> bool:
+    """Tell whether an operator wants the newest generation replaced."""
+    wish = world.swarm.wishes.get(newest.secret)
+    if wish is None or wish.do != Do.ROTATE or wish.refused:
+        return False
+    return newest.identity.version <= (wish.to or 0)
 
 
 def _by_the_rules(due: Due, now: float, *, asked: bool) -> tuple[Reason, str] | None:
@@ -337,18 +355,19 @@ def _stale(newest: Generation, rollout: Rollout, now: float) -> bool:
 
 
 def _after_failure(
-    target: Target, newest: Mirror, rollout: Rollout, now: float
+    target: Target, newest: Mirror, rollout: Rollout, now: float, *, alone: bool
 ) -> tuple[Reason, str] | Hold:
+    """Let another one be tried, ever later; where no other credential is left, without an end."""
     name, tries = target.secret.name, newest.leased.tries if newest.leased else 1
     marks = [mark for mark in newest.asides.values() if mark.by in (By.FAILURE, By.SERVICE)]
-    if tries >= MOST_TRIES:
+    if tries >= MOST_TRIES and not alone:
         message = (
             f"{tries} generations failed one after the other ({marks[0].why}):"
             f" `vault-bridge rotate {name}` tries again"
         )
         return Hold(name, Reason.GENERATIONS_FAILED, message)
     since = max(_instant(mark.at) for mark in marks)
-    until = since + rollout.timeout * 2.0 ** (tries - 1)
+    until = since + rollout.timeout * 2.0 ** min(tries - 1, MOST_DOUBLED)
     if now < until:
         message = (
             f"{newest.docker_name} failed ({marks[0].why}); the next generation is made at"
