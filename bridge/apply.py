@@ -238,7 +238,8 @@ class Applier:
             case Result.DONE:
                 event = _event(action)
                 quiet = log.debug if event == "noted" else log.info
-                (log.warning if event in _WARNINGS else quiet)(event)
+                alarming = event in _WARNINGS or action.reason in _ALARMS
+                (log.warning if alarming else quiet)(event)
             case Result.MOVED | Result.UNKNOWN:
                 log.info("looking again", wanted=action.summary, because=outcome.message)
             case Result.REFUSED:
@@ -250,6 +251,7 @@ class Applier:
                 )
 
 
+_ALARMS = frozenset((Reason.LEASE_VANISHED, Reason.FORCED_BY_EXPIRY))
 _WARNINGS = frozenset(("going back", "woken", "set aside", "wish refused"))
 
 
@@ -280,6 +282,7 @@ _TENDED = {
     Tend.SHORTEN: "lease shortened",
     Tend.REVOKE: "lease revoked",
     Tend.RELEASE: "custody revoked",
+    Tend.ROTATE: "static role rotated",
 }
 
 _NOTES = {

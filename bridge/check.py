@@ -12,12 +12,12 @@ from bridge.config.values import duration_text
 from bridge.decide.custody import RENEW_AT
 from bridge.decide.target import current_of, missing_service
 from bridge.errors import BridgeError, Exit, SwarmUnreachable, VaultError, VaultRefused
-from bridge.model.desired import Desired, KvPath, Source
-from bridge.model.generation import RoleDocument
+from bridge.model.desired import DatabaseRole, Desired, KvPath, Source, StaticRoles
+from bridge.model.generation import RoleDocument, StaticDocument
 from bridge.model.naming import Identity, is_hand_made, timestamp
 from bridge.model.reasons import Reason
 from bridge.model.settings import Auth, Settings, VaultSettings
-from bridge.model.world import KvDocument, Service, SwarmView, Unreadable
+from bridge.model.world import Document, KvDocument, Service, SwarmView, Unreadable
 from bridge.observe import look_at_swarm, look_at_vault
 from bridge.report.advice import advice, pinned_by
 from bridge.report.policy import (
@@ -106,19 +106,28 @@ def _check_vault(
     yield from _check_own_token(vault, settings.vault.auth)
     yield from _check_credential(vault, now)
     for source, seen in view.paths.items():
-        where = ", ".join(f"secrets.{s.name}" for s in desired.secrets if s.source == source)
-        if isinstance(seen, Unreadable):
-            message = f"{seen.reason}: {seen.message}"
-            if seen.reason == Reason.PERMISSION_DENIED:
-                message += _to_grant(*rules_for(source)[: None if where else 1])
-            yield Finding(Level.ERROR, where or _asking(source, desired), message, Exit.HELD)
-        elif isinstance(seen, RoleDocument):
-            yield from check_role(source, seen, desired)
-        elif where and isinstance(source, KvPath):
-            yield from _check_version(source, where, seen, now)
-            yield from _check_read(vault, source, where)
-    if any(secret.leased for secret in desired.secrets):
+        yield from _check_source(vault, source, seen, desired, now)
+    if any(isinstance(secret.source, DatabaseRole) for secret in desired.secrets):
         yield from _check_leases(vault, settings.vault)
+
+
+def _check_source(
+    vault: Vault, source: Source, seen: Document | Unreadable, desired: Desired, now: float
+) -> Iterator[Finding]:
+    where = ", ".join(f"secrets.{s.name}" for s in desired.secrets if s.source == source)
+    if isinstance(seen, Unreadable):
+        message = f"{seen.reason}: {seen.message}"
+        if seen.reason == Reason.PERMISSION_DENIED:
+            message += _to_grant(*rules_for(source)[: None if where else 1])
+        yield Finding(Level.ERROR, where or _asking(source, desired), message, Exit.HELD)
+    elif isinstance(seen, RoleDocument):
+        yield from check_role(source, seen, desired)
+    elif isinstance(source, StaticRoles) and isinstance(seen, StaticDocument):
+        yield from check_static(source, seen, desired)
+        yield from _check_rules(vault, where, rules_for(source))
+    elif where and isinstance(source, KvPath) and isinstance(seen, KvDocument):
+        yield from _check_version(source, where, seen, now)
+        yield from _check_read(vault, source, where)
 
 
 def _asking(source: Source, desired: Desired) -> str:
@@ -164,6 +173,40 @@ def check_role(source: Source, role: RoleDocument, desired: Desired) -> Iterator
             yield Finding(Level.OK, where, message)
 
 
+def check_static(source: StaticRoles, seen: StaticDocument, desired: Desired) -> Iterator[Finding]:
+    """Say whether the old and the new password can be valid together."""
+    timeout = desired.rollout.timeout
+    for secret in (secret for secret in desired.secrets if secret.source == source):
+        where, rules = f"secrets.{secret.name}", secret.lease
+        if len(source.roles) == 1:
+            message = (
+                f"{source.roles[0]} is alone, so its old password ends as its new one is made: new"
+                " logins fail until each task is replaced; name a second static role"
+            )
+            yield Finding(Level.WARNING, where, message)
+            continue
+        for name, role in seen.roles.items():
+            left = rules.rotate_before * role.period
+            if role.period and role.period < (rules.rotate_every or 0):
+                message = (
+                    f"Vault rotates {name} each {_time(role.period)} by itself, before"
+                    f" lease.rotate_every ({_time(rules.rotate_every or 0)}): the password in use"
+                    " would end in between; set its `rotation_period` much higher"
+                )
+            elif role.period and left < 2 * timeout + OUTAGE:
+                message = (
+                    f"Vault rotates {name} each {_time(role.period)} by itself, and {_time(left)}"
+                    " of that (lease.rotate_before) are too little for two rolls and an outage:"
+                    " set its `rotation_period` much higher"
+                )
+            else:
+                period = f"each {_time(role.period)}" if role.period else "by a schedule"
+                message = f"{name}: Vault rotates it {period} by itself, the bridge before that"
+                yield Finding(Level.OK, where, message)
+                continue
+            yield Finding(Level.ERROR, where, message, Exit.HELD)
+
+
 def _time(seconds: float) -> str:
     return duration_text(float(ceil(seconds / 60) * 60 if seconds > _HOUR else ceil(seconds)))
 
@@ -172,7 +215,6 @@ def _check_leases(vault: Vault, settings: VaultSettings) -> Iterator[Finding]:
     """Say whether our token may keep leases, and whether custody can outlive it."""
     try:
         own = vault.own_token()
-        granted = vault.capabilities([rule.path for rule in lease_rules(settings)])
     except VaultRefused:
         return
     except VaultError as error:
@@ -191,10 +233,21 @@ def _check_leases(vault: Vault, settings: VaultSettings) -> Iterator[Finding]:
             " better `vault.custody.token_role`"
         )
         yield Finding(Level.ERROR, "vault", message, Exit.HELD)
-    for rule in lease_rules(settings):
+    yield from _check_rules(vault, "vault", lease_rules(settings))
+
+
+def _check_rules(vault: Vault, where: str, rules: tuple[Rule, ...]) -> Iterator[Finding]:
+    try:
+        granted = vault.capabilities([rule.path for rule in rules])
+    except VaultRefused:
+        return
+    except VaultError as error:
+        yield Finding(Level.ERROR, "vault", str(error), Exit.UNREACHABLE)
+        return
+    for rule in rules:
         if not {*rule.capabilities, "root"} & set(granted[rule.path]):
             message = f"our token may not {rule.why}"
-            yield Finding(Level.ERROR, "vault", message + _to_grant(rule), Exit.HELD)
+            yield Finding(Level.ERROR, where, message + _to_grant(rule), Exit.HELD)
 
 
 def _check_own_token(vault: Vault, auth: Auth) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ and the swarm is looked at again: a bridge that was stopped for a while, and wok
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import assert_never
+from typing import Any, assert_never
 
 from bridge.decide.prune import used_ids
 from bridge.errors import (
@@ -16,16 +16,17 @@ from bridge.errors import (
     ContentRefused,
     NameTaken,
     VaultRefused,
+    VaultUnreachable,
 )
-from bridge.model.desired import DatabaseRole
+from bridge.model.desired import DatabaseRole, StaticRoles
 from bridge.model.generation import Leased, custody_meta, lease_labels
 from bridge.model.memory import Outcome, Result
-from bridge.model.naming import ONE_LIFE, Identity, labels_of, origin_of
+from bridge.model.naming import ONE_LIFE, ROLE, Identity, instant, labels_of, origin_of
 from bridge.model.payload import render
 from bridge.model.plan import MintGeneration, Tend, TendGeneration
 from bridge.model.world import SwarmView
 from bridge.servers.swarm import Swarm
-from bridge.servers.vault import Issued, Vault
+from bridge.servers.vault import Vault
 
 _NOT_LEADER = "another bridge leads now"
 _NOT_OURS = "it is gone, or its lease is not ours to touch"
@@ -66,32 +67,63 @@ class Custodian:
         own = self._look().mirrors_of(self._instance, action.secret)
         if any(mirror.identity.version >= action.version for mirror in own):
             return Outcome(action, Result.MOVED, "there is a newer generation already")
+        if isinstance(action.source, StaticRoles):
+            return self._mint_static(action, action.source)
         meta = custody_meta(self._instance, action.secret)
         issued = self._vault.leases.issue(action.source, meta)
         try:
-            return self._kept(action, issued)
+            labels = lease_labels(issued.lease, issued.accessor, action.source.role)
+            outcome = self._kept(action, issued.fields, issued.issued, labels)
         except AnswerLost:
             raise  # it may be there, and then it is not ours to end
         except (BridgeError, KeyError, ValueError, TypeError):
             self._vault.leases.let_go(issued.accessor)
             raise
+        if outcome.result != Result.DONE:
+            self._vault.leases.let_go(issued.accessor)
+        return outcome
 
-    def _kept(self, action: MintGeneration, issued: Issued) -> Outcome:
-        identity = Identity(action.source, ONE_LIFE, action.version, issued.issued)
-        labels = {
-            **labels_of(self._instance, action.secret, identity),
-            **lease_labels(issued.lease, issued.accessor, action.source.role),
-            **action.labels,
-        }
+    def _mint_static(self, action: MintGeneration, source: StaticRoles) -> Outcome:
+        """Rotate a static role that nothing uses, and mirror its password.
+
+        It is mirrored only once ``last_vault_rotation`` has moved: after an answer that was lost,
+        or a 500, Vault may yet rotate it.
+        """
+        statics, role = self._vault.statics, action.role
+        before = statics.role(source, role).rotated
+        if action.rotate:
+            if len(source.roles) > 1 and self._in_use(action.secret, role):
+                return Outcome(action, Result.MOVED, f"something uses the role {role}")
+            statics.rotate(source, role)
+        password = statics.password(source, role)
+        if action.rotate and instant(password.rotated) <= instant(before):
+            raise VaultUnreachable(f"Vault has not rotated the role {role} yet")
+        return self._kept(action, password.fields, password.rotated, {ROLE: role})
+
+    def _in_use(
+        self, secret: str, role: str, absent: frozenset[str] = frozenset(), but: str = ""
+    ) -> bool:
+        """Tell whether anything uses a generation of a static role, by a look of this moment."""
+        view = self._look()
+        used = used_ids(view, absent)
+        own = view.mirrors_of(self._instance, secret)
+        of_role = (m for m in own if m.leased and m.leased.role == role and m.id != but)
+        return any(mirror.id in used for mirror in of_role)
+
+    def _kept(
+        self, action: MintGeneration, fields: Mapping[str, Any], created: str, more: dict[str, str]
+    ) -> Outcome:
+        """Put a credential into a Docker secret, which is what commits it."""
+        identity = Identity(action.source, ONE_LIFE, action.version, created)
+        labels = {**labels_of(self._instance, action.secret, identity), **more, **action.labels}
         try:
-            data = render(issued.fields, action.content)
+            data = render(fields, action.content)
         except ContentRefused as error:
             raise VaultRefused(error.reason, error.message) from None
         try:
             self._swarm.create_secret(action.docker_name, data, labels)
         except NameTaken:
             # Another bridge, or our own create of before: whichever it is has its own custody.
-            self._vault.leases.let_go(issued.accessor)
             return Outcome(action, Result.MOVED, f"the name {action.docker_name} is taken")
         return Outcome(action, Result.DONE)
 
@@ -104,6 +136,8 @@ class Custodian:
                 return self._renew(action)
             case Tend.SHORTEN | Tend.REVOKE | Tend.RELEASE:
                 return self._end(action)
+            case Tend.ROTATE:
+                return self._rotate(action)
             case _:
                 assert_never(action.step)
 
@@ -144,6 +178,28 @@ class Custodian:
             leases.shorten(leased.lease, action.grace)
         else:
             leases.revoke(leased.lease)
+        return Outcome(action, Result.DONE)
+
+    def _rotate(self, action: TendGeneration) -> Outcome:
+        """End the password of a static role that nothing uses any more."""
+        if not self._fence():
+            return Outcome(action, Result.MOVED, _NOT_LEADER)
+        raw = self._swarm.secret(action.secret_id)
+        labels = raw["Spec"].get("Labels") or {}
+        origin, leased = origin_of(labels), Leased.read(labels)
+        if origin is None or leased is None or origin.instance != self._instance:
+            return Outcome(action, Result.MOVED, _NOT_OURS)
+        source = origin.identity.source
+        if not isinstance(source, StaticRoles) or leased.role not in source.roles:
+            return Outcome(action, Result.MOVED, _NOT_OURS)
+        if not leased.retiring:
+            return Outcome(action, Result.MOVED, "it is not marked to be ended")
+        if self._vault.statics.role(source, leased.role).rotated != origin.identity.created:
+            return Outcome(action, Result.MOVED, "it was rotated in the meantime")
+        but = action.secret_id if action.even_used else ""
+        if self._in_use(action.secret, leased.role, action.absent, but):
+            return Outcome(action, Result.MOVED, "something uses it again")
+        self._vault.statics.rotate(source, leased.role)
         return Outcome(action, Result.DONE)
 
     def _ours(self, labels: Mapping[str, str]) -> Leased | None:

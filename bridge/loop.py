@@ -27,7 +27,7 @@ from bridge.logs import where
 from bridge.model.generation import GenerationView, Life, Unknown
 from bridge.model.leader import TTL, lease_config_name
 from bridge.model.memory import Memory, Outcome, Result
-from bridge.model.plan import Plan, TendGeneration
+from bridge.model.plan import MintGeneration, Plan, Tend, TendGeneration
 from bridge.model.world import SwarmView, Unreadable, VaultView, World
 from bridge.observe import look_at_generation, look_at_swarm, look_at_vault
 from bridge.report.news import News
@@ -195,7 +195,8 @@ class Loop:
         instance, known = self.configuration.desired.instance, self._generations
         self._generations = {}
         for mirror in swarm.mirrors:
-            if mirror.instance != instance or mirror.leased is None or mirror.leased.ended:
+            leased = mirror.leased
+            if mirror.instance != instance or not leased or not leased.lease or leased.ended:
                 continue
             view, now = known.get(mirror.id), self._clock()
             if (view is None or view.is_outdated(now)) and down:
@@ -272,8 +273,13 @@ class Loop:
     def _forget_what_changed(self, outcomes: Iterable[Outcome]) -> None:
         """Let the next look ask Vault again about what we have written there."""
         for outcome in outcomes:
-            if isinstance(outcome.action, TendGeneration):
-                self._generations.pop(outcome.action.secret_id, None)
+            match outcome.action:
+                case TendGeneration(step=Tend.ROTATE) | MintGeneration(rotate=True):
+                    self._vault_due = 0.0  # when static roles were rotated is read with the paths
+                case TendGeneration(secret_id=secret_id):
+                    self._generations.pop(secret_id, None)
+                case _:
+                    pass
 
     def lead(self) -> bool:
         """Take or keep the leader's lease, if it can be had; tells whether this bridge leads.

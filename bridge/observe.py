@@ -7,13 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.errors import LoginRefused, SwarmUnreachable, VaultRefused, VaultUnreachable
-from bridge.model.desired import DatabaseRole, Desired, Source
+from bridge.model.desired import DatabaseRole, Desired, Source, StaticRoles
 from bridge.model.generation import (
     Fate,
     GenerationView,
     Gone,
     Life,
-    RoleDocument,
     Unknown,
     custody_meta,
 )
@@ -22,6 +21,7 @@ from bridge.model.naming import REFUSED, WOKEN, instant, read_by_name
 from bridge.model.reasons import Reason
 from bridge.model.wishes import read_approvals, read_pauses, read_wishes
 from bridge.model.world import (
+    Document,
     Kind,
     KvDocument,
     KvVersion,
@@ -60,7 +60,7 @@ def look_at_vault(
     Args:
         between: Called before each path, since many of them take their time.
     """
-    found: dict[Source, KvDocument | RoleDocument | Unreadable] = {}
+    found: dict[Source, Document | Unreadable] = {}
     down: Unreadable | None = None
     failed = hung = 0
     for source in desired.sources:
@@ -81,12 +81,12 @@ MOST_HUNG = 3
 """Paths that are waited for in vain in one look, each for as long as a time-out."""
 
 
-def _document(
-    vault: Vault, source: Source, *, patient: bool
-) -> KvDocument | RoleDocument | Unreadable:
+def _document(vault: Vault, source: Source, *, patient: bool) -> Document | Unreadable:
     try:
         if isinstance(source, DatabaseRole):
             return vault.leases.role(source, patient=patient)
+        if isinstance(source, StaticRoles):
+            return vault.statics.roles(source, patient=patient)
         return read_document(vault.metadata(source, patient=patient))
     except VaultUnreachable as error:
         return Unreadable(

@@ -26,6 +26,7 @@ from bridge.model.desired import (
     LeaseRules,
     Retain,
     Rollout,
+    StaticRoles,
     TrailingNewline,
 )
 from bridge.model.desired import Mapping as ServiceMapping
@@ -228,10 +229,12 @@ def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
     )
 
 
-def _source(secret: Secret, namespace: str) -> KvPath | DatabaseRole:
+def _source(secret: Secret, namespace: str) -> KvPath | DatabaseRole | StaticRoles:
     if secret.kv:
         return KvPath(namespace, secret.kv.mount, secret.kv.path)
-    assert secret.database  # noqa: S101 - static roles are not built yet
+    if secret.static:
+        return StaticRoles(namespace, secret.static.mount, tuple(secret.static.roles))
+    assert secret.database  # noqa: S101 - one of the three is given
     return DatabaseRole(namespace, secret.database.mount, secret.database.role)
 
 

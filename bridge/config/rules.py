@@ -22,7 +22,6 @@ _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("http",),
     ("notify",),
     ("trees",),
-    ("secrets", "*", "static"),
     ("secrets", "*", "kv", "lease"),
     ("secrets", "*", "max_age"),
 )
@@ -49,11 +48,7 @@ def not_built(source: Source) -> list[tuple[Key, Problem]]:
 
 def contradictions(source: Source) -> list[Problem]:
     """List the mistakes that lie between keys."""
-    return [
-        source.problem(key, message)
-        for rule in (_docker, _windows, _names, _origins, _formats, _leases, _targets)
-        for key, message in rule(source.data)
-    ]
+    return [source.problem(key, message) for rule in _RULES for key, message in rule(source.data)]
 
 
 def doubts(source: Source, address: str) -> tuple[str, ...]:
@@ -126,7 +121,7 @@ def _formats(data: dict[str, Any]) -> Found:
     for name, raw in _mapping(data.get("secrets")).items():
         secret = _mapping(raw)
         if "kv" not in secret:
-            if "database" in secret:
+            if {"database", "static"} & secret.keys():
                 yield from _credential(name, secret)
             continue
         form, field = secret.get("format", "raw"), _mapping(secret["kv"]).get("field")
@@ -191,6 +186,23 @@ def _leases(data: dict[str, Any]) -> Found:
             yield ("secrets", name, "database"), message
 
 
+def _static(data: dict[str, Any]) -> Found:
+    taken: dict[tuple[str, str], str] = {}
+    for name, raw in _mapping(data.get("secrets")).items():
+        static = _mapping(_mapping(raw).get("static"))
+        roles = static.get("roles")
+        for role in map(str, roles) if isinstance(roles, list) else ():
+            before = taken.setdefault((str(static.get("mount")), role), name)
+            if before != name:
+                message = (
+                    f"`{before}` has the role {role} too, and would rotate it while this uses it"
+                )
+                yield ("secrets", name, "static", "roles"), message
+        if isinstance(roles, list) and len(set(map(str, roles))) < len(roles):
+            message = "two different roles are needed, so that both are valid together"
+            yield ("secrets", name, "static", "roles"), message
+
+
 def _targets(data: dict[str, Any]) -> Found:
     taken: dict[tuple[str, str], str] = {}
     for name, secret in _mapping(data.get("secrets")).items():
@@ -202,6 +214,9 @@ def _targets(data: dict[str, Any]) -> Found:
             if before != name:
                 message = f"`{before}` has this target in {service} too; a file has one content"
                 yield ("secrets", name, "services", service, "target"), message
+
+
+_RULES = (_docker, _windows, _names, _origins, _formats, _leases, _static, _targets)
 
 
 def _mapping(value: object) -> dict[str, Any]:

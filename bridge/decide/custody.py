@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from bridge.decide.generation import Due, Generation, Stage, failed, renew_lease
 from bridge.decide.prune import used_ids
 from bridge.decide.target import Target
-from bridge.model.desired import LeaseRules
+from bridge.model.desired import LeaseRules, StaticRoles
 from bridge.model.generation import Life
 from bridge.model.mirror import Mirror
 from bridge.model.naming import ENDED, RETIRING, instant, timestamp
@@ -292,6 +292,8 @@ def _retire(found: Generation, rules: LeaseRules, absent: frozenset[str], now: f
         why,
         {RETIRING: timestamp(now)},
     )
+    if isinstance(mirror.identity.source, StaticRoles):
+        return (mark,)  # Vault ends no password by itself: that is done after the grace
     return (mark, _ending(mirror, rules, why, absent))
 
 
@@ -324,6 +326,8 @@ def _end(
         return _looked_at_again(care, found)
     if lease is None:
         return _clear_up(care, found, not frozen, now)
+    if isinstance(mirror.identity.source, StaticRoles):
+        return _end_static(care, mirror, rules, absent, frozen=frozen, now=now)
     action = _ending(mirror, rules, "it is marked to be ended", absent)
     if _is_stuck(lease, now):
         return _say_stuck(care, mirror, lease)
@@ -332,6 +336,30 @@ def _end(
         care.chains.append((action,))
     care.wake.append(lease.ends + 0.5)
     return "its credential ends", lease.ends
+
+
+def _end_static(
+    care: Care,
+    mirror: Mirror,
+    rules: LeaseRules,
+    absent: frozenset[str],
+    *,
+    frozen: bool,
+    now: float,
+) -> tuple[str, float | None]:
+    """Rotate the role of a password that nothing uses any more, once its grace is over."""
+    leased = mirror.leased
+    assert leased  # noqa: S101 - it is marked for its end
+    care.ending = True
+    grace = 0.0 if leased.at_once or failed(mirror) else rules.grace
+    at = _instant(leased.retiring) + grace if leased.retiring else now
+    if now >= at and not frozen:
+        why, first = "nothing uses its password any more", leased.at_once == FIRST
+        care.chains.append(
+            (_tend(mirror, Tend.ROTATE, Reason.RETIRING, why, absent=absent, even_used=first),)
+        )
+    care.wake.append(at)
+    return f"the static role {leased.role} is rotated", max(at, now)
 
 
 def _is_stuck(lease: Life, now: float) -> bool:

@@ -13,8 +13,15 @@ from enum import StrEnum
 from itertools import count
 
 from bridge.decide.target import Target
-from bridge.model.desired import DatabaseRole, Rollout
-from bridge.model.generation import Gone, Life, RoleDocument, Unknown
+from bridge.model.desired import KvPath, Rollout, StaticRoles
+from bridge.model.generation import (
+    Gone,
+    Leased,
+    Life,
+    RoleDocument,
+    StaticDocument,
+    Unknown,
+)
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror
 from bridge.model.naming import TRIES, VANISHED, instant, timestamp
@@ -22,7 +29,7 @@ from bridge.model.plan import Hold, MintGeneration, Tend, TendGeneration, action
 from bridge.model.reasons import Reason
 from bridge.model.window import opening_of
 from bridge.model.wishes import Do, Pause, pause_of
-from bridge.model.world import KvDocument, World
+from bridge.model.world import KvDocument, Unreadable, World
 
 MOST_TRIES = 3
 """Generations that may fail one after the other."""
@@ -33,6 +40,9 @@ MOST_DOUBLED = 4
 MOST_VANISHED = 2
 VANISHED_WITHIN = 3600.0
 """Leases that may vanish within so many seconds and are replaced by themselves."""
+
+A_WHILE = 60.0
+"""Seconds that making a credential and mirroring it does not take."""
 
 CAPPED = 0.9
 """Part of what a role gives; a renewal that gave less has met the lease's longest life."""
@@ -88,6 +98,8 @@ def generation_of(mirror: Mirror, world: World, memory: Memory, now: float) -> G
     leased, view = mirror.leased, world.vault.generations.get(mirror.id)
     if leased is None or leased.ended:
         return Generation(mirror, Stage.ENDED)
+    if isinstance(mirror.identity.source, StaticRoles):
+        return _static_generation(mirror, leased, mirror.identity.source, world)
     not_yet = Unknown(Reason.LOOKING_AGAIN, "its lease has yet to be looked up")
     fates = (view.lease, view.custody) if view else (not_yet, not_yet)
     lease, custody = (fate if isinstance(fate, Life) else None for fate in fates)
@@ -113,6 +125,45 @@ def generation_of(mirror: Mirror, world: World, memory: Memory, now: float) -> G
     if custody and not (custody.renewed or custody.period):
         return replace(found, stage=Stage.PROVISIONAL)
     return found
+
+
+def _static_generation(
+    mirror: Mirror, leased: Leased, source: StaticRoles, world: World
+) -> Generation:
+    """Say how a password of a static role stands: it is over once its role was rotated again."""
+    document = world.vault.paths.get(source)
+    role = document.roles.get(leased.role) if isinstance(document, StaticDocument) else None
+    unknown: Unknown | None = None
+    life: Life | None = None
+    rotated, created = 0, instant(mirror.identity.created)
+    if role is None:
+        known = document if isinstance(document, Unreadable) else None
+        reason = known.reason if known else Reason.UNMAPPED
+        message = known.message if known else f"{leased.role} is not in the configuration"
+        unknown = Unknown(reason, message)
+    else:
+        rotated, started = instant(role.rotated), created / 1e9
+        ends = started + (role.period or _NEVER)
+        life = Life(started, ends, ends - started, renewed=True)
+    if role and rotated < created and world.vault.as_of <= mirror.created:
+        unknown = Unknown(Reason.LOOKING_AGAIN, "it is newer than the latest look at Vault")
+    elif role and rotated < created:
+        message = f"Vault says that {leased.role} was last rotated before {mirror.docker_name}"
+        unknown = Unknown(Reason.VERSION_WENT_BACK, f"{message}: was it restored?")
+    over = rotated > created
+    hard_end = life.ends if life and role and role.period and len(source.roles) > 1 else None
+    found = Generation(
+        mirror, Stage.ALIVE, None if over else life, None, over, over, hard_end, unknown
+    )
+    if leased.retiring:
+        return replace(found, stage=Stage.RETIRING)
+    if unknown:
+        return replace(found, stage=Stage.UNKNOWN)
+    return replace(found, stage=Stage.VANISHED) if over else found
+
+
+_NEVER = 10 * 365 * 86400.0
+"""Seconds that stand for no end."""
 
 
 def vanished(world: World, memory: Memory) -> dict[str, float]:
@@ -251,13 +302,22 @@ def due_of(
     asked = world.vault.paths.get(rules.rotate_on) if rules.rotate_on else None
     if isinstance(asked, KvDocument) and asked.current in asked.versions:
         written = asked.versions[asked.current].created
-        if instant(written) > instant(newest.mirror.identity.created):
+        if instant(written) / 1e9 > _asked_since(newest.mirror):
             why = f"version {asked.current} of {rules.rotate_on} asks for it"
             reasons.append((now, why))
     if _rolled_back(found[0].mirror):
         reasons = []  # an operator's word: only the end of what is in use overrides it
     at, why = min(reasons, default=(None, ""))
     return Due(at, is_open, forced_at, why)
+
+
+def _asked_since(mirror: Mirror) -> float:
+    """Tell from when on a request is one for the generation after this one, in Vault's time.
+
+    A password that was there before it was mirrored may be much older than that.
+    """
+    created = instant(mirror.identity.created) / 1e9
+    return mirror.created if mirror.created - created > A_WHILE else created
 
 
 def with_mint(
@@ -387,9 +447,14 @@ def _instant(text: str) -> float:
 def _after_vanishing(
     target: Target, newest: Generation, *, in_turn: bool, now: float
 ) -> tuple[Reason, str] | Hold:
-    name = target.secret.name
+    name, source = target.secret.name, target.secret.source
     recent = _recently_vanished(newest.mirror, now)
     what = f"the lease of {newest.mirror.docker_name} was ended in Vault, or expired"
+    if isinstance(source, StaticRoles):
+        role = newest.mirror.leased.role if newest.mirror.leased else ""
+        what = f"Vault has rotated the static role {role}, so {newest.mirror.docker_name} is over"
+        if len(source.roles) == 1:
+            return Reason.ROTATION_DUE, what  # it has but one, and rotates it as it was told to
     if len(recent) >= MOST_VANISHED:
         until = _instant(recent[0]) + VANISHED_WITHIN
         message = f"{what}, for the third time within an hour: is somebody revoking them?"
@@ -415,7 +480,7 @@ def mint(
 ) -> MintGeneration:
     """Make the action that makes a new generation; its number and its name are free."""
     secret = target.secret
-    assert isinstance(secret.source, DatabaseRole)  # noqa: S101 - only leased secrets come here
+    assert not isinstance(secret.source, KvPath)  # noqa: S101 - only leased secrets come here
     newest = found[0].mirror if found else None
     last = max((m.identity.version for m in (*target.mirrors, *target.others)), default=0)
     taken = world.swarm.secret_by_lower_name
@@ -429,6 +494,9 @@ def mint(
             gone.append(timestamp(now))
         if gone:
             labels[VANISHED] = ",".join(gone)
+    role, rotate = "", False
+    if isinstance(secret.source, StaticRoles):
+        role, rotate = _role_of(secret.source, found)
     return MintGeneration(
         secret.name,
         secret.source,
@@ -438,7 +506,26 @@ def mint(
         labels,
         reason,
         why,
+        role,
+        rotate,
     )
+
+
+def _role_of(source: StaticRoles, found: Sequence[Generation]) -> tuple[str, bool]:
+    """Say which static role is next, and whether it is rotated first.
+
+    The first generation takes the password that is there, since somebody may use it already. One
+    that Vault rotated by itself is mirrored as it is now, which is the quickest. Else the roles
+    take turns.
+    """
+    newest = found[0].mirror.leased if found else None
+    if newest is None:
+        return source.roles[0], False
+    if found[0].stage == Stage.VANISHED:
+        return newest.role, False
+    in_use = next((g.mirror.leased for g in found if g.live and not failed(g.mirror)), newest)
+    others = [role for role in source.roles if in_use is None or role != in_use.role]
+    return (others or list(source.roles))[0], True
 
 
 def with_company(

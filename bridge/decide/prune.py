@@ -76,7 +76,7 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
         destroyed = mirror.id in target.destroyed and mirror.identity != target.current
         if mirror.id in needed or (age < retain.versions and not destroyed):
             continue
-        if mirror.leased and not mirror.leased.ended:
+        if mirror.leased and mirror.leased.lease and not mirror.leased.ended:
             continue  # its labels are all that is known of its lease
         if destroyed:
             why = "it is destroyed in Vault, and nothing refers to it"

@@ -11,8 +11,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from bridge.model.desired import DatabaseRole, DesiredSecret, KvPath
-from bridge.model.generation import RoleDocument
+from bridge.model.desired import DesiredSecret, KvPath
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror, Verdict
 from bridge.model.naming import (
@@ -25,7 +24,7 @@ from bridge.model.naming import (
 )
 from bridge.model.plan import CreateSecret, Hold, MintGeneration
 from bridge.model.reasons import Reason
-from bridge.model.world import KvDocument, SwarmView, Unreadable, World
+from bridge.model.world import Document, KvDocument, SwarmView, Unreadable, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def find_target(
         again = world.vault.again if document.away else None
         message = f"{document.message}; next look at {timestamp(again)}" if again else ""
         return _with_hold(target, document.reason, message or document.message)
-    if isinstance(secret.source, DatabaseRole) or not isinstance(document, KvDocument):
+    if not isinstance(secret.source, KvPath) or not isinstance(document, KvDocument):
         return target  # its versions are generations, see ``generation``
     target = replace(target, vault_version=document.current)
     current = current_of(secret.source, document, now)
@@ -137,7 +136,7 @@ def current_of(path: KvPath, document: KvDocument, now: float) -> Identity | tup
     return Identity(path, document.path_created, document.current, version.created)
 
 
-def is_destroyed(document: KvDocument | RoleDocument | Unreadable | None, mirror: Mirror) -> bool:
+def is_destroyed(document: Document | Unreadable | None, mirror: Mirror) -> bool:
     """Tell whether Vault says of a mirrored version that it was destroyed."""
     if not isinstance(document, KvDocument):
         return False

@@ -67,7 +67,7 @@ def forget(name: str, mirrors: tuple[Mirror, ...], swarm: SwarmView) -> Chain:
     if wish is None or wish.refused or wish.do != Do.FORGET:
         return ()
     needed = needed_ids(swarm)
-    needed |= {m.id for m in mirrors if m.leased and not m.leased.ended}
+    needed |= {m.id for m in mirrors if m.leased and m.leased.lease and not m.leased.ended}
     why = "an operator has let go of it, and nothing refers to it"
     return tuple(
         RemoveSecret(name, mirror.id, mirror.docker_name, Reason.FORGOTTEN, why)

@@ -52,7 +52,26 @@ class DatabaseRole:
         return f"{self.mount}/creds/{self.role}/"
 
 
-Source = KvPath | DatabaseRole
+@dataclass(frozen=True, slots=True, order=True)
+class StaticRoles:
+    """Static roles of Vault's database engine; each generation is the password of one of them.
+
+    Attributes:
+        namespace: Empty for the root namespace.
+        mount: Mount of the engine, without slashes at its ends.
+        roles: Two, which are taken in turn so that both are valid together; or one.
+    """
+
+    namespace: str
+    mount: str
+    roles: tuple[str, ...]
+
+    def __str__(self) -> str:
+        place = f"{self.mount}/static-roles/{' and '.join(self.roles)}"
+        return f"{place} (namespace {self.namespace})" if self.namespace else place
+
+
+Source = KvPath | DatabaseRole | StaticRoles
 """Where the content of a secret comes from."""
 
 
@@ -164,8 +183,8 @@ class DesiredSecret:
 
     @property
     def leased(self) -> bool:
-        """Whether its versions are generations of a credential, each with a lease."""
-        return isinstance(self.source, DatabaseRole)
+        """Whether its versions are generations of a credential that the bridge has made."""
+        return isinstance(self.source, DatabaseRole | StaticRoles)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,13 @@ from bridge.model.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """What the labels of a generation's Docker secret say of its lease.
+    """What the labels of a generation's Docker secret say of its credential.
 
     Attributes:
-        lease: The lease's id. Whoever knows it may end it, so it is shown nowhere.
-        accessor: Accessor of its custody token.
+        role: Name of its role.
+        lease: The lease's id; empty for a static role. Whoever knows it may end it, so it is shown
+            nowhere.
+        accessor: Accessor of its custody token; empty for a static role.
         retiring: Since when it is being ended, RFC 3339: it is never renewed again; else empty.
         ended: When its lease and its custody were seen to be gone; else empty.
         at_once: ``now`` where it is to end without ``grace``, ``first`` where it is to end even
@@ -39,6 +41,7 @@ class Leased:
         vanished: When generations before it were found to have vanished, as far as that counts.
     """
 
+    role: str
     lease: str = field(repr=False)
     accessor: str = field(repr=False)
     retiring: str = ""
@@ -54,13 +57,15 @@ class Leased:
 
     @classmethod
     def read(cls, labels: Mapping[str, str]) -> Leased | None:
-        """Read the labels; None where there is no lease."""
-        if not labels.get(LEASE) or not labels.get(ACCESSOR):
+        """Read the labels; None where it is no generation."""
+        lease, accessor = labels.get(LEASE, ""), labels.get(ACCESSOR, "")
+        if not labels.get(ROLE) or bool(lease) != bool(accessor):
             return None
         tries = labels.get(TRIES, "")
         return cls(
-            labels[LEASE],
-            labels[ACCESSOR],
+            labels[ROLE],
+            lease,
+            accessor,
             labels.get(RETIRING, ""),
             labels.get(ENDED, ""),
             labels.get(AT_ONCE, ""),
@@ -93,6 +98,26 @@ class RoleDocument:
 
     default_ttl: float
     max_ttl: float
+
+
+@dataclass(frozen=True, slots=True)
+class StaticRole:
+    """How a static role stands.
+
+    Attributes:
+        rotated: Vault's ``last_vault_rotation``, as Vault wrote it.
+        period: Seconds after which Vault rotates it by itself; 0 where that goes by a schedule.
+    """
+
+    rotated: str
+    period: float
+
+
+@dataclass(frozen=True, slots=True)
+class StaticDocument:
+    """How the static roles of a secret stand, by their names."""
+
+    roles: Mapping[str, StaticRole]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import total_ordering
 from typing import Any, TypeVar
 
-from bridge.model.desired import DatabaseRole, KvPath, Source
+from bridge.model.desired import DatabaseRole, KvPath, Source, StaticRoles
 
 PREFIX = "vault-bridge."
 GOOD = f"{PREFIX}good"
@@ -78,8 +78,8 @@ class Identity:
         path_created: Vault's ``created_time`` of the key, as Vault wrote it; ``ONE_LIFE`` for a
             generation, since a role does not begin anew.
         version: The KV v2 version number, or that of the generation.
-        created: Vault's ``created_time`` of the version, or ``issue_time`` of the generation's
-            lease, as Vault wrote it.
+        created: Vault's ``created_time`` of the version, or of a generation ``issue_time`` of its
+            lease or ``last_vault_rotation`` of its static role, as Vault wrote it.
     """
 
     source: Source
@@ -131,11 +131,14 @@ def read_by_name(
 
 def source_label(source: Source) -> str:
     """Write a source for the ``source`` label; its parts may hold any character."""
-    parts = {"namespace": source.namespace, "mount": source.mount}
-    if isinstance(source, KvPath):
-        parts["path"] = source.path
-    else:
-        parts["role"] = source.role
+    parts: dict[str, object] = {"namespace": source.namespace, "mount": source.mount}
+    match source:
+        case KvPath():
+            parts["path"] = source.path
+        case DatabaseRole():
+            parts["role"] = source.role
+        case StaticRoles():
+            parts["roles"] = list(source.roles)
     return json.dumps({key: value for key, value in parts.items() if value}, ensure_ascii=False)
 
 
@@ -145,6 +148,8 @@ def read_source(text: str) -> Source:
     place = (str(raw.get("namespace", "")), str(raw["mount"]))
     if "role" in raw:
         return DatabaseRole(*place, str(raw["role"]))
+    if "roles" in raw:
+        return StaticRoles(*place, tuple(str(role) for role in raw["roles"]))
     return KvPath(*place, str(raw["path"]))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from bridge.model.desired import Content, DatabaseRole, FileFields
+from bridge.model.desired import Content, DatabaseRole, FileFields, StaticRoles
 from bridge.model.naming import Identity
 from bridge.model.reasons import Reason, State
 from bridge.model.world import short_target
@@ -39,27 +39,34 @@ class CreateSecret:
 
 @dataclass(frozen=True, slots=True)
 class MintGeneration:
-    """Have Vault make a credential with a lease, and make the Docker secret that holds it.
+    """Have Vault make a credential, and make the Docker secret that holds it.
 
     Attributes:
         secret: Name in the configuration.
+        role: Of a static source: the role whose password it is; else empty.
+        rotate: Of a static source: whether Vault is to rotate the role first.
         version: Number of the generation.
         labels: Besides those of its identity and its lease, which are known once it is made.
     """
 
     secret: str
-    source: DatabaseRole
+    source: DatabaseRole | StaticRoles
     version: int
     content: Content
     docker_name: str
     labels: Mapping[str, str]
     reason: Reason
     why: str
+    role: str = ""
+    rotate: bool = False
 
     @property
     def summary(self) -> str:
         """Say in words what is done."""
-        return f"create secret {self.docker_name} from a new credential of {self.source}"
+        what = f"a new credential of {self.source}"
+        if self.role:
+            what = f"{'a new' if self.rotate else 'the'} password of the static role {self.role}"
+        return f"create secret {self.docker_name} from {what}"
 
 
 class Tend(StrEnum):
@@ -70,6 +77,7 @@ class Tend(StrEnum):
     SHORTEN = "shorten the lease"
     REVOKE = "revoke the lease"
     RELEASE = "revoke the custody"
+    ROTATE = "rotate the static role"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from bridge.model.desired import Source
-from bridge.model.generation import GenerationView, RoleDocument
+from bridge.model.generation import GenerationView, RoleDocument, StaticDocument
 from bridge.model.mirror import DockerSecret, Mirror, Verdict
 from bridge.model.reasons import Reason
 from bridge.model.wishes import Approval, Pause, Wish
@@ -68,6 +68,9 @@ class Unreadable:
         return self.reason in (Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED)
 
 
+Document = KvDocument | RoleDocument | StaticDocument
+
+
 @dataclass(frozen=True, slots=True)
 class VaultView:
     """One look at Vault.
@@ -81,7 +84,7 @@ class VaultView:
     """
 
     as_of: float
-    paths: Mapping[Source, KvDocument | RoleDocument | Unreadable]
+    paths: Mapping[Source, Document | Unreadable]
     again: float | None = None
     generations: Mapping[str, GenerationView] = field(default_factory=dict)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from bridge.model.desired import DatabaseRole, Desired, KvPath, Source
+from bridge.model.desired import DatabaseRole, Desired, KvPath, Source, StaticRoles
 from bridge.model.settings import AppRole, Auth, CertLogin, JwtLogin, TokenFile, VaultSettings
 
 NAME = "swarm-bridge"
@@ -67,6 +67,17 @@ def rules_for(source: Source) -> tuple[Rule, ...]:
     if isinstance(source, DatabaseRole):
         place = f"{source.mount}/roles/{source.role}"
         return (Rule(place, ("read",), "see how long its credentials live"),)
+    if isinstance(source, StaticRoles):
+        mount = source.mount
+        return tuple(
+            Rule(f"{mount}/{place}/{role}", capabilities, why)
+            for role in source.roles
+            for place, capabilities, why in (
+                ("static-roles", ("read",), "see when it was rotated"),
+                ("rotate-role", ("update",), "rotate it"),
+                ("static-creds", ("read",), "read its password once, to mirror it"),
+            )
+        )
     read = f"{source.mount}/data/{source.path}"
     return (metadata_rule(source), Rule(read, ("read",), "read a version once, to mirror it"))
 

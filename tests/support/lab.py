@@ -110,11 +110,12 @@ class Lab:
         """Add a leased secret, by default as JSON.
 
         Args:
-            database: Its ``mount`` and ``role``.
+            database: Its ``mount`` and ``role``, or its ``roles`` where they are static.
         """
         mapped = {self.name(service): dict(file) for service, file in services.items()}
         form = {} if "template" in more else {"format": "json"}
-        secret = {"database": database, "services": mapped, **form, **more}
+        kind = "static" if "roles" in database else "database"
+        secret = {kind: database, "services": mapped, **form, **more}
         self._secrets[self.name(name)] = secret
 
     def without(self, name: str) -> None:

@@ -24,6 +24,7 @@ class LeasedDatabase:
     Args:
         custody: Whether a token role makes the custody; else each is a login of its own.
         period: Of these logins.
+        static: Static roles in place of the dynamic one.
         lease: Rules besides ``grace`` and ``rotate_on``.
         rollout: Settings besides the quick ones.
     """
@@ -40,6 +41,7 @@ class LeasedDatabase:
         provisional_ttl: str = "15s",
         custody: bool = True,
         period: str = "60s",
+        static: tuple[str, ...] = (),
         lease: Json | None = None,
         rollout: Json | None = None,
         **settings: Any,
@@ -49,7 +51,11 @@ class LeasedDatabase:
         self.database = database
         self.mount = f"approle-{lab.prefix}x"
         self._role_id, self._secret_id = lab.folder / "role_id", lab.folder / "secret_id"
-        self.role(default_ttl, max_ttl)
+        lab.vault.write(lab.mount, ASKS, why="it begins")
+        for role in static:
+            database.static_role(role)
+        if not static:
+            database.role("app", default_ttl=default_ttl, max_ttl=max_ttl)
         self.token_role = lab.name("custody")
         vault: Json = {
             "address": lab.vault_address,
@@ -71,19 +77,16 @@ class LeasedDatabase:
         lab.leased(
             "db",
             {service: {"target": "db"} for service in services},
-            {"mount": database.mount, "role": "app"},
+            {"mount": database.mount, "roles": list(static)}
+            if static
+            else {"mount": database.mount, "role": "app"},
             lease={
                 "grace": "1s",
                 "rotate_on": {"mount": lab.mount, "path": ASKS},
                 **(lease or {}),
             },
         )
-        lab.vault.write(lab.mount, ASKS, why="it begins")
         self._grant("" if custody else period)
-
-    def role(self, default_ttl: str, max_ttl: str) -> None:
-        """Write the role, with other lives than before perhaps."""
-        self.database.role("app", default_ttl=default_ttl, max_ttl=max_ttl)
 
     def _grant(self, period: str) -> None:
         """Write exactly the policies that the bridge prints, and log in with them."""
@@ -106,7 +109,7 @@ class LeasedDatabase:
         if not period:
             vault.put(
                 f"auth/token/roles/{self.token_role}",
-                allowed_policies=[names["swarm-bridge-custody"]],
+                allowed_policies=[names.get("swarm-bridge-custody", "none")],
                 orphan=True,
                 renewable=True,
                 token_type="service",

@@ -8,8 +8,7 @@ import pytest
 
 from bridge.errors import VaultUnreachable
 from bridge.model.desired import KvPath
-from bridge.model.generation import RoleDocument
-from bridge.model.world import KvDocument, Unreadable
+from bridge.model.world import Document, Unreadable
 from bridge.observe import MOST_HUNG, look_at_vault
 from bridge.servers.vault import Vault
 from tests.support.builders import desired_of, wanted
@@ -35,7 +34,7 @@ class _Vault:
         return DOCUMENT
 
 
-def _look(vault: _Vault, count: int = 6) -> dict[str, KvDocument | RoleDocument | Unreadable]:
+def _look(vault: _Vault, count: int = 6) -> dict[str, Document | Unreadable]:
     secrets = [wanted(f"s{n}", path=KvPath("", "kv", f"p{n}")) for n in range(count)]
     seen = look_at_vault(cast("Vault", vault), desired_of(secrets=secrets), 0.0)
     return {str(path): found for path, found in seen.paths.items()}

@@ -1,7 +1,7 @@
 """Vault's HTTP API.
 
 ``http`` sends requests, ``login`` keeps a token alive, ``session`` joins both; ``kv`` reads values,
-``leases`` issues credentials and keeps them.
+``leases`` issues credentials and keeps them, ``static`` rotates those of static roles.
 """
 
 from bridge.servers.vault.kv import Vault

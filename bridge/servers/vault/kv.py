@@ -16,6 +16,7 @@ from bridge.servers.vault.http import Answer, Http, Json
 from bridge.servers.vault.leases import Leases
 from bridge.servers.vault.login import Login
 from bridge.servers.vault.session import Session, data_of
+from bridge.servers.vault.static import Statics
 
 
 class Vault:
@@ -25,7 +26,8 @@ class Vault:
     where it does not take our credential, and ``VaultRefused`` where the answer concerns one path.
 
     Attributes:
-        leases: What concerns the database engine.
+        leases: What concerns dynamic roles of the database engine.
+        statics: What concerns its static roles.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Vault:
         self._login = Login(self._http, settings.auth, clock)
         self._session = Session(self._http, self._login)
         self.leases = Leases(self._session, settings.custody)
+        self.statics = Statics(self._session)
 
     def close(self) -> None:
         """Close the connections and forget the token."""

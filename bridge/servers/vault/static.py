@@ -1,0 +1,109 @@
+"""What the bridge asks of static roles: users of a database whose passwords Vault rotates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import requests
+
+from bridge.errors import VaultError, VaultRefused, VaultUnreachable
+from bridge.model.desired import StaticRoles
+from bridge.model.generation import StaticDocument, StaticRole
+from bridge.model.naming import instant
+from bridge.model.reasons import Reason
+from bridge.servers.vault.http import Answer, Json
+from bridge.servers.vault.session import Session, data_of
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """The present password of a static role.
+
+    Attributes:
+        fields: ``username`` and ``password``.
+        rotated: Vault's ``last_vault_rotation``.
+    """
+
+    fields: Json = field(repr=False)
+    rotated: str
+
+
+class Statics:
+    """Static roles of the database engine.
+
+    Every method raises ``VaultUnreachable`` where Vault gives no usable answer, ``LoginRefused``
+    where it does not take our credential, and ``VaultRefused`` where it says no to this one role.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def roles(self, source: StaticRoles, *, patient: bool = True) -> StaticDocument:
+        """Read when each role was rotated; no password is read."""
+        return StaticDocument(
+            {role: self.role(source, role, patient=patient) for role in source.roles}
+        )
+
+    def role(self, source: StaticRoles, role: str, *, patient: bool = True) -> StaticRole:
+        """Read when one role was rotated, and how often Vault does that by itself."""
+        place = f"{quote(source.mount)}/static-roles/{quote(role)}"
+        try:
+            data = data_of(self._session.read(place) if patient else self._session.read_once(place))
+            rotated, period = str(data["last_vault_rotation"]), data.get("rotation_period")
+            instant(rotated)
+            return StaticRole(rotated, float(period or 0))
+        except Answer as error:
+            raise _refusal(error, source, role, f"{source.mount}/static-roles/{role}") from None
+        except (KeyError, TypeError, ValueError):
+            raise VaultUnreachable(f"Vault's answer on the role {role} is not understood") from None
+
+    def rotate(self, source: StaticRoles, role: str) -> None:
+        """Give a role a new password; its former one is refused at once.
+
+        Where the database is away Vault answers with a 500 and rotates it some time later: that it
+        was not rotated is never to be concluded.
+        """
+        place = f"{source.mount}/rotate-role/{role}"
+        try:
+            self._session.write(f"{quote(source.mount)}/rotate-role/{quote(role)}", {})
+        except Answer as error:
+            raise _refusal(error, source, role, place, "update") from None
+
+    def password(self, source: StaticRoles, role: str) -> Password:
+        """Read a role's present password."""
+        place = f"{source.mount}/static-creds/{role}"
+        try:
+            data = data_of(self._session.read(f"{quote(source.mount)}/static-creds/{quote(role)}"))
+            rotated = str(data["last_vault_rotation"])
+            instant(rotated)
+            fields = {key: data[key] for key in ("username", "password")}
+        except Answer as error:
+            raise _refusal(error, source, role, place) from None
+        except (KeyError, TypeError, ValueError):
+            raise VaultUnreachable(f"Vault's answer on the role {role} is not understood") from None
+        return Password(fields, rotated)
+
+
+def _refusal(
+    error: Answer, source: StaticRoles, role: str, place: str, capability: str = "read"
+) -> VaultError:
+    if error.forbidden:
+        return VaultRefused(
+            Reason.PERMISSION_DENIED,
+            f"our token may not use {place}",
+            hint=f'grant `{capability}` on "{place}"',
+        )
+    if error.status == requests.codes.not_found and error.body is None:
+        return VaultUnreachable("a 404 that is not Vault's: is a proxy in between?")
+    if "namespace not found" in error.text:
+        what = f"there is no namespace {source.namespace} in Vault"
+        return VaultRefused(Reason.NAMESPACE_MISSING, what)
+    if "no handler for route" in error.text:
+        return VaultRefused(Reason.MOUNT_MISSING, f"nothing is mounted at {source.mount}/")
+    missing = error.status == requests.codes.not_found or "no static role" in error.text
+    if missing or "unknown role" in error.text:
+        return VaultRefused(
+            Reason.ROLE_MISSING, f"there is no static role {role} in {source.mount}/"
+        )
+    return VaultRefused(Reason.VAULT_REFUSED, f"Vault answered {error.text} for {role}")
