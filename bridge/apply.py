@@ -24,6 +24,7 @@ from bridge.errors import (
 )
 from bridge.logs import where
 from bridge.model.desired import KvPath
+from bridge.model.generation import held_by
 from bridge.model.memory import Outcome, Result
 from bridge.model.mirror import Verdict
 from bridge.model.naming import GOOD, WOKEN, origin_of
@@ -140,7 +141,8 @@ class Applier:
             if version["metadata"].get("created_time") != identity.created:
                 message = f"{identity.source} was written anew in the meantime"
                 return Outcome(action, Result.MOVED, message)
-            data = render(version["data"], action.content)
+            fields, held = held_by(version["data"], action.content.lease)
+            data = render(fields, action.content)
         except ContentRefused as error:
             return self._refused(action, Reason(error.reason), error.message)
         except VaultRefused as error:
@@ -148,7 +150,7 @@ class Applier:
                 return Outcome(action, Result.MOVED, str(error))
             raise
         try:
-            self._swarm.create_secret(action.docker_name, data, action.labels)
+            self._swarm.create_secret(action.docker_name, data, {**action.labels, **held})
         except NameTaken:
             found = [s for s in self._swarm.secrets() if _same_name(s, action.docker_name)]
             labels = (found[0]["Spec"].get("Labels") or {}) if found else {}

@@ -107,7 +107,7 @@ def _check_vault(
     yield from _check_credential(vault, now)
     for source, seen in view.paths.items():
         yield from _check_source(vault, source, seen, desired, now)
-    if any(isinstance(secret.source, DatabaseRole) for secret in desired.secrets):
+    if any(isinstance(s.source, DatabaseRole) or s.content.lease for s in desired.secrets):
         yield from _check_leases(vault, settings.vault)
 
 

@@ -18,8 +18,8 @@ from bridge.errors import (
     VaultRefused,
     VaultUnreachable,
 )
-from bridge.model.desired import DatabaseRole, StaticRoles
-from bridge.model.generation import Leased, custody_meta, lease_labels
+from bridge.model.desired import StaticRoles
+from bridge.model.generation import Leased, custody_meta, lease_labels, lease_role
 from bridge.model.memory import Outcome, Result
 from bridge.model.naming import ONE_LIFE, ROLE, Identity, instant, labels_of, origin_of
 from bridge.model.payload import render
@@ -162,6 +162,8 @@ class Custodian:
         leases, leased = self._vault.leases, self._ours(labels)
         if leased is None:
             return Outcome(action, Result.MOVED, _NOT_OURS)
+        if _is_shared(view, action.secret_id, leased):
+            return Outcome(action, Result.MOVED, "another version holds the same lease")
         if action.step == Tend.RELEASE:
             token = leases.token(leased.accessor)
             if token is None or leases.lease(leased.lease) is not None:
@@ -207,7 +209,13 @@ class Custodian:
         origin, leased = origin_of(labels), Leased.read(labels)
         if origin is None or leased is None or origin.instance != self._instance:
             return None
-        source = origin.identity.source
-        if not isinstance(source, DatabaseRole):
-            return None
-        return leased if leased.lease.startswith(source.lease_prefix) else None
+        return leased if lease_role(origin.identity.source, leased) else None
+
+
+def _is_shared(view: SwarmView, secret_id: str, leased: Leased) -> bool:
+    """Tell whether another Docker secret rests on the same lease or the same custody."""
+    others = (m.leased for m in view.mirrors if m.id != secret_id and m.leased)
+    return any(
+        not other.ended and (other.lease == leased.lease or other.accessor == leased.accessor)
+        for other in others
+    )

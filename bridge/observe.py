@@ -126,11 +126,11 @@ def look_at_generation(vault: Vault, mirror: Mirror, now: float) -> GenerationVi
 
     Both lives are told in Vault's clock and noted in ours: only what is left of them is compared.
     """
-    leased, source = mirror.leased, mirror.identity.source
-    if leased is None or not isinstance(source, DatabaseRole):
+    leased = mirror.leased
+    if leased is None:
         raise AssertionError("only generations are looked at")
-    if not leased.lease.startswith(source.lease_prefix):
-        message = f"the lease that {mirror.docker_name} names is not one of {source}"
+    if mirror.lease_role is None:
+        message = f"the lease that {mirror.docker_name} names is not one of {leased.role}"
         foreign = Unknown(Reason.FOREIGN_LEASE, message, foreign=True)
         return GenerationView(now, foreign, foreign)
     lease = _fate(lambda: vault.leases.lease(leased.lease), now)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from bridge.config import schema
 from bridge.config.rules import contradictions, doubts, not_built
-from bridge.config.secrets import Lease, Secret
+from bridge.config.secrets import Kv, Lease, Secret
 from bridge.config.source import Key, Source, read
 from bridge.errors import ConfigError, Problem
 from bridge.model.desired import (
@@ -22,6 +22,7 @@ from bridge.model.desired import (
     DesiredSecret,
     FileFields,
     Format,
+    KvLease,
     KvPath,
     LeaseRules,
     Retain,
@@ -220,6 +221,7 @@ def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
             secret.template,
             secret.decode == "base64",
             TrailingNewline(secret.trailing_newline or "keep"),
+            _kv_lease(secret.kv, namespace) if secret.kv else None,
         ),
         tuple(
             ServiceMapping(service, FileFields(file.target, file.uid, file.gid, file.mode))
@@ -236,6 +238,13 @@ def _source(secret: Secret, namespace: str) -> KvPath | DatabaseRole | StaticRol
         return StaticRoles(namespace, secret.static.mount, tuple(secret.static.roles))
     assert secret.database  # noqa: S101 - one of the three is given
     return DatabaseRole(namespace, secret.database.mount, secret.database.role)
+
+
+def _kv_lease(kv: Kv, namespace: str) -> KvLease | None:
+    if kv.lease is None:
+        return None
+    role = DatabaseRole(namespace, kv.lease.mount, kv.lease.role)
+    return KvLease(kv.lease.id_field, kv.lease.accessor_field, role)
 
 
 def _lease(lease: Lease, namespace: str) -> LeaseRules:

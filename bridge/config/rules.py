@@ -22,7 +22,6 @@ _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("http",),
     ("notify",),
     ("trees",),
-    ("secrets", "*", "kv", "lease"),
     ("secrets", "*", "max_age"),
 )
 _SOURCES = ("kv", "database", "static")
@@ -181,6 +180,12 @@ def _leases(data: dict[str, Any]) -> Found:
         if "lease" in secret and not {"database", "static"} & secret.keys():
             message = "a version of a KV path has no lease: this is for `database` and `static`"
             yield ("secrets", name, "lease"), message
+        if "lease" in _mapping(secret.get("kv")) and "custody" not in vault:
+            message = (
+                "their token role tells the tokens of these leases from others: name it as"
+                " `vault.custody.token_role`"
+            )
+            yield ("secrets", name, "kv", "lease"), message
         if "database" in secret and alone and "custody" not in vault:
             message = "with this login a leased credential needs `vault.custody.token_role`"
             yield ("secrets", name, "database"), message

@@ -98,9 +98,11 @@ def tend(
             case Stage.VANISHED:
                 said = _clear_up(care, generation, mirror.id in ends, now)
             case Stage.ALIVE if mirror.id in ends:
-                care.chains.append(_retire(generation, rules, absent[mirror.id], now))
+                shared = _is_shared(mirror, world.swarm)
+                chain = _retire(generation, rules, absent[mirror.id], now)
+                care.chains.append((_ended(mirror, now, _GOES_ON),) if shared else chain)
                 care.ending = True
-                said = "it is being ended", None
+                said = _GOES_ON if shared else "it is being ended", None
             case Stage.ALIVE:
                 said = _keep(care, generation, due, newest=generation is found[0], now=now)
         conditions.append(_condition(generation, *said))
@@ -249,6 +251,8 @@ def _is_over(mirror: Mirror, alive: Iterable[Mirror], target: Target) -> bool:
     newer = [other for other in alive if mirror.identity < other.identity]
     if any(other.good for other in newer):
         return True
+    if not target.secret.leased:
+        return False  # a version of a KV path may be tried again on somebody's word
     if failed(mirror):
         return True
     tried = mirror.good or mirror.records or mirror.asides
@@ -393,12 +397,27 @@ def _clear_up(care: Care, found: Generation, ends: bool, now: float) -> tuple[st
     return "its Docker secret is removed", None
 
 
-def _ended(mirror: Mirror, now: float) -> Annotate:
+_GOES_ON = "its lease goes on with another one"
+
+
+def _is_shared(mirror: Mirror, swarm: SwarmView) -> bool:
+    """Tell whether another Docker secret rests on the same lease or custody, which then goes on."""
+    own = mirror.leased
+    others = (m.leased for m in swarm.mirrors if m.id != mirror.id and m.leased)
+    return own is not None and any(
+        other.lease
+        and not other.ended
+        and (other.lease == own.lease or other.accessor == own.accessor)
+        for other in others
+    )
+
+
+def _ended(mirror: Mirror, now: float, why: str = "its lease and its custody are over") -> Annotate:
     return Annotate(
         mirror.secret,
         mirror.id,
         mirror.docker_name,
         Reason.CREDENTIAL_ENDED,
-        "its lease and its custody are over",
+        why,
         {ENDED: timestamp(now)},
     )

@@ -178,7 +178,8 @@ def vanished(world: World, memory: Memory) -> dict[str, float]:
 def _hard_end(found: Generation, world: World) -> float | None:
     """Tell when a generation ends whatever is done: its lease's longest life, or its custody's."""
     lease, custody, ends = found.lease, found.custody, list[float]()
-    role = world.vault.paths.get(found.mirror.identity.source)
+    source = found.mirror.lease_role
+    role = world.vault.paths.get(source) if source else None
     if lease and isinstance(role, RoleDocument):
         ends.append(lease.started + role.max_ttl)
         if lease.renewed and lease.granted < role.default_ttl * CAPPED:
@@ -233,6 +234,30 @@ def with_generations(target: Target, world: World, memory: Memory, now: float) -
         unproven={g.mirror.id: _unproven(g) for g in usable if g.stage != Stage.ALIVE},
         destroyed=frozenset(mirror.id for mirror in ended),
     )
+
+
+def with_kv_leases(target: Target, world: World, memory: Memory, now: float) -> Target:
+    """Say which versions of a KV path may be used that each hold a lease.
+
+    Their credentials are made by others: one that is over is told, and cannot be replaced here.
+    """
+    found = [generation_of(mirror, world, memory, now) for mirror in target.mirrors]
+    ended = {g.mirror.id for g in found[1:] if g.stage == Stage.ENDED}
+    unproven = {g.mirror.id: _unproven(g) for g in found if not g.over and g.stage != Stage.ALIVE}
+    target = replace(
+        target,
+        ended=frozenset(g.mirror.id for g in found if g.over),
+        unproven=unproven,
+        destroyed=target.destroyed | ended,
+    )
+    newest = found[0] if found else None
+    if newest is None or target.hold or target.create:
+        return target
+    name, mirror = target.secret.name, newest.mirror
+    if newest.stage == Stage.VANISHED:
+        message = f"the lease of {mirror.docker_name} is over: {target.secret.source} needs another"
+        return replace(target, hold=Hold(name, Reason.LEASE_VANISHED, message))
+    return target
 
 
 def _unproven(found: Generation) -> Hold:

@@ -16,6 +16,7 @@ from bridge.decide.generation import (
     generation_of,
     with_company,
     with_generations,
+    with_kv_leases,
     with_mint,
 )
 from bridge.decide.target import Target
@@ -42,6 +43,9 @@ def with_leases(
     made: list[Target] = []
     for target in targets:
         own = found[target.secret.name]
+        if target.secret.content.lease:
+            made.append(with_kv_leases(target, world, memory, now))
+            continue
         if not target.secret.leased:
             made.append(target)
             continue

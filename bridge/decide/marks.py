@@ -54,7 +54,7 @@ def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]
     A task on a node that is down may come back with it, so it counts.
     """
     newest = target.mirrors[0] if target.mirrors else None
-    if newest is None or not newest.good or newest.asides or target.secret.leased:
+    if newest is None or not newest.good or newest.asides or _has_lease(target):
         return []  # of a lease the bridge itself says when it ends
     if any(service.torn for service in swarm.services):
         return []
@@ -64,6 +64,10 @@ def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]
     over = [] if any(mirror.id in in_use for mirror in older) else older
     was_used = [m for m in over if not m.unused and (m.good or m.records)]
     return [_unused(target, mirror, now) for mirror in (*again, *was_used)]
+
+
+def _has_lease(target: Target) -> bool:
+    return target.secret.leased or target.secret.content.lease is not None
 
 
 def _unused(target: Target, mirror: Mirror, now: float) -> Annotate:

@@ -93,6 +93,21 @@ class TrailingNewline(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class KvLease:
+    """Which lease a KV version holds, by what the version itself says.
+
+    Attributes:
+        id_field: Field with the lease's id.
+        accessor_field: Field with the accessor of the token that the lease hangs on.
+        role: Whose leases these are; no other is ever touched.
+    """
+
+    id_field: str
+    accessor_field: str
+    role: DatabaseRole
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """What of a Vault version goes into the Docker secret.
 
@@ -100,6 +115,7 @@ class Content:
         field: The one field taken, for ``raw``; else absent.
         template: The jinja2 template, for ``template``; else absent.
         base64: Whether the field holds base64 of the bytes that are meant; for ``raw`` only.
+        lease: The lease that a KV version holds; its fields are for the bridge, and not content.
     """
 
     format: Format
@@ -107,6 +123,7 @@ class Content:
     template: str | None = None
     base64: bool = False
     trailing_newline: TrailingNewline = TrailingNewline.KEEP
+    lease: KvLease | None = None
 
     @property
     def shape(self) -> str:
@@ -120,6 +137,8 @@ class Content:
             parts.append("base64")
         if self.trailing_newline != TrailingNewline.KEEP:
             parts.append(self.trailing_newline.value)
+        if self.lease is not None:
+            parts += [self.lease.id_field, self.lease.accessor_field, self.lease.role.lease_prefix]
         return ":".join(parts)
 
 
@@ -248,6 +267,8 @@ class Desired:
         found: dict[Source, None] = {}
         for secret in self.secrets:
             found[secret.source] = None
+            if secret.content.lease:
+                found[secret.content.lease.role] = None
             if secret.lease.rotate_on:
                 found[secret.lease.rotate_on] = None
         return tuple(found)

@@ -10,7 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from bridge.errors import ContentRefused
+from bridge.model.desired import DatabaseRole, KvLease, KvPath, Source
+from bridge.model.fields import text_of
 from bridge.model.naming import (
     ACCESSOR,
     AT_ONCE,
@@ -74,9 +78,50 @@ class Leased:
         )
 
 
+def lease_role(source: Source, leased: Leased) -> DatabaseRole | None:
+    """Return whose lease the labels of a Docker secret name; None where that is not one to touch.
+
+    For a KV version the role was compared with the configured one when it was mirrored.
+    """
+    if isinstance(source, KvPath):
+        mount, _, _ = leased.lease.partition(f"/creds/{leased.role}/")
+        source = DatabaseRole(source.namespace, mount, leased.role)
+    if not isinstance(source, DatabaseRole) or not leased.lease.startswith(source.lease_prefix):
+        return None
+    return source
+
+
 def lease_labels(lease: str, accessor: str, role: str) -> dict[str, str]:
     """Write the labels that tie a Docker secret to its lease."""
     return {LEASE: lease, ACCESSOR: accessor, ROLE: role}
+
+
+def held_by(
+    fields: Mapping[str, Any], lease: KvLease | None
+) -> tuple[Mapping[str, Any], dict[str, str]]:
+    """Tell the content of a KV version from the lease that it names.
+
+    Returns:
+        The fields without those of the lease, and the labels that tie the Docker secret to it.
+
+    Raises:
+        ContentRefused: A field is missing, or it names a lease of another role: whoever writes the
+            path must not be able to have anything else ended.
+    """
+    if lease is None:
+        return fields, {}
+    found, accessor = (text_of(fields, key) for key in (lease.id_field, lease.accessor_field))
+    prefix = lease.role.lease_prefix
+    if not found.startswith(prefix) or "/" in found.removeprefix(prefix) or found == prefix:
+        raise ContentRefused(
+            Reason.FOREIGN_LEASE,
+            f"the field {lease.id_field!r} names no lease of {lease.role}, and no other is touched",
+        )
+    if not accessor:
+        raise ContentRefused(Reason.FIELD_MISSING, f"the field {lease.accessor_field!r} is empty")
+    ours = (lease.id_field, lease.accessor_field)
+    rest = {key: value for key, value in fields.items() if key not in ours}
+    return rest, lease_labels(found, accessor, lease.role.role)
 
 
 def custody_meta(instance: str, secret: str) -> dict[str, str]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from bridge.model.generation import Leased
+from bridge.model.desired import DatabaseRole
+from bridge.model.generation import Leased, lease_role
 from bridge.model.naming import (
     ASIDE,
     GOOD,
@@ -175,6 +176,12 @@ class Mirror:
     asides: Mapping[str, SetAside] = field(default_factory=dict)
     records: Mapping[str, RollRecord] = field(default_factory=dict)
     leased: Leased | None = None
+
+    @property
+    def lease_role(self) -> DatabaseRole | None:
+        """Whose lease is behind it; None where there is none, or it is not one of that role."""
+        source, leased = self.identity.source, self.leased
+        return None if leased is None else lease_role(source, leased)
 
     @property
     def outlived(self) -> bool:

@@ -82,11 +82,14 @@ def rules_for(source: Source) -> tuple[Rule, ...]:
     return (metadata_rule(source), Rule(read, ("read",), "read a version once, to mirror it"))
 
 
+_CREATE = "auth/token/create/"
+
+
 def lease_rules(vault: VaultSettings) -> tuple[Rule, ...]:
     """Return what leased credentials need besides: their leases and their custody."""
     create: tuple[Rule, ...] = ()
     if vault.custody:
-        place = f"auth/token/create/{vault.custody.token_role}"
+        place = f"{_CREATE}{vault.custody.token_role}"
         create = (Rule(place, ("update",), "make the custody token of each credential"),)
     return (
         *create,
@@ -101,9 +104,10 @@ def lease_rules(vault: VaultSettings) -> tuple[Rule, ...]:
 
 def creds_rules(desired: Desired) -> tuple[Rule, ...]:
     """Return what a custody token needs: to have a credential made, and nothing else."""
+    roles = dict.fromkeys(secret.source for secret in desired.secrets)
     return tuple(
         Rule(f"{source.mount}/creds/{source.role}", ("read",), "make a credential")
-        for source in desired.sources
+        for source in roles
         if isinstance(source, DatabaseRole)
     )
 
@@ -117,9 +121,10 @@ def rules_of(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
             rules.append(metadata_rule(source))
         else:
             rules += rules_for(source)
-    if creds_rules(desired):
-        rules += lease_rules(vault)
-        rules += () if vault.custody else creds_rules(desired)
+    minted = creds_rules(desired)
+    if minted or any(secret.content.lease for secret in desired.secrets):
+        rules += [r for r in lease_rules(vault) if minted or not r.path.startswith(_CREATE)]
+        rules += () if vault.custody else minted
     return (*rules, *own_rules(vault.auth))
 
 

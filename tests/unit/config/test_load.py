@@ -139,10 +139,6 @@ def test_a_misspelt_key_gets_a_suggestion(read: Read) -> None:
         ("http: {listen: ':9180'}", "http"),
         ("notify: [{url_file: /x}]", "notify"),
         ("trees: []", "trees"),
-        (
-            "secrets: {a: {kv: {mount: m, path: p, lease: {}}, format: json}}",
-            "secrets.a.kv.lease",
-        ),
         ("secrets: {a: {kv: {mount: m, path: p, field: f}, max_age: 1d}}", "secrets.a.max_age"),
     ],
 )
