@@ -309,7 +309,9 @@ def _answer(
     asked = asked and wish is not None and newest.mirror.identity.version <= (wish.to or 0)
     if failed(newest.mirror) and not asked:
         return _after_failure(target, newest.mirror, rollout, now)
-    if not live:
+    # Services may be on it though an older one is alive, and they never go back to that one.
+    lost = newest.over and not (failed(newest.mirror) or _rolled_back(newest.mirror))
+    if lost or not live:
         if newest.stage != Stage.VANISHED or asked:
             return Reason.ROTATION_ASKED, "the one before was ended"
         return _after_vanishing(target, newest, in_turn=in_turn, now=now)

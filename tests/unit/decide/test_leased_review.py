@@ -1,0 +1,130 @@
+"""Leased credentials in awkward moments: none in use may end, and nothing may wait for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bridge.decide.cycle import decide
+from bridge.model.desired import (
+    Content,
+    DatabaseRole,
+    Desired,
+    DesiredSecret,
+    FileFields,
+    Format,
+    LeaseRules,
+    Rollout,
+)
+from bridge.model.desired import Mapping as ServiceMapping
+from bridge.model.generation import Fate, GenerationView, Gone, Life, RoleDocument, lease_labels
+from bridge.model.memory import Memory
+from bridge.model.mirror import DockerSecret
+from bridge.model.naming import ONE_LIFE, Identity, labels_of, timestamp
+from bridge.model.plan import MintGeneration, Plan
+from bridge.model.window import Window
+from bridge.model.wishes import Do, Wish
+from bridge.model.world import Service, SwarmView, Task, VaultView, World
+from tests.support.builders import NOW, desired_of, service_of, task_of
+
+ROLE = DatabaseRole("", "database", "app")
+HOUR = 3600.0
+DAY = 24 * HOUR
+DOCUMENT = RoleDocument(HOUR, 30 * DAY)
+GOOD = {"good": timestamp(NOW - DAY)}
+CLOSED = Rollout(bake=2.0, windows=(Window.read("Mon 00:00-00:01", "UTC"),))
+
+
+def leased(
+    *services: str, name: str = "db", role: DatabaseRole = ROLE, **rules: Any
+) -> DesiredSecret:
+    """Return a configured secret with a lease."""
+    mappings = tuple(ServiceMapping(service, FileFields()) for service in services)
+    return DesiredSecret(name, role, Content(Format.JSON), mappings, LeaseRules(**rules))
+
+
+def generation(
+    version: int, *labels: Mapping[str, str], name: str = "db", role: DatabaseRole = ROLE
+) -> DockerSecret:
+    """Return the Docker secret of a generation; its labels are given without their prefix."""
+    made = timestamp(NOW - 2 * DAY + version)
+    own = labels_of("default", name, Identity(role, ONE_LIFE, version, made))
+    own |= lease_labels(f"{role.lease_prefix}{name}{version}", f"accessor-{name}{version}", "app")
+    own |= {f"vault-bridge.{key}": value for each in labels for key, value in each.items()}
+    return DockerSecret(f"id-{name}_v{version}", f"{name}_v{version}", NOW - 2 * DAY, own)
+
+
+def alive(*, age: float = 2 * DAY, left: float = HOUR, granted: float = HOUR) -> Life:
+    """Return the life of a lease that was renewed."""
+    return Life(NOW - age, NOW + left, granted, renewed=True)
+
+
+CUSTODY = Life(NOW - 2 * DAY, NOW + 29 * DAY, 32 * DAY, renewed=True)
+
+
+def world(
+    secrets: Iterable[DockerSecret],
+    services: Iterable[Service] = (),
+    lives: Mapping[str, Fate] | None = None,
+    *,
+    tasks: Iterable[Task] | None = None,
+    paths: Mapping[Any, Any] | None = None,
+    **swarm: Any,
+) -> World:
+    """Return a world in which each generation is alive, but for those whose fate is given."""
+    secrets, services = tuple(secrets), tuple(services)
+    if tasks is None:
+        tasks = [task_of(s, *(r.secret_name for r in s.references)) for s in services]
+    views = {}
+    for secret in secrets:
+        fate = (lives or {}).get(secret.name, alive())
+        custody = Gone() if isinstance(fate, Gone) else CUSTODY
+        views[secret.id] = GenerationView(NOW, fate, custody)
+    view = SwarmView(NOW, secrets, services, tuple(tasks), **swarm)
+    return World(VaultView(NOW, paths or {ROLE: DOCUMENT}, None, views), view)
+
+
+def gone(*names: str) -> Memory:
+    """Return a memory in which a look before has not found these generations either."""
+    return Memory(vanished={f"id-{name}": NOW - 5 for name in names})
+
+
+def configured(*secrets: DesiredSecret, rollout: Rollout = Rollout(bake=2.0)) -> Desired:
+    """Return a configuration."""
+    return desired_of(secrets=secrets, rollout=rollout)
+
+
+def actions(plan: Plan) -> list[Any]:
+    """Return all actions of a plan."""
+    return [action for chain in plan.chains for action in chain]
+
+
+def minted(plan: Plan) -> list[str]:
+    """Return the secrets of which a generation is made."""
+    return [action.docker_name for action in actions(plan) if isinstance(action, MintGeneration)]
+
+
+def test_a_newest_generation_that_vanished_is_replaced_though_an_older_one_is_alive() -> None:
+    """A task on a node that is down keeps the older one; services never go back to it."""
+    secrets = [generation(1, GOOD), generation(2, GOOD)]
+    api = service_of("api", "db_v2")
+    ghost = task_of(api, "db_v1", number=2, lost=True, desired_state="shutdown")
+    seen = world(secrets, [api], {"db_v2": Gone()}, tasks=[task_of(api, "db_v2"), ghost])
+    assert minted(decide(configured(leased("api")), seen, gone("db_v2"), NOW)) == ["db_v3"]
+
+
+def test_what_is_revoked_first_is_replaced_at_once_though_an_older_one_is_alive() -> None:
+    """Its services have a credential no more, so no window holds that up."""
+    secrets = [generation(1, GOOD), generation(2, GOOD, {"retiring": "t", "at_once": "first"})]
+    api, late = service_of("api", "db_v2"), service_of("late", "db_v1")
+    wishes = {"db": Wish(Do.ROTATE, "t", to=2, at_once=True, first=True)}
+    seen = world(secrets, [api, late], {"db_v2": Gone()}, wishes=wishes)
+    planned = decide(configured(leased("api", "late"), rollout=CLOSED), seen, Memory(), NOW)
+    assert minted(planned) == ["db_v3"]
+
+
+def test_trying_again_what_has_ended_makes_another_generation() -> None:
+    """The marks of the one that failed are gone, and so is its credential."""
+    secrets = [generation(1, GOOD), generation(2, {"retiring": "t", "ended": "t"})]
+    seen = world(secrets, [service_of("api", "db_v1")])
+    assert minted(decide(configured(leased("api")), seen, Memory(), NOW)) == ["db_v3"]
