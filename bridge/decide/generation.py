@@ -200,8 +200,15 @@ def failed(mirror: Mirror) -> bool:
     return any(mark.by in (By.FAILURE, By.SERVICE) for mark in mirror.asides.values())
 
 
-def _rolled_back(mirror: Mirror) -> bool:
+def rolled_back(mirror: Mirror) -> bool:
+    """Tell whether an operator has set a generation aside, for any service."""
     return any(mark.by == By.OPERATOR for mark in mirror.asides.values())
+
+
+def _usable(found: Iterable[Generation]) -> list[Generation]:
+    """Return what services are on or go to: not what an operator went back from, if possible."""
+    live = [g for g in found if g.live and not failed(g.mirror)]
+    return [g for g in live if not rolled_back(g.mirror)] or live
 
 
 # --- A new generation ----------------------------------------------------------------------------
@@ -229,19 +236,19 @@ def due_of(
 ) -> Due:
     """Say when the next generation is due by itself."""
     rules = target.secret.lease
-    live = [g for g in found if g.live and not failed(g.mirror)]
-    usable = [g for g in live if not _rolled_back(g.mirror)]
-    is_open = len(live) > 1 or (
-        bool(live) and not live[0].mirror.good and bool(target.secret.services)
+    usable = _usable(found)
+    is_open = len(usable) > 1 or (
+        bool(usable) and not usable[0].mirror.good and bool(target.secret.services)
     )
     if not usable or usable[0].lease is None:
         return Due(None, is_open, None, "")
     newest, started = usable[0], usable[0].lease.started
     reasons: list[tuple[float, str]] = []
-    forced_at = None
+    forced_at, its_end = None, ""
     if newest.hard_end is not None:
         left = rules.rotate_before * (newest.hard_end - started)
-        reasons.append((newest.hard_end - left, f"it ends at {timestamp(newest.hard_end)}"))
+        its_end = f"it ends at {timestamp(newest.hard_end)}"
+        reasons.append((newest.hard_end - left, its_end))
         forced_at = forced_from(newest, rollout.timeout)
     if rules.rotate_every is not None:
         reasons.append((started + rules.rotate_every, f"it was made at {timestamp(started)}"))
@@ -251,9 +258,9 @@ def due_of(
         if instant(written) > instant(newest.mirror.identity.created):
             why = f"version {asked.current} of {rules.rotate_on} asks for it"
             reasons.append((now, why))
-    if _rolled_back(found[0].mirror):
+    if rolled_back(found[0].mirror):
         reasons = []  # an operator's word: only the end of what is in use overrides it
-    at, why = min(reasons, default=(None, ""))
+    at, why = min(reasons, default=(None, its_end))
     return Due(at, is_open, forced_at, why)
 
 
@@ -310,7 +317,7 @@ def _answer(
     if failed(newest.mirror) and not asked:
         return _after_failure(target, newest.mirror, rollout, now)
     # Services may be on it though an older one is alive, and they never go back to that one.
-    lost = newest.over and not (failed(newest.mirror) or _rolled_back(newest.mirror))
+    lost = newest.over and not (failed(newest.mirror) or rolled_back(newest.mirror))
     if lost or not live:
         if newest.stage != Stage.VANISHED or asked:
             return Reason.ROTATION_ASKED, "the one before was ended"
@@ -319,7 +326,7 @@ def _answer(
         answer = _by_the_rules(due, now, asked=asked)
         if answer:
             return answer
-    if due.forced_at is not None and due.forced_at <= now and _stale(live[0], rollout, now):
+    if due.forced_at is not None and due.forced_at <= now:
         return Reason.FORCED_BY_EXPIRY, due.why
     return None
 
@@ -330,12 +337,6 @@ def _by_the_rules(due: Due, now: float, *, asked: bool) -> tuple[Reason, str] | 
     if due.at is not None and due.at <= now:
         return Reason.ROTATION_DUE, due.why
     return None
-
-
-def _stale(newest: Generation, rollout: Rollout, now: float) -> bool:
-    """Tell whether even the newest one is too near its end to be rolled to."""
-    at = forced_from(newest, rollout.timeout)
-    return at is not None and at <= now
 
 
 def _after_failure(

@@ -19,7 +19,7 @@ from bridge.model.desired import (
 from bridge.model.desired import Mapping as ServiceMapping
 from bridge.model.generation import Fate, GenerationView, Gone, Life, RoleDocument, lease_labels
 from bridge.model.memory import Memory
-from bridge.model.mirror import DockerSecret
+from bridge.model.mirror import By, DockerSecret, SetAside
 from bridge.model.naming import ONE_LIFE, Identity, labels_of, timestamp
 from bridge.model.plan import MintGeneration, Plan
 from bridge.model.window import Window
@@ -104,6 +104,12 @@ def minted(plan: Plan) -> list[str]:
     return [action.docker_name for action in actions(plan) if isinstance(action, MintGeneration)]
 
 
+def aside(by: By, place: str = "", since: float = NOW - HOUR) -> dict[str, str]:
+    """Return the label that sets a generation aside."""
+    key = f"aside.{place}" if place else "aside"
+    return {key: SetAside(by, timestamp(since), "because").write()}
+
+
 def test_a_newest_generation_that_vanished_is_replaced_though_an_older_one_is_alive() -> None:
     """A task on a node that is down keeps the older one; services never go back to it."""
     secrets = [generation(1, GOOD), generation(2, GOOD)]
@@ -128,3 +134,36 @@ def test_trying_again_what_has_ended_makes_another_generation() -> None:
     secrets = [generation(1, GOOD), generation(2, {"retiring": "t", "ended": "t"})]
     seen = world(secrets, [service_of("api", "db_v1")])
     assert minted(decide(configured(leased("api")), seen, Memory(), NOW)) == ["db_v3"]
+
+
+# --- An operator went back -----------------------------------------------------------------------
+
+BACK = aside(By.OPERATOR)
+ENDS_SOON = alive(age=30 * DAY - 600, left=600)
+
+
+def test_after_a_rollback_the_end_of_what_is_in_use_still_forces_a_new_generation() -> None:
+    """The one that was gone back from is alive for longer, and nobody goes there."""
+    secrets = [generation(1, GOOD), generation(2, GOOD, BACK)]
+    seen = world(secrets, [service_of("api", "db_v1")], {"db_v1": ENDS_SOON})
+    assert minted(decide(configured(leased("api")), seen, Memory(), NOW)) == ["db_v3"]
+
+
+def test_so_it_is_where_there_is_no_way_back_any_more() -> None:
+    secrets = [generation(1, GOOD, {"retiring": "t", "ended": "t"}), generation(2, GOOD, BACK)]
+    seen = world(secrets, [service_of("api", "db_v2")], {"db_v2": ENDS_SOON})
+    assert minted(decide(configured(leased("api")), seen, Memory(), NOW)) == ["db_v3"]
+
+
+def test_after_a_rollback_an_operator_may_ask_for_a_new_generation() -> None:
+    """What was gone back from stays alive, and does not keep the change open for that."""
+    secrets = [generation(1, GOOD), generation(2, GOOD, BACK)]
+    wishes = {"db": Wish(Do.ROTATE, "t", to=2)}
+    seen = world(secrets, [service_of("api", "db_v1")], wishes=wishes)
+    assert minted(decide(configured(leased("api")), seen, Memory(), NOW)) == ["db_v3"]
+
+
+def test_after_a_rollback_no_rule_makes_a_new_generation() -> None:
+    secrets = [generation(1, GOOD), generation(2, GOOD, BACK)]
+    seen = world(secrets, [service_of("api", "db_v1")])
+    assert minted(decide(configured(leased("api", rotate_every=DAY)), seen, Memory(), NOW)) == []
