@@ -11,7 +11,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bridge.decide.generation import Due, Generation, Stage, failed, renew_lease
+from bridge.decide.generation import (
+    Due,
+    Generation,
+    Stage,
+    failed,
+    renew_lease,
+    rolled_back,
+)
 from bridge.decide.prune import used_ids
 from bridge.decide.target import Target
 from bridge.model.desired import LeaseRules
@@ -228,13 +235,17 @@ def _may_end(
         *(record.before_ids for m in swarm.mirrors for record in m.records.values())
     )
     wish = swarm.wishes.get(name)
-    forgotten = target is None and wish is not None and wish.do == Do.FORGET and not wish.refused
+    wish = None if wish and wish.refused else wish
+    forgotten = target is None and wish is not None and wish.do == Do.FORGET
+    chosen = wish.to if wish and wish.do == Do.ROLLBACK else None
     ends: set[str] = set()
     for generation in found:
         mirror = generation.mirror
         if generation.stage not in (Stage.ALIVE, Stage.VANISHED) or mirror.id in going_back:
             continue
         if mirror.id in used_ids(swarm, absent_users(mirror, target, rules, swarm, now)):
+            continue
+        if target and mirror in target.mirrors and mirror.identity.version == chosen:
             continue
         if forgotten or (target and _is_over(mirror, alive, target)):
             ends.add(mirror.id)
@@ -247,7 +258,7 @@ def _is_over(mirror: Mirror, alive: Iterable[Mirror], target: Target) -> bool:
         newest = target.mirrors[0] if target.mirrors else None
         return newest is not None and bool(newest.good)
     newer = [other for other in alive if mirror.identity < other.identity]
-    if any(other.good for other in newer):
+    if any(other.good and not rolled_back(other) for other in newer):
         return True
     if failed(mirror):
         return True

@@ -21,7 +21,7 @@ from bridge.model.generation import Fate, GenerationView, Gone, Life, RoleDocume
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, DockerSecret, SetAside
 from bridge.model.naming import ONE_LIFE, Identity, labels_of, timestamp
-from bridge.model.plan import MintGeneration, Plan
+from bridge.model.plan import Annotate, MintGeneration, Plan
 from bridge.model.window import Window
 from bridge.model.wishes import Do, Wish
 from bridge.model.world import Service, SwarmView, Task, VaultView, World
@@ -104,6 +104,12 @@ def minted(plan: Plan) -> list[str]:
     return [action.docker_name for action in actions(plan) if isinstance(action, MintGeneration)]
 
 
+def retired(plan: Plan) -> list[str]:
+    """Return the generations that are marked to be ended."""
+    found = (action for action in actions(plan) if isinstance(action, Annotate))
+    return [action.docker_name for action in found if "vault-bridge.retiring" in action.put]
+
+
 def aside(by: By, place: str = "", since: float = NOW - HOUR) -> dict[str, str]:
     """Return the label that sets a generation aside."""
     key = f"aside.{place}" if place else "aside"
@@ -167,3 +173,15 @@ def test_after_a_rollback_no_rule_makes_a_new_generation() -> None:
     secrets = [generation(1, GOOD), generation(2, GOOD, BACK)]
     seen = world(secrets, [service_of("api", "db_v1")])
     assert minted(decide(configured(leased("api", rotate_every=DAY)), seen, Memory(), NOW)) == []
+
+
+def test_what_services_go_back_to_is_not_ended_before_they_are_there() -> None:
+    """I4: an operator's word, or the mark that it left, comes while nothing uses it any more."""
+    api = service_of("api", "db_v2")
+    wishes = {"db": Wish(Do.ROLLBACK, "t", to=1)}
+    asked = world([generation(1, GOOD), generation(2, GOOD)], [api], wishes=wishes)
+    assert retired(decide(configured(leased("api")), asked, Memory(), NOW)) == []
+    marked = world([generation(1, GOOD), generation(2, GOOD, BACK)], [api])
+    assert retired(decide(configured(leased("api")), marked, Memory(), NOW)) == []
+    plain = world([generation(1, GOOD), generation(2, GOOD)], [api])
+    assert retired(decide(configured(leased("api")), plain, Memory(), NOW)) == ["db_v1"]
