@@ -196,8 +196,12 @@ def _unproven(found: Generation) -> Hold:
 
 
 def failed(mirror: Mirror) -> bool:
-    """Tell whether a generation was set aside for any service, by no operator."""
-    return any(mark.by in (By.FAILURE, By.SERVICE) for mark in mirror.asides.values())
+    """Tell whether a generation was set aside for any service, by no operator.
+
+    A good one has not failed: a service that is ill on it is ill by itself.
+    """
+    marks = mirror.asides.values()
+    return not mirror.good and any(mark.by in (By.FAILURE, By.SERVICE) for mark in marks)
 
 
 def rolled_back(mirror: Mirror) -> bool:
@@ -237,9 +241,7 @@ def due_of(
     """Say when the next generation is due by itself."""
     rules = target.secret.lease
     usable = _usable(found)
-    is_open = len(usable) > 1 or (
-        bool(usable) and not usable[0].mirror.good and bool(target.secret.services)
-    )
+    is_open = bool(usable) and _is_on_its_way(usable, target)
     if not usable or usable[0].lease is None:
         return Due(None, is_open, None, "")
     newest, started = usable[0], usable[0].lease.started
@@ -262,6 +264,17 @@ def due_of(
         reasons = []  # an operator's word: only the end of what is in use overrides it
     at, why = min(reasons, default=(None, its_end))
     return Due(at, is_open, forced_at, why)
+
+
+def _is_on_its_way(usable: Sequence[Generation], target: Target) -> bool:
+    """Tell whether the change to the newest generation is not over yet.
+
+    A service that is ill on a good one stays on the former, which keeps no other from the next.
+    """
+    newest = usable[0].mirror
+    if not newest.good:
+        return len(usable) > 1 or bool(target.secret.services)
+    return len(usable) > 1 and not newest.asides
 
 
 def with_mint(
@@ -315,7 +328,7 @@ def _answer(
     asked = wish is not None and wish.do == Do.ROTATE and not wish.refused
     asked = asked and wish is not None and newest.mirror.identity.version <= (wish.to or 0)
     if failed(newest.mirror) and not asked:
-        return _after_failure(target, newest.mirror, rollout, now)
+        return _after_failure(target, newest, due, rollout, now)
     # Services may be on it though an older one is alive, and they never go back to that one.
     lost = newest.over and not (failed(newest.mirror) or rolled_back(newest.mirror))
     if lost or not live:
@@ -340,9 +353,17 @@ def _by_the_rules(due: Due, now: float, *, asked: bool) -> tuple[Reason, str] | 
 
 
 def _after_failure(
-    target: Target, newest: Mirror, rollout: Rollout, now: float
+    target: Target, found: Generation, due: Due, rollout: Rollout, now: float
 ) -> tuple[Reason, str] | Hold:
+    """Let some time pass, and more after each failure, but not beyond the end of what is in use.
+
+    Services that are well on it are not left to its end, however often others failed.
+    """
+    newest = found.mirror
     name, tries = target.secret.name, newest.leased.tries if newest.leased else 1
+    forced = forced_from(found, rollout.timeout)
+    if found.live and forced is not None and found.hard_end is not None and forced <= now:
+        return Reason.FORCED_BY_EXPIRY, f"it ends at {timestamp(found.hard_end)}"
     marks = [mark for mark in newest.asides.values() if mark.by in (By.FAILURE, By.SERVICE)]
     if tries >= MOST_TRIES:
         message = (
@@ -352,6 +373,8 @@ def _after_failure(
         return Hold(name, Reason.GENERATIONS_FAILED, message)
     since = max(_instant(mark.at) for mark in marks)
     until = since + rollout.timeout * 2.0 ** (tries - 1)
+    if due.forced_at is not None:
+        until = min(until, max(since, due.forced_at))
     if now < until:
         message = (
             f"{newest.docker_name} failed ({marks[0].why}); the next generation is made at"

@@ -185,3 +185,35 @@ def test_what_services_go_back_to_is_not_ended_before_they_are_there() -> None:
     assert retired(decide(configured(leased("api")), marked, Memory(), NOW)) == []
     plain = world([generation(1, GOOD), generation(2, GOOD)], [api])
     assert retired(decide(configured(leased("api")), plain, Memory(), NOW)) == ["db_v1"]
+
+
+# --- Failures ------------------------------------------------------------------------------------
+
+
+def test_three_failures_of_one_service_leave_no_other_to_its_credentials_end() -> None:
+    """I8: the well service is on the newest generation, which ends as any other does."""
+    mark = aside(By.FAILURE, "id-ill")
+    secrets = [generation(1, GOOD), generation(4, {"tries": "3"}, mark)]
+    services = [service_of("api", "db_v4"), service_of("ill", "db_v1")]
+    seen = world(secrets, services, {"db_v4": ENDS_SOON})
+    assert minted(decide(configured(leased("api", "ill")), seen, Memory(), NOW)) == ["db_v5"]
+    early = world(secrets, services)
+    assert minted(decide(configured(leased("api", "ill")), early, Memory(), NOW)) == []
+
+
+def test_a_service_that_is_ill_on_a_good_generation_asks_for_no_further_one() -> None:
+    """It is ill by itself; it keeps nobody from the next generation either."""
+    secrets = [generation(1, GOOD), generation(2, GOOD, aside(By.SERVICE, "id-ill"))]
+    services = [service_of("api", "db_v2"), service_of("ill", "db_v1")]
+    seen = world(secrets, services)
+    assert minted(decide(configured(leased("api", "ill")), seen, Memory(), NOW)) == []
+    due = configured(leased("api", "ill", rotate_every=DAY))
+    assert minted(decide(due, seen, Memory(), NOW)) == ["db_v3"]
+
+
+def test_the_pause_after_a_failure_ends_before_the_credential_in_use_does() -> None:
+    mark = aside(By.FAILURE, "id-api", NOW - 60)
+    secrets = [generation(1, GOOD), generation(2, {"tries": "2", "retiring": "t"}, mark)]
+    life = alive(age=30 * DAY - 1140, left=1140)
+    seen = world(secrets, [service_of("api", "db_v1")], {"db_v1": life})
+    assert minted(decide(configured(leased("api")), seen, Memory(), NOW)) == ["db_v3"]
