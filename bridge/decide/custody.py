@@ -141,7 +141,7 @@ def _keep(
         )
         _renewed(care, renew, _renew_at(mirror, custody), now)
     at: float | None = None
-    if lease and (found.trouble or not _at_its_end(lease, found.hard_end)):
+    if lease and (found.trouble or not _at_its_end(lease, found.longest)):
         at = _renew_at(mirror, lease)
         _renewed(care, renew_lease(mirror, _patience(lease, now)), at, now)
     if found.trouble:
@@ -168,8 +168,12 @@ def _patience(life: Life, now: float) -> float:
     return max(1.0, (life.ends - now) / 8)
 
 
-def _at_its_end(lease: Life, hard_end: float | None) -> bool:
-    return hard_end is not None and lease.ends >= hard_end - NEVER_MORE_OFTEN
+def _at_its_end(lease: Life, longest: float | None) -> bool:
+    """Tell whether a renewal gives nothing more, and might cut what there is.
+
+    That a renewal gave little once is no proof: the role may have been given more since.
+    """
+    return longest is not None and lease.ends >= longest - NEVER_MORE_OFTEN
 
 
 def _renew_at(mirror: Mirror, life: Life) -> float:

@@ -55,6 +55,7 @@ class Generation:
         lease, custody: Where they are alive.
         lease_gone, custody_gone: Whether Vault does not know them.
         hard_end: When it ends whatever is done, seconds since the epoch; None where not known.
+        longest: When its role lets no lease of its age live on; None where not known.
         unknown: Why it could not be looked at.
         trouble: Why Vault does not renew its lease; empty where it does.
     """
@@ -66,6 +67,7 @@ class Generation:
     lease_gone: bool = False
     custody_gone: bool = False
     hard_end: float | None = None
+    longest: float | None = None
     unknown: Unknown | None = None
     trouble: str = ""
 
@@ -106,6 +108,9 @@ def generation_of(mirror: Mirror, world: World, memory: Memory, now: float) -> G
     backoff = memory.backoffs.get(action_key(renew_lease(mirror)))
     if backoff and not backoff.passes:
         found = replace(found, trouble=backoff.message)
+    role = world.vault.paths.get(mirror.identity.source)
+    if lease and isinstance(role, RoleDocument):
+        found = replace(found, longest=lease.started + role.max_ttl)
     found = replace(found, hard_end=_hard_end(found, world))
     if custody and not (custody.renewed or custody.period):
         return replace(found, stage=Stage.PROVISIONAL)
@@ -125,8 +130,8 @@ def _hard_end(found: Generation, world: World) -> float | None:
     """Tell when a generation ends whatever is done: its lease's longest life, or its custody's."""
     lease, custody, ends = found.lease, found.custody, list[float]()
     role = world.vault.paths.get(found.mirror.identity.source)
-    if lease and isinstance(role, RoleDocument):
-        ends.append(lease.started + role.max_ttl)
+    if lease and found.longest is not None and isinstance(role, RoleDocument):
+        ends.append(found.longest)
         if lease.renewed and lease.granted < role.default_ttl * CAPPED:
             ends.append(lease.ends)
     if lease and found.trouble:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bridge.decide.cycle import decide
@@ -21,9 +22,9 @@ from bridge.model.generation import Fate, GenerationView, Gone, Life, RoleDocume
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, DockerSecret, SetAside
 from bridge.model.naming import ONE_LIFE, Identity, labels_of, timestamp
-from bridge.model.plan import Annotate, MintGeneration, Plan
+from bridge.model.plan import Annotate, MintGeneration, Plan, RollService, Tend, TendGeneration
 from bridge.model.window import Window
-from bridge.model.wishes import Do, Wish
+from bridge.model.wishes import Do, Pause, Wish
 from bridge.model.world import Service, SwarmView, Task, VaultView, World
 from tests.support.builders import NOW, desired_of, service_of, task_of
 
@@ -102,6 +103,12 @@ def actions(plan: Plan) -> list[Any]:
 def minted(plan: Plan) -> list[str]:
     """Return the secrets of which a generation is made."""
     return [action.docker_name for action in actions(plan) if isinstance(action, MintGeneration)]
+
+
+def renewed(plan: Plan) -> list[str]:
+    """Return the generations whose lease is renewed."""
+    found = (action for action in actions(plan) if isinstance(action, TendGeneration))
+    return [action.docker_name for action in found if action.step == Tend.RENEW_LEASE]
 
 
 def retired(plan: Plan) -> list[str]:
@@ -217,3 +224,23 @@ def test_the_pause_after_a_failure_ends_before_the_credential_in_use_does() -> N
     life = alive(age=30 * DAY - 1140, left=1140)
     seen = world(secrets, [service_of("api", "db_v1")], {"db_v1": life})
     assert minted(decide(configured(leased("api")), seen, Memory(), NOW)) == ["db_v3"]
+
+
+# --- What the role, the configuration and operators change ---------------------------------------
+
+
+def test_a_role_that_gives_more_than_before_ends_no_renewal() -> None:
+    """That the latest renewal gave less than the role gives now is no sign of the lease's end."""
+    pauses = {"db": Pause("t", "not now")}
+    life, more = {"db_v1": alive(left=600)}, {ROLE: RoleDocument(DAY, 30 * DAY)}
+    seen = world(
+        [generation(1, GOOD)], [service_of("api", "db_v1")], life, paths=more, pauses=pauses
+    )
+    assert renewed(decide(configured(leased("api")), seen, Memory(), NOW)) == ["db_v1"]
+
+
+def test_a_renewal_that_might_cut_a_lease_is_left_out() -> None:
+    """Whoever lowers a role's longest life cuts leases with their next renewal."""
+    life, less = {"db_v1": alive(left=600)}, {ROLE: RoleDocument(60.0, HOUR)}
+    seen = world([generation(1, GOOD)], [service_of("api", "db_v1")], life, paths=less)
+    assert renewed(decide(configured(leased("api")), seen, Memory(), NOW)) == []
