@@ -244,3 +244,14 @@ def test_a_renewal_that_might_cut_a_lease_is_left_out() -> None:
     life, less = {"db_v1": alive(left=600)}, {ROLE: RoleDocument(60.0, HOUR)}
     seen = world([generation(1, GOOD)], [service_of("api", "db_v1")], life, paths=less)
     assert renewed(decide(configured(leased("api")), seen, Memory(), NOW)) == []
+
+
+def test_a_wish_that_is_noted_is_not_noted_again_and_again() -> None:
+    """While nothing can be made, the one in use has its mark of before."""
+    pauses = {"db": Pause("t", "not now")}
+    wishes = {"db": Wish(Do.ROTATE, "t", to=1, at_once=True)}
+    for how in ("now", "first"):
+        secret = generation(1, GOOD, {"retiring": "t", "at_once": how})
+        seen = world([secret], [service_of("api", "db_v1")], wishes=wishes, pauses=pauses)
+        planned = decide(configured(leased("api")), seen, Memory(), NOW)
+        assert [a for a in actions(planned) if isinstance(a, Annotate)] == []
