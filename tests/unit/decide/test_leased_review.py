@@ -255,3 +255,25 @@ def test_a_wish_that_is_noted_is_not_noted_again_and_again() -> None:
         seen = world([secret], [service_of("api", "db_v1")], wishes=wishes, pauses=pauses)
         planned = decide(configured(leased("api")), seen, Memory(), NOW)
         assert [a for a in actions(planned) if isinstance(a, Annotate)] == []
+
+
+def test_the_turn_of_one_that_never_becomes_good_passes() -> None:
+    """Four vanished; the first was replaced, and no service is there to prove it."""
+    names = ("a", "b", "c", "d")
+    secrets = [generation(1, GOOD, name=name) for name in names]
+    fresh = generation(2, {"vanished": timestamp(NOW - HOUR)}, name="a")
+    services = [service_of(name, f"{name}_v1") for name in names[1:]]
+    lives = {f"{name}_v1": Gone() for name in names}
+    wanted = configured(*(leased(name, name=name) for name in names))
+    for age, expected in ((30.0, []), (700.0, ["b_v2"])):
+        seen = world([*secrets, replace(fresh, created=NOW - age)], services, lives)
+        assert minted(decide(wanted, seen, gone(*lives), NOW)) == expected
+
+
+def test_no_window_holds_what_leaves_a_dead_credential_of_a_former_role() -> None:
+    """Hard ends win also where the configuration has another source by now."""
+    former = DatabaseRole("", "database", "former")
+    secrets = [generation(1, GOOD, role=former), generation(2)]
+    seen = world(secrets, [service_of("api", "db_v1")], {"db_v1": Gone()})
+    planned = decide(configured(leased("api"), rollout=CLOSED), seen, gone("db_v1"), NOW)
+    assert [a.service_name for a in actions(planned) if isinstance(a, RollService)] == ["api"]
