@@ -135,7 +135,13 @@ def _keep(
 ) -> tuple[str, float | None]:
     """Renew what is alive and may be used; returns what comes next, and when."""
     mirror, lease, custody = found.mirror, found.lease, found.custody
-    if custody and custody.period:
+    if custody and custody.foreign:
+        message = (
+            f"the accessor that {mirror.docker_name} names is not of a custody of ours (was"
+            " `vault.custody` changed?): the lease is kept as long as that lives"
+        )
+        care.holds.append(Hold(mirror.secret, Reason.FOREIGN_LEASE, message))
+    elif custody and custody.period:
         renew = _renew_custody(
             mirror, Reason.LEASE_KEPT, "its time has come", _patience(custody, now)
         )
@@ -372,10 +378,11 @@ def _clear_up(care: Care, found: Generation, ends: bool, now: float) -> tuple[st
     if not ends:
         return "it is gone in Vault; services leave it", None
     care.ending = True
-    if found.lease_gone and found.custody:
+    foreign = found.custody is not None and found.custody.foreign
+    if found.lease_gone and found.custody and not foreign:
         why = "its lease is over"
         care.chains.append((_tend(mirror, Tend.RELEASE, Reason.RETIRING, why),))
-    elif found.lease_gone and found.custody_gone:
+    elif found.lease_gone and (found.custody_gone or foreign):
         care.chains.append((_ended(mirror, now),))
     return "its Docker secret is removed", None
 

@@ -112,7 +112,7 @@ def generation_of(mirror: Mirror, world: World, memory: Memory, now: float) -> G
     if lease and isinstance(role, RoleDocument):
         found = replace(found, longest=lease.started + role.max_ttl)
     found = replace(found, hard_end=_hard_end(found, world))
-    if custody and not (custody.renewed or custody.period):
+    if custody and not (custody.renewed or custody.period or custody.foreign):
         return replace(found, stage=Stage.PROVISIONAL)
     return found
 
@@ -136,7 +136,9 @@ def _hard_end(found: Generation, world: World) -> float | None:
             ends.append(lease.ends)
     if lease and found.trouble:
         ends.append(lease.ends)  # its user is gone, or its role
-    if custody and custody.longest:
+    if custody and custody.foreign:
+        ends.append(custody.ends)  # nobody here makes it longer
+    elif custody and custody.longest:
         ends.append(custody.started + custody.longest)
     elif custody and custody.renewed and not custody.period:
         ends.append(custody.ends)

@@ -270,6 +270,32 @@ def test_the_turn_of_one_that_never_becomes_good_passes() -> None:
         assert minted(decide(wanted, seen, gone(*lives), NOW)) == expected
 
 
+def test_a_lease_is_kept_whose_custody_is_of_a_former_configuration() -> None:
+    """Its token is not touched; the lease is renewed, replaced in time, and ended as any other."""
+    former = replace(CUSTODY, foreign=True)
+    secrets = [generation(1, GOOD)]
+    seen = world(secrets, [service_of("api", "db_v1")], {"db_v1": alive(left=600)})
+    fates = {"id-db_v1": GenerationView(NOW, alive(left=600), former)}
+    kept = replace(seen, vault=replace(seen.vault, generations=fates))
+    planned = decide(configured(leased("api")), kept, Memory(), NOW)
+    assert renewed(planned) == ["db_v1"]
+    assert minted(planned) == []
+    fates = {"id-db_v1": GenerationView(NOW, alive(), replace(former, ends=NOW + 600))}
+    ending = replace(seen, vault=replace(seen.vault, generations=fates))
+    assert minted(decide(configured(leased("api")), ending, Memory(), NOW)) == ["db_v2"]
+
+
+def test_the_custody_of_a_former_configuration_is_let_alone_after_its_lease() -> None:
+    former = replace(CUSTODY, foreign=True)
+    secrets = [generation(1, GOOD, {"retiring": "t"}), generation(2, GOOD)]
+    seen = world(secrets, [service_of("api", "db_v2")])
+    fates = {**seen.vault.generations, "id-db_v1": GenerationView(NOW, Gone(), former)}
+    over = replace(seen, vault=replace(seen.vault, generations=fates))
+    found = actions(decide(configured(leased("api")), over, Memory(), NOW))
+    assert [a for a in found if isinstance(a, TendGeneration)] == []
+    assert [a.secret_id for a in found if isinstance(a, Annotate)] == ["id-db_v1"]
+
+
 def test_no_window_holds_what_leaves_a_dead_credential_of_a_former_role() -> None:
     """Hard ends win also where the configuration has another source by now."""
     former = DatabaseRole("", "database", "former")
