@@ -26,6 +26,7 @@ from bridge.model.plan import Annotate, MintGeneration, Plan, RollService, Tend,
 from bridge.model.window import Window
 from bridge.model.wishes import Do, Pause, Wish
 from bridge.model.world import Service, SwarmView, Task, VaultView, World
+from bridge.report.render import current_names
 from tests.support.builders import NOW, desired_of, service_of, task_of
 
 ROLE = DatabaseRole("", "database", "app")
@@ -303,3 +304,10 @@ def test_no_window_holds_what_leaves_a_dead_credential_of_a_former_role() -> Non
     seen = world(secrets, [service_of("api", "db_v1")], {"db_v1": Gone()})
     planned = decide(configured(leased("api"), rollout=CLOSED), seen, gone("db_v1"), NOW)
     assert [a.service_name for a in actions(planned) if isinstance(a, RollService)] == ["api"]
+
+
+def test_a_stack_file_is_never_given_a_generation_that_ends() -> None:
+    """What was revoked first is the newest until the next one is made."""
+    secrets = [generation(1, GOOD), generation(2, GOOD, {"retiring": "t", "at_once": "first"})]
+    names = current_names(configured(leased("api")), world(secrets).swarm)
+    assert names.current["db"].docker_name == "db_v1"
