@@ -137,28 +137,27 @@ def look_at_generation(vault: Vault, mirror: Mirror, now: float) -> GenerationVi
     if isinstance(lease, Unknown):
         return GenerationView(now, lease, lease)
 
-    def token() -> Json | None:
-        found = vault.leases.token(leased.accessor)
-        meta = custody_meta(mirror.instance, mirror.secret)
-        if found is not None and not vault.leases.is_ours(found, meta):
-            message = f"the accessor that {mirror.docker_name} names is not of a custody of ours"
-            raise VaultRefused(Reason.FOREIGN_LEASE, message)
-        return found
+    def is_ours(token: Json) -> bool:
+        return vault.leases.is_ours(dict(token), custody_meta(mirror.instance, mirror.secret))
 
-    return GenerationView(now, lease, _fate(token, now))
+    custody = _fate(lambda: vault.leases.token(leased.accessor), now, is_ours)
+    return GenerationView(now, lease, custody)
 
 
-def _fate(look: Callable[[], Json | None], now: float) -> Fate:
+def _fate(
+    look: Callable[[], Json | None], now: float, is_ours: Callable[[Json], bool] = lambda _: True
+) -> Fate:
     try:
         found = look()
-        return Gone() if found is None else read_life(found, now)
+        if found is None:
+            return Gone()
+        return replace(read_life(found, now), foreign=not is_ours(found))
     except VaultUnreachable as error:
         return Unknown(Reason.VAULT_UNREACHABLE, str(error))
     except LoginRefused as error:
         return Unknown(Reason.LOGIN_REFUSED, str(error))
     except VaultRefused as error:
-        foreign = error.reason == Reason.FOREIGN_LEASE
-        return Unknown(Reason(error.reason), str(error), foreign)
+        return Unknown(Reason(error.reason), str(error))
     except (KeyError, ValueError, TypeError, AttributeError):
         return Unknown(Reason.VAULT_UNREACHABLE, "Vault's answer on a lease is not understood")
 

@@ -11,7 +11,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bridge.decide.generation import Due, Generation, Stage, failed, renew_lease
+from bridge.decide.generation import (
+    Due,
+    Generation,
+    Stage,
+    failed,
+    renew_lease,
+    rolled_back,
+)
 from bridge.decide.prune import used_ids
 from bridge.decide.target import Target
 from bridge.model.desired import LeaseRules, StaticRoles
@@ -130,13 +137,19 @@ def _keep(
 ) -> tuple[str, float | None]:
     """Renew what is alive and may be used; returns what comes next, and when."""
     mirror, lease, custody = found.mirror, found.lease, found.custody
-    if custody and custody.period:
+    if custody and custody.foreign:
+        message = (
+            f"the accessor that {mirror.docker_name} names is not of a custody of ours (was"
+            " `vault.custody` changed?): the lease is kept as long as that lives"
+        )
+        care.holds.append(Hold(mirror.secret, Reason.FOREIGN_LEASE, message))
+    elif custody and custody.period:
         renew = _renew_custody(
             mirror, Reason.LEASE_KEPT, "its time has come", _patience(custody, now)
         )
         _renewed(care, renew, _renew_at(mirror, custody), now)
     at: float | None = None
-    if lease and (found.trouble or not _at_its_end(lease, found.hard_end)):
+    if lease and (found.trouble or not _at_its_end(lease, found.longest)):
         at = _renew_at(mirror, lease)
         _renewed(care, renew_lease(mirror, _patience(lease, now)), at, now)
     if found.trouble:
@@ -163,8 +176,12 @@ def _patience(life: Life, now: float) -> float:
     return max(1.0, (life.ends - now) / 8)
 
 
-def _at_its_end(lease: Life, hard_end: float | None) -> bool:
-    return hard_end is not None and lease.ends >= hard_end - NEVER_MORE_OFTEN
+def _at_its_end(lease: Life, longest: float | None) -> bool:
+    """Tell whether a renewal gives nothing more, and might cut what there is.
+
+    That a renewal gave little once is no proof: the role may have been given more since.
+    """
+    return longest is not None and lease.ends >= longest - NEVER_MORE_OFTEN
 
 
 def _renew_at(mirror: Mirror, life: Life) -> float:
@@ -230,13 +247,17 @@ def _may_end(
         *(record.before_ids for m in swarm.mirrors for record in m.records.values())
     )
     wish = swarm.wishes.get(name)
-    forgotten = target is None and wish is not None and wish.do == Do.FORGET and not wish.refused
+    wish = None if wish and wish.refused else wish
+    forgotten = target is None and wish is not None and wish.do == Do.FORGET
+    chosen = wish.to if wish and wish.do == Do.ROLLBACK else None
     ends: set[str] = set()
     for generation in found:
         mirror = generation.mirror
         if generation.stage not in (Stage.ALIVE, Stage.VANISHED) or mirror.id in going_back:
             continue
         if mirror.id in used_ids(swarm, absent_users(mirror, target, rules, swarm, now)):
+            continue
+        if target and mirror in target.mirrors and mirror.identity.version == chosen:
             continue
         if forgotten or (target and _is_over(mirror, alive, target)):
             ends.add(mirror.id)
@@ -249,7 +270,7 @@ def _is_over(mirror: Mirror, alive: Iterable[Mirror], target: Target) -> bool:
         newest = target.mirrors[0] if target.mirrors else None
         return newest is not None and bool(newest.good)
     newer = [other for other in alive if mirror.identity < other.identity]
-    if any(other.good for other in newer):
+    if any(other.good and not rolled_back(other) for other in newer):
         return True
     if not target.secret.leased:
         return False  # a version of a KV path may be tried again on somebody's word
@@ -389,10 +410,11 @@ def _clear_up(care: Care, found: Generation, ends: bool, now: float) -> tuple[st
     if not ends:
         return "it is gone in Vault; services leave it", None
     care.ending = True
-    if found.lease_gone and found.custody:
+    foreign = found.custody is not None and found.custody.foreign
+    if found.lease_gone and found.custody and not foreign:
         why = "its lease is over"
         care.chains.append((_tend(mirror, Tend.RELEASE, Reason.RETIRING, why),))
-    elif found.lease_gone and found.custody_gone:
+    elif found.lease_gone and (found.custody_gone or foreign):
         care.chains.append((_ended(mirror, now),))
     return "its Docker secret is removed", None
 

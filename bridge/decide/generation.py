@@ -68,6 +68,7 @@ class Generation:
         lease, custody: Where they are alive.
         lease_gone, custody_gone: Whether Vault does not know them.
         hard_end: When it ends whatever is done, seconds since the epoch; None where not known.
+        longest: When its role lets no lease of its age live on; None where not known.
         unknown: Why it could not be looked at.
         trouble: Why Vault does not renew its lease; empty where it does.
     """
@@ -79,6 +80,7 @@ class Generation:
     lease_gone: bool = False
     custody_gone: bool = False
     hard_end: float | None = None
+    longest: float | None = None
     unknown: Unknown | None = None
     trouble: str = ""
 
@@ -121,8 +123,11 @@ def generation_of(mirror: Mirror, world: World, memory: Memory, now: float) -> G
     backoff = memory.backoffs.get(action_key(renew_lease(mirror)))
     if backoff and not backoff.passes:
         found = replace(found, trouble=backoff.message)
+    role = world.vault.paths.get(mirror.identity.source)
+    if lease and isinstance(role, RoleDocument):
+        found = replace(found, longest=lease.started + role.max_ttl)
     found = replace(found, hard_end=_hard_end(found, world))
-    if custody and not (custody.renewed or custody.period):
+    if custody and not (custody.renewed or custody.period or custody.foreign):
         return replace(found, stage=Stage.PROVISIONAL)
     return found
 
@@ -153,7 +158,13 @@ def _static_generation(
     over = rotated > created
     hard_end = life.ends if life and role and role.period and len(source.roles) > 1 else None
     found = Generation(
-        mirror, Stage.ALIVE, None if over else life, None, over, over, hard_end, unknown
+        mirror,
+        Stage.ALIVE,
+        None if over else life,
+        lease_gone=over,
+        custody_gone=over,
+        hard_end=hard_end,
+        unknown=unknown,
     )
     if leased.retiring:
         return replace(found, stage=Stage.RETIRING)
@@ -180,13 +191,15 @@ def _hard_end(found: Generation, world: World) -> float | None:
     lease, custody, ends = found.lease, found.custody, list[float]()
     source = found.mirror.lease_role
     role = world.vault.paths.get(source) if source else None
-    if lease and isinstance(role, RoleDocument):
-        ends.append(lease.started + role.max_ttl)
+    if lease and found.longest is not None and isinstance(role, RoleDocument):
+        ends.append(found.longest)
         if lease.renewed and lease.granted < role.default_ttl * CAPPED:
             ends.append(lease.ends)
     if lease and found.trouble:
         ends.append(lease.ends)  # its user is gone, or its role
-    if custody and custody.longest:
+    if custody and custody.foreign:
+        ends.append(custody.ends)  # nobody here makes it longer
+    elif custody and custody.longest:
         ends.append(custody.started + custody.longest)
     elif custody and custody.renewed and not custody.period:
         ends.append(custody.ends)
@@ -275,12 +288,23 @@ def _unproven(found: Generation) -> Hold:
 
 
 def failed(mirror: Mirror) -> bool:
-    """Tell whether a generation was set aside for any service, by no operator."""
-    return any(mark.by in (By.FAILURE, By.SERVICE) for mark in mirror.asides.values())
+    """Tell whether a generation was set aside for any service, by no operator.
+
+    A good one has not failed: a service that is ill on it is ill by itself.
+    """
+    marks = mirror.asides.values()
+    return not mirror.good and any(mark.by in (By.FAILURE, By.SERVICE) for mark in marks)
 
 
-def _rolled_back(mirror: Mirror) -> bool:
+def rolled_back(mirror: Mirror) -> bool:
+    """Tell whether an operator has set a generation aside, for any service."""
     return any(mark.by == By.OPERATOR for mark in mirror.asides.values())
+
+
+def _usable(found: Iterable[Generation]) -> list[Generation]:
+    """Return what services are on or go to: not what an operator went back from, if possible."""
+    live = [g for g in found if g.live and not failed(g.mirror)]
+    return [g for g in live if not rolled_back(g.mirror)] or live
 
 
 # --- A new generation ----------------------------------------------------------------------------
@@ -308,19 +332,17 @@ def due_of(
 ) -> Due:
     """Say when the next generation is due by itself."""
     rules = target.secret.lease
-    live = [g for g in found if g.live and not failed(g.mirror)]
-    usable = [g for g in live if not _rolled_back(g.mirror)]
-    is_open = len(live) > 1 or (
-        bool(live) and not live[0].mirror.good and bool(target.secret.services)
-    )
+    usable = _usable(found)
+    is_open = bool(usable) and _is_on_its_way(usable, target)
     if not usable or usable[0].lease is None:
         return Due(None, is_open, None, "")
     newest, started = usable[0], usable[0].lease.started
     reasons: list[tuple[float, str]] = []
-    forced_at = None
+    forced_at, its_end = None, ""
     if newest.hard_end is not None:
         left = rules.rotate_before * (newest.hard_end - started)
-        reasons.append((newest.hard_end - left, f"it ends at {timestamp(newest.hard_end)}"))
+        its_end = f"it ends at {timestamp(newest.hard_end)}"
+        reasons.append((newest.hard_end - left, its_end))
         forced_at = forced_from(newest, rollout.timeout)
     if rules.rotate_every is not None:
         reasons.append((started + rules.rotate_every, f"it was made at {timestamp(started)}"))
@@ -330,9 +352,9 @@ def due_of(
         if instant(written) / 1e9 > _asked_since(newest.mirror):
             why = f"version {asked.current} of {rules.rotate_on} asks for it"
             reasons.append((now, why))
-    if _rolled_back(found[0].mirror):
+    if rolled_back(found[0].mirror):
         reasons = []  # an operator's word: only the end of what is in use overrides it
-    at, why = min(reasons, default=(None, ""))
+    at, why = min(reasons, default=(None, its_end))
     return Due(at, is_open, forced_at, why)
 
 
@@ -343,6 +365,17 @@ def _asked_since(mirror: Mirror) -> float:
     """
     created = instant(mirror.identity.created) / 1e9
     return mirror.created if mirror.created - created > A_WHILE else created
+
+
+def _is_on_its_way(usable: Sequence[Generation], target: Target) -> bool:
+    """Tell whether the change to the newest generation is not over yet.
+
+    A service that is ill on a good one stays on the former, which keeps no other from the next.
+    """
+    newest = usable[0].mirror
+    if not newest.good:
+        return len(usable) > 1 or bool(target.secret.services)
+    return len(usable) > 1 and not newest.asides
 
 
 def with_mint(
@@ -391,17 +424,18 @@ def _answer(
         return Reason.NEW_GENERATION, "there is none yet"
     asked = _is_asked_for(newest.mirror, world)
     if failed(newest.mirror) and not asked:
-        return _after_failure(target, newest.mirror, rollout, now, alone=not live)
-    was_used = newest.mirror.good or newest.mirror.records
-    if newest.stage == Stage.VANISHED and was_used and not asked:
+        return _after_failure(target, newest, due, rollout, now, alone=not live)
+    # Services may be on it though an older one is alive, and they never go back to that one.
+    lost = newest.over and not (failed(newest.mirror) or rolled_back(newest.mirror))
+    if lost or not live:
+        if newest.stage != Stage.VANISHED or asked:
+            return Reason.ROTATION_ASKED, "the one before was ended"
         return _after_vanishing(target, newest, in_turn=in_turn, now=now)
-    if not live:
-        return Reason.ROTATION_ASKED, "the one before was ended"
     if opening_of(rollout.windows, now) is None and not due.open:
         answer = _by_the_rules(due, now, asked=asked)
         if answer:
             return answer
-    if due.forced_at is not None and due.forced_at <= now and _stale(live[0], rollout, now):
+    if due.forced_at is not None and due.forced_at <= now:
         return Reason.FORCED_BY_EXPIRY, due.why
     return None
 
@@ -433,17 +467,19 @@ def _by_the_rules(due: Due, now: float, *, asked: bool) -> tuple[Reason, str] | 
     return None
 
 
-def _stale(newest: Generation, rollout: Rollout, now: float) -> bool:
-    """Tell whether even the newest one is too near its end to be rolled to."""
-    at = forced_from(newest, rollout.timeout)
-    return at is not None and at <= now
-
-
 def _after_failure(
-    target: Target, newest: Mirror, rollout: Rollout, now: float, *, alone: bool
+    target: Target, found: Generation, due: Due, rollout: Rollout, now: float, *, alone: bool
 ) -> tuple[Reason, str] | Hold:
-    """Let another one be tried, ever later; where no other credential is left, without an end."""
+    """Let some time pass, and more after each failure, but not beyond the end of what is in use.
+
+    Services that are well on it are not left to its end, however often others failed. Where no
+    other credential is left, it is tried without an end.
+    """
+    newest = found.mirror
     name, tries = target.secret.name, newest.leased.tries if newest.leased else 1
+    forced = forced_from(found, rollout.timeout)
+    if found.live and forced is not None and found.hard_end is not None and forced <= now:
+        return Reason.FORCED_BY_EXPIRY, f"it ends at {timestamp(found.hard_end)}"
     marks = [mark for mark in newest.asides.values() if mark.by in (By.FAILURE, By.SERVICE)]
     if tries >= MOST_TRIES and not alone:
         message = (
@@ -453,6 +489,8 @@ def _after_failure(
         return Hold(name, Reason.GENERATIONS_FAILED, message)
     since = max(_instant(mark.at) for mark in marks)
     until = since + rollout.timeout * 2.0 ** min(tries - 1, MOST_DOUBLED)
+    if due.forced_at is not None:
+        until = min(until, max(since, due.forced_at))
     if now < until:
         message = (
             f"{newest.docker_name} failed ({marks[0].why}); the next generation is made at"

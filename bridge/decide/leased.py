@@ -20,7 +20,7 @@ from bridge.decide.generation import (
     with_mint,
 )
 from bridge.decide.target import Target
-from bridge.model.desired import Desired
+from bridge.model.desired import Desired, Rollout
 from bridge.model.memory import Memory
 from bridge.model.mirror import Mirror
 from bridge.model.naming import timestamp
@@ -43,16 +43,18 @@ def with_leases(
     made: list[Target] = []
     for target in targets:
         own = found[target.secret.name]
+        left = [generation_of(m, world, memory, now) for m in target.others if m.leased]
+        urgent = _urgent([*own, *left], desired.rollout.timeout, now)
         if target.secret.content.lease:
-            made.append(with_kv_leases(target, world, memory, now))
+            made.append(replace(with_kv_leases(target, world, memory, now), urgent=urgent))
             continue
         if not target.secret.leased:
-            made.append(target)
+            made.append(replace(target, urgent=urgent))
             continue
-        turn = many and (coming or _replacing(found.values()))
+        turn = many and (coming or _replacing(found.values(), desired.rollout, now))
         answer = with_mint(target, own, world, desired.rollout, now, in_turn=turn)
         coming = coming or answer.create is not None
-        made.append(replace(answer, urgent=_urgent(own, desired.rollout.timeout, now)))
+        made.append(replace(answer, urgent=urgent))
     return with_company(made, found, world, desired.rollout, now)
 
 
@@ -112,12 +114,16 @@ def _many_vanished(generations: Iterable[Sequence[Generation]]) -> bool:
     return len(gone) >= MANY and len(gone) * 2 >= len(all_of_them)
 
 
-def _replacing(generations: Iterable[Sequence[Generation]]) -> bool:
-    """Tell whether a generation that replaces a vanished one has yet to become good."""
+def _replacing(generations: Iterable[Sequence[Generation]], rollout: Rollout, now: float) -> bool:
+    """Tell whether a generation that replaces a vanished one has yet to become good.
+
+    One that does not in a roll's time may never do so, and others do not wait for it any longer.
+    """
     newest = [found[0] for found in generations if found]
     return any(
         g.live and not g.mirror.good and g.mirror.leased and g.mirror.leased.vanished
         for g in newest
+        if now < g.mirror.created + rollout.timeout
     )
 
 

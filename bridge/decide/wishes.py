@@ -116,8 +116,10 @@ def _rotate(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
         return ()
     how = FIRST if wish.first else NOW if wish.at_once else ""
     leased = newest.leased
-    if not how or leased is None or (leased.at_once, bool(leased.retiring)) == (how, wish.first):
+    if not how or leased is None:
         return None
+    if leased.at_once in (how, FIRST) and (leased.retiring or not wish.first):
+        return None  # it is noted
     put = {AT_ONCE: how} | ({RETIRING: wish.at} if wish.first else {})
     why = "an operator wants it ended " + ("before services leave it" if wish.first else "at once")
     reason = Reason.RETIRING

@@ -177,6 +177,8 @@ class Life:
         period: Of a periodic token: what each renewal gives it; else 0.
         longest: Of a token: what it can live at most, where it says so; else 0.
         failed: Vault's words where it is over and could not be revoked; else empty.
+        foreign: Of a token: whether it is no custody of ours by the configuration of now. It is
+            never touched, and what rests on it ends with it.
     """
 
     started: float
@@ -186,6 +188,7 @@ class Life:
     period: float = 0.0
     longest: float = 0.0
     failed: str = ""
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,12 @@ class Names:
 
 
 def current_names(desired: Desired, swarm: SwarmView) -> Names:
-    """Find them: the newest versions that are not set aside for any service."""
+    """Find them: the newest versions that are not set aside for any service, nor ended."""
     found: dict[str, Mirror] = {}
     for secret in desired.secrets:
         own = swarm.mirrors_of(desired.instance, secret.name)
         usable = (m for m in own if m.identity.source == secret.source and not m.asides)
-        newest = next(usable, None)
+        newest = next((m for m in usable if not (m.leased and m.leased.over)), None)
         if newest:
             found[secret.name] = newest
     absent = tuple(secret.name for secret in desired.secrets if secret.name not in found)

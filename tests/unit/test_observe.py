@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from bridge.errors import VaultUnreachable
-from bridge.model.desired import KvPath
+from bridge.model.desired import DatabaseRole, KvPath
+from bridge.model.generation import Life, lease_labels
+from bridge.model.mirror import DockerSecret, Mirror
+from bridge.model.naming import ONE_LIFE, Identity, labels_of
 from bridge.model.world import Document, Unreadable
-from bridge.observe import MOST_HUNG, look_at_vault
+from bridge.observe import MOST_HUNG, look_at_generation, look_at_vault
 from bridge.servers.vault import Vault
-from tests.support.builders import desired_of, wanted
+from tests.support.builders import NOW, created, desired_of, wanted
 
 DOCUMENT = {"created_time": "2026-11-01T00:00:00Z", "current_version": 0, "versions": {}}
 
@@ -61,3 +65,19 @@ def test_a_look_does_not_wait_for_any_number_of_paths_that_hang() -> None:
     vault = _Vault({f"p{n}": error for n in range(9)}, up=True)
     _look(vault, 9)
     assert len(vault.asked) == MOST_HUNG + 1
+
+
+def test_a_custody_that_another_configuration_made_is_looked_up_all_the_same() -> None:
+    """So its lease is known to be alive, and is kept."""
+    role = DatabaseRole("", "database", "app")
+    labels = labels_of("default", "db", Identity(role, ONE_LIFE, 1, created(1)))
+    labels |= lease_labels(f"{role.lease_prefix}x", "accessor", "app")
+    mirror = Mirror.read(DockerSecret("id-db_v1", "db_v1", NOW, labels))
+    raw = {"ttl": 60, "issue_time": created(1), "expire_time": created(2)}
+    leases = SimpleNamespace(lease=lambda _: raw, token=lambda _: raw, is_ours=lambda *_: False)
+    assert mirror is not None
+    view = look_at_generation(cast("Vault", SimpleNamespace(leases=leases)), mirror, NOW)
+    assert isinstance(view.lease, Life)
+    assert isinstance(view.custody, Life)
+    assert view.custody.foreign
+    assert not view.lease.foreign
