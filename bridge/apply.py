@@ -281,6 +281,7 @@ def _event(action: Action) -> str:
 _TENDED = {
     Tend.RENEW_CUSTODY: "custody renewed",
     Tend.RENEW_LEASE: "lease renewed",
+    Tend.RETIRE: "retiring",
     Tend.SHORTEN: "lease shortened",
     Tend.REVOKE: "lease revoked",
     Tend.RELEASE: "custody revoked",

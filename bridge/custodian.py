@@ -21,7 +21,16 @@ from bridge.errors import (
 from bridge.model.desired import StaticRoles
 from bridge.model.generation import Leased, custody_meta, lease_labels, lease_role
 from bridge.model.memory import Outcome, Result
-from bridge.model.naming import ONE_LIFE, ROLE, Identity, instant, labels_of, origin_of
+from bridge.model.naming import (
+    ONE_LIFE,
+    RETIRING,
+    ROLE,
+    Identity,
+    instant,
+    labels_of,
+    origin_of,
+    timestamp,
+)
 from bridge.model.payload import render
 from bridge.model.plan import MintGeneration, Tend, TendGeneration
 from bridge.model.world import SwarmView
@@ -136,6 +145,8 @@ class Custodian:
                 return self._renew(action)
             case Tend.SHORTEN | Tend.REVOKE | Tend.RELEASE:
                 return self._end(action)
+            case Tend.RETIRE:
+                return self._retire(action)
             case Tend.ROTATE:
                 return self._rotate(action)
             case _:
@@ -152,6 +163,23 @@ class Custodian:
             self._vault.leases.renew(leased.lease)
         else:
             self._vault.leases.renew_token(leased.accessor)
+        return Outcome(action, Result.DONE)
+
+    def _retire(self, action: TendGeneration) -> Outcome:
+        """Mark a generation for its end, of which there is no way back."""
+        if not self._fence():
+            return Outcome(action, Result.MOVED, _NOT_LEADER)
+        view = self._look()
+        labels = next((s.labels for s in view.secrets if s.id == action.secret_id), {})
+        origin, leased = origin_of(labels), Leased.read(labels)
+        if origin is None or leased is None or origin.instance != self._instance:
+            return Outcome(action, Result.MOVED, _NOT_OURS)
+        if action.secret_id in used_ids(view, action.absent):
+            return Outcome(action, Result.MOVED, "something uses it again")
+        raw = self._swarm.secret(action.secret_id)
+        index, name = raw["Version"]["Index"], raw["Spec"]["Name"]
+        wanted = {**(raw["Spec"].get("Labels") or {}), RETIRING: timestamp(action.at)}
+        self._swarm.set_secret_labels(action.secret_id, index, name, wanted)
         return Outcome(action, Result.DONE)
 
     def _end(self, action: TendGeneration) -> Outcome:

@@ -133,6 +133,10 @@ def look_at_generation(vault: Vault, mirror: Mirror, now: float) -> GenerationVi
         message = f"the lease that {mirror.docker_name} names is not one of {leased.role}"
         foreign = Unknown(Reason.FOREIGN_LEASE, message, foreign=True)
         return GenerationView(now, foreign, foreign)
+    if mirror.lease_role.namespace != vault.namespace:
+        message = f"{mirror.docker_name} belongs to another namespace than `vault.namespace`"
+        elsewhere = Unknown(Reason.UNMAPPED, message)
+        return GenerationView(now, elsewhere, elsewhere)
     lease = _fate(lambda: vault.leases.lease(leased.lease), now)
     if isinstance(lease, Unknown):
         return GenerationView(now, lease, lease)

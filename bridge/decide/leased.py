@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from bridge.decide.custody import Care, tend
+from bridge.decide.care import Care
+from bridge.decide.custody import tend
 from bridge.decide.doubt import MANY
 from bridge.decide.generation import (
-    Due,
     Generation,
     Stage,
-    due_of,
     forced_from,
     generation_of,
-    with_company,
     with_generations,
     with_kv_leases,
-    with_mint,
 )
+from bridge.decide.mint import Due, due_of, with_company, with_mint
 from bridge.decide.target import Target
 from bridge.model.desired import Desired, Rollout
 from bridge.model.memory import Memory

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridge.decide.custody import FIRST, NOW
+from bridge.decide.ending import FIRST, NOW
 from bridge.decide.prune import needed_ids
 from bridge.decide.target import Target, is_destroyed
 from bridge.model.mirror import By, Mirror, SetAside, aside_label

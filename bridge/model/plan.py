@@ -76,6 +76,7 @@ class Tend(StrEnum):
     RENEW_LEASE = "renew the lease"
     SHORTEN = "shorten the lease"
     REVOKE = "revoke the lease"
+    RETIRE = "mark the end"
     RELEASE = "revoke the custody"
     ROTATE = "rotate the static role"
 
@@ -89,6 +90,7 @@ class TendGeneration:
         patience: Of a renewal: longest pause in seconds before it is tried again.
         absent: Ids of tasks on nodes that are down, which no longer count as users.
         even_used: Of ``REVOKE``: whether it ends though something uses it (``--revoke-first``).
+        at: Of ``RETIRE``: the time that is written down, seconds since the epoch.
     """
 
     secret: str
@@ -101,6 +103,7 @@ class TendGeneration:
     patience: float = 0.0
     absent: frozenset[str] = frozenset()
     even_used: bool = False
+    at: float = 0.0
 
     @property
     def summary(self) -> str:

@@ -76,7 +76,9 @@ def test_a_custody_that_another_configuration_made_is_looked_up_all_the_same() -
     raw = {"ttl": 60, "issue_time": created(1), "expire_time": created(2)}
     leases = SimpleNamespace(lease=lambda _: raw, token=lambda _: raw, is_ours=lambda *_: False)
     assert mirror is not None
-    view = look_at_generation(cast("Vault", SimpleNamespace(leases=leases)), mirror, NOW)
+    view = look_at_generation(
+        cast("Vault", SimpleNamespace(leases=leases, namespace="")), mirror, NOW
+    )
     assert isinstance(view.lease, Life)
     assert isinstance(view.custody, Life)
     assert view.custody.foreign

@@ -14,7 +14,7 @@ from bridge.model.reasons import Reason
 from bridge.model.settings import VaultSettings
 from bridge.servers.vault.http import Answer, Http, Json
 from bridge.servers.vault.leases import Leases
-from bridge.servers.vault.login import Login
+from bridge.servers.vault.login import Login, login_place
 from bridge.servers.vault.session import Session, data_of
 from bridge.servers.vault.static import Statics
 
@@ -26,6 +26,7 @@ class Vault:
     where it does not take our credential, and ``VaultRefused`` where the answer concerns one path.
 
     Attributes:
+        namespace: In which everything is asked for; empty for the root namespace.
         leases: What concerns dynamic roles of the database engine.
         statics: What concerns its static roles.
     """
@@ -34,9 +35,10 @@ class Vault:
         self, settings: VaultSettings, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._http = Http(settings, clock)
+        self.namespace = settings.namespace
         self._login = Login(self._http, settings.auth, clock)
         self._session = Session(self._http, self._login)
-        self.leases = Leases(self._session, settings.custody)
+        self.leases = Leases(self._session, settings.custody, login_place(settings.auth))
         self.statics = Statics(self._session)
 
     def close(self) -> None:

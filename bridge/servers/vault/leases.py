@@ -50,11 +50,13 @@ class Leases:
 
     Args:
         custody: How custody tokens are made; where absent, each is a login of its own.
+        login: API path of these logins.
     """
 
-    def __init__(self, session: Session, custody: Custody | None) -> None:
+    def __init__(self, session: Session, custody: Custody | None, login: str) -> None:
         self._session = session
         self._custody = custody
+        self._login = login
 
     # --- roles -----------------------------------------------------------------------------------
 
@@ -213,7 +215,7 @@ class Leases:
     def is_ours(self, token: Json, meta: dict[str, str]) -> bool:
         """Tell whether a token is a custody of ours, by what it says of itself."""
         if self._custody is None:
-            return str(token.get("path", "")).startswith("auth/") and bool(token.get("orphan"))
+            return token.get("path") == self._login and bool(token.get("orphan"))
         said = token.get("meta") or {}
         return token.get("role") == self._custody.token_role and meta.items() <= said.items()
 

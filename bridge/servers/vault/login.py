@@ -56,6 +56,11 @@ class _Token:
     role: str = ""
 
 
+def login_place(auth: Auth) -> str:
+    """Return the API path at which a login is asked for; empty where there is none to ask."""
+    return "" if isinstance(auth, TokenFile) else f"auth/{quote(auth.mount)}/login"
+
+
 class Login:
     """The bridge's own token.
 
@@ -254,7 +259,7 @@ class Login:
             self._note_refusal(files)
             raise
         try:
-            answer = self._http.post(f"auth/{quote(auth.mount)}/login", "", body)["auth"]
+            answer = self._http.post(login_place(auth), "", body)["auth"]
         except Answer as error:
             raise self._refusal(auth, files, error) from None
         except (KeyError, TypeError):

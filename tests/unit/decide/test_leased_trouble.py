@@ -114,8 +114,8 @@ def renewed(plan: Plan) -> list[str]:
 
 def retired(plan: Plan) -> list[str]:
     """Return the generations that are marked to be ended."""
-    found = (action for action in actions(plan) if isinstance(action, Annotate))
-    return [action.docker_name for action in found if "vault-bridge.retiring" in action.put]
+    found = (action for action in actions(plan) if isinstance(action, TendGeneration))
+    return [action.docker_name for action in found if action.step == Tend.RETIRE]
 
 
 def aside(by: By, place: str = "", since: float = NOW - HOUR) -> dict[str, str]:

@@ -1,0 +1,54 @@
+"""What is to be done about leases in a cycle, gathered from those who say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bridge.model.mirror import Mirror
+from bridge.model.plan import Chain, Hold, LeaseCondition, Tend, TendGeneration
+from bridge.model.reasons import Reason
+
+
+@dataclass(slots=True)
+class Care:
+    """What the leases need.
+
+    Attributes:
+        wake: Times at which time alone changes something.
+        conditions: How each generation stands, by secret's name.
+        ending: Whether a lease is on its way to its end.
+    """
+
+    chains: list[Chain] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    wake: list[float] = field(default_factory=list)
+    conditions: dict[str, list[LeaseCondition]] = field(default_factory=dict)
+    ending: bool = False
+
+
+def tending(
+    mirror: Mirror,
+    step: Tend,
+    reason: Reason,
+    why: str,
+    *,
+    grace: float = 0.0,
+    patience: float = 0.0,
+    absent: frozenset[str] = frozenset(),
+    even_used: bool = False,
+    at: float = 0.0,
+) -> TendGeneration:
+    """Make the action that does one thing about a generation."""
+    return TendGeneration(
+        mirror.secret,
+        mirror.id,
+        mirror.docker_name,
+        step,
+        reason,
+        why,
+        grace,
+        patience,
+        absent,
+        even_used,
+        at,
+    )
