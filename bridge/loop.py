@@ -24,12 +24,12 @@ from bridge.decide.remember import remember
 from bridge.errors import BridgeError, Exit, SwarmError, SwarmUnreachable, VaultError
 from bridge.leader import Lease
 from bridge.logs import where
-from bridge.model.generation import GenerationView, Life, Unknown
+from bridge.lookups import Lookups
 from bridge.model.leader import TTL, lease_config_name
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import MintGeneration, Plan, Tend, TendGeneration
 from bridge.model.world import SwarmView, Unreadable, VaultView, World
-from bridge.observe import look_at_generation, look_at_swarm, look_at_vault
+from bridge.observe import look_at_swarm, look_at_vault
 from bridge.report.news import News
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
@@ -46,6 +46,10 @@ EVENT_GAP = 0.2
 
 LONGEST_PAUSE = 60.0
 """Seconds; the longest pause after trouble, unless ``poll.interval`` is longer."""
+
+
+LOOKUPS = 0.25
+"""Part of the requests that ``max_rps`` allows which may be spent on asking about leases."""
 
 
 class Bell:
@@ -136,8 +140,8 @@ class Loop:
             self._vault, self._swarm, desired.instance, self._look_at_swarm, self._fence
         )
         self._vault_view: VaultView | None = None
-        self._generations: dict[str, GenerationView] = {}
-        self._ends: dict[str, float] = {}
+        budget = settings.vault.max_rps * settings.poll_interval * LOOKUPS
+        self._lookups = Lookups(self._vault, desired.instance, budget)
         self._vault_due = 0.0
         self._vault_troubles = 0
         self.ended = False
@@ -179,47 +183,13 @@ class Loop:
             desired = self.configuration.desired
             self._vault_view = look_at_vault(self._vault, desired, now, self._hold_on)
             self._schedule_vault(self._vault_view)
-            self._generations = {}
+            self._lookups.age()
         swarm = self._look_at_swarm()
-        self._look_at_generations(swarm, self._vault_view)
-        return World(replace(self._vault_view, generations=dict(self._generations)), swarm)
-
-    def _look_at_generations(self, swarm: SwarmView, vault: VaultView) -> None:
-        """Look up each lease of ours that was not since Vault was looked at, or that has ended.
-
-        While Vault as a whole is away nothing is known of any.
-        """
-        away = (s for s in vault.paths.values() if isinstance(s, Unreadable) and s.everywhere)
-        seen = next(away, None)
-        down = Unknown(seen.reason, seen.message) if seen else None
-        instance, known = self.configuration.desired.instance, self._generations
-        self._generations = {}
-        for mirror in swarm.mirrors:
-            leased = mirror.leased
-            if mirror.instance != instance or not leased or not leased.lease or leased.ended:
-                continue
-            view, now = known.get(mirror.id), self._clock()
-            if (view is None or view.is_outdated(now)) and down:
-                view = GenerationView(now, down, down)
-            elif view is None or view.is_outdated(now):
-                self._hold_on()
-                view = look_at_generation(self._vault, mirror, now)
-                if isinstance(view.lease, Unknown) and not self._vault.is_up():
-                    down = view.lease
-            self._generations[mirror.id] = view
-        self._look_sooner()
-
-    def _look_sooner(self) -> None:
-        """Bring the next look forward where a lease may end that Vault was not asked about."""
-        now = self._clock()
-        for secret_id, view in self._generations.items():
-            if isinstance(view.lease, Life):
-                self._ends[secret_id] = view.lease.ends
-            elif isinstance(view.lease, Unknown) and secret_id in self._ends:
-                left = self._ends[secret_id] - now
-                if left > 0:
-                    self._vault_due = min(self._vault_due, now + max(ROLLING_LOOK, left / 4))
-        self._ends = {key: end for key, end in self._ends.items() if key in self._generations}
+        self._lookups.look(swarm, self._vault_view, self._clock, self._hold_on)
+        sooner = self._lookups.next_look(self._clock())
+        if sooner is not None:
+            self._vault_due = min(self._vault_due, sooner)
+        return World(replace(self._vault_view, generations=self._lookups.views), swarm)
 
     def _look_at_swarm(self) -> SwarmView:
         instance = self.configuration.desired.instance
@@ -277,7 +247,7 @@ class Loop:
                 case TendGeneration(step=Tend.ROTATE) | MintGeneration(rotate=True):
                     self._vault_due = 0.0  # when static roles were rotated is read with the paths
                 case TendGeneration(secret_id=secret_id):
-                    self._generations.pop(secret_id, None)
+                    self._lookups.forget([secret_id])
                 case _:
                     pass
 
@@ -292,6 +262,7 @@ class Loop:
         if leads and not self.leads:
             # What it knew is from before somebody else acted.
             self._memory, self._vault_view = Memory(), None
+            self._lookups.forget()
         self.leads = leads
         return leads
 

@@ -22,7 +22,8 @@ from bridge.model.desired import Desired, Rollout
 from bridge.model.memory import Memory
 from bridge.model.mirror import Mirror
 from bridge.model.naming import timestamp
-from bridge.model.plan import Hold
+from bridge.model.plan import Hold, Tend, TendGeneration, action_key
+from bridge.model.reasons import Reason
 from bridge.model.window import opening_of
 from bridge.model.world import Unreadable, World
 
@@ -93,6 +94,7 @@ def care_for_leases(
         care.conditions |= one.conditions
         care.ending = care.ending or one.ending
     care.holds += _unreadable_requests(desired, world)
+    care.holds += _refused_ends(care, memory)
     opening = opening_of(desired.rollout.windows, now)
     care.wake += [] if opening is None else [opening]
     return care
@@ -136,6 +138,22 @@ def _urgent(found: Sequence[Generation], timeout: float, now: float) -> dict[str
             when = timestamp(generation.hard_end)
             urgent[mirror.id] = f"the credential of {mirror.docker_name} ends at {when}"
     return urgent
+
+
+def _refused_ends(care: Care, memory: Memory) -> list[Hold]:
+    """Say where Vault refuses to end what is to be ended; a renewal is told of where it is due."""
+    holds: list[Hold] = []
+    for chain in care.chains:
+        action = chain[-1]
+        backoff = memory.backoffs.get(action_key(action))
+        ends = isinstance(action, TendGeneration) and action.step in _ENDS
+        if backoff and not backoff.passes and ends and isinstance(action, TendGeneration):
+            message = f"{action.summary}: {backoff.message}"
+            holds.append(Hold(action.secret, Reason.REVOCATION_FAILED, message))
+    return holds
+
+
+_ENDS = frozenset((Tend.SHORTEN, Tend.REVOKE, Tend.RELEASE, Tend.ROTATE))
 
 
 def _unreadable_requests(desired: Desired, world: World) -> list[Hold]:

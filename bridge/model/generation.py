@@ -208,6 +208,11 @@ class Unknown:
     message: str
     foreign: bool = False
 
+    @property
+    def away(self) -> bool:
+        """Whether Vault gave no usable answer."""
+        return self.reason == Reason.VAULT_UNREACHABLE
+
 
 Fate = Life | Gone | Unknown
 
@@ -223,6 +228,11 @@ class GenerationView:
     as_of: float
     lease: Fate
     custody: Fate
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether both were found alive; anything else is asked about again in the next look."""
+        return isinstance(self.lease, Life) and isinstance(self.custody, Life)
 
     def is_outdated(self, now: float) -> bool:
         """Tell whether the lease should have ended since; it is asked about once a second then."""
