@@ -11,6 +11,9 @@ from tests.support.logins import LoginLoad
 from tests.support.postgres import Postgres
 from tests.support.processes import eventually
 
+PATH = "db"
+"""The KV path of what a pipeline writes."""
+
 ASKS = "rotate/db"
 """The KV path whose new versions ask for rotations."""
 
@@ -25,6 +28,7 @@ class LeasedDatabase:
         custody: Whether a token role makes the custody; else each is a login of its own.
         period: Of these logins.
         static: Static roles in place of the dynamic one.
+        pipeline: Whether credentials come from a KV path that names their leases.
         lease: Rules besides ``grace`` and ``rotate_on``.
         rollout: Settings besides the quick ones.
     """
@@ -42,6 +46,7 @@ class LeasedDatabase:
         custody: bool = True,
         period: str = "60s",
         static: tuple[str, ...] = (),
+        pipeline: bool = False,
         lease: Json | None = None,
         rollout: Json | None = None,
         **settings: Any,
@@ -74,9 +79,15 @@ class LeasedDatabase:
             rollout={"bake": "1s", "max_in_flight": 3, "timeout": "20s", **(rollout or {})},
             **settings,
         )
+        files = {service: {"target": "db"} for service in services}
+        if pipeline:
+            lab.secret("db", files, kv={"path": PATH, "lease": self._fields()}, format="json")
+            lab.vault.policy(lab.name("creds"), self._may_read())
+            self._grant("")
+            return
         lab.leased(
             "db",
-            {service: {"target": "db"} for service in services},
+            files,
             {"mount": database.mount, "roles": list(static)}
             if static
             else {"mount": database.mount, "role": "app"},
@@ -109,12 +120,19 @@ class LeasedDatabase:
         if not period:
             vault.put(
                 f"auth/token/roles/{self.token_role}",
-                allowed_policies=[names.get("swarm-bridge-custody", "none")],
+                allowed_policies=[names.get("swarm-bridge-custody", lab.name("creds"))],
                 orphan=True,
                 renewable=True,
                 token_type="service",
                 token_no_default_policy=True,
             )
+
+    def _fields(self) -> Json:
+        role = {"mount": self.database.mount, "role": "app"}
+        return {"id_field": "lease_id", "accessor_field": "accessor", **role}
+
+    def _may_read(self) -> str:
+        return f'path "{self.database.mount}/creds/app" {{ capabilities = ["read"] }}'
 
     def close(self) -> None:
         """Take the login away; what the labels say of leases becomes canaries."""
@@ -178,6 +196,29 @@ class LeasedDatabase:
     def ask(self) -> None:
         """Ask for a rotation, from Vault alone."""
         self.lab.vault.write(self.lab.mount, ASKS, why="somebody asked")
+
+    def write(self, **instead: str) -> Json:
+        """Do what a pipeline does: have a credential made, and write it with its lease into KV.
+
+        Args:
+            instead: Fields that say something else.
+        """
+        vault, name = self.lab.vault, self.lab.name
+        meta = {"bridge": name("bridge"), "secret": name("db")}
+        place = f"auth/token/create/{self.token_role}"
+        custody = vault.call("POST", place, {"ttl": "60s", "meta": meta})["auth"]
+        place = f"{self.database.mount}/creds/app"
+        issued = vault.call("GET", place, token=custody["client_token"])
+        fields = {
+            **issued["data"],
+            "lease_id": issued["lease_id"],
+            "accessor": custody["accessor"],
+            **instead,
+        }
+        self.lab.canaries += [fields["password"], custody["accessor"]]
+        self.lab.canaries.append(issued["lease_id"].rpartition("/")[2])
+        vault.write(self.lab.mount, PATH, **fields)
+        return fields
 
     def first(self) -> None:
         """Have the first generation made, before there is any service."""
