@@ -156,7 +156,7 @@ class Rollout(Model):
     canary: list[ServiceName] = []
     """Services that come first; the others follow after they baked."""
     windows: list[Window] = []
-    """Times at which rolls may begin; always, where none is given."""
+    """Times at which rolls may begin and new generations are made; always, where none is given."""
 
 
 class Limits(Model):

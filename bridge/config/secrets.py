@@ -67,7 +67,8 @@ class Lease(Model):
     """When a leased credential is replaced and how the former one ends."""
 
     rotate_before: Percent | None = None
-    """Part of the lease's longest time that must be left when a new generation is made."""
+    """Part of the lease's longest time that must be left when a new generation is made; a third,
+    where it is not given."""
     rotate_every: Duration | None = None
     """Age at which a generation is replaced."""
     rotate_on: RotateOn | None = None

@@ -8,12 +8,16 @@ import subprocess
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
+from psycopg.sql import SQL, Identifier
 from rich.console import Console
 
 from demo.scene import Scene
 from tests.support.lab import ROOT
+from tests.support.postgres import Postgres
 from tests.support.processes import eventually
 from tests.support.requirements import missing
 
@@ -30,6 +34,14 @@ shift
 exec "$@"
 """
 """Lets a page write below /opt and /etc without this machine seeing any of it."""
+
+
+Json = dict[str, Any]
+
+_LEASED = "docs/how-to/rotate-database-credentials.md"
+
+_IMPATIENT = {"bake: 30s": "bake: 1s", "grace: 30s": "grace: 1s"}
+"""What a page waits for in production, and what a test waits for."""
 
 
 def script_of(page: Path) -> str:
@@ -115,6 +127,48 @@ def test_the_quick_start_of_the_readme(scene: Scene, tmp_path: Path) -> None:
     assert scene.engine.references("shop_api") == {"db_password": "db_password_v2"}
     eventually(lambda: "first" not in read(scene, "shop_api"))
     assert not Path("/opt/vault-bridge").exists()
+
+
+def _both_at_once(spec: Json) -> None:
+    spec["UpdateConfig"]["Parallelism"] = 2
+
+
+def test_rotate_database_credentials(scene: Scene, postgres: Postgres) -> None:
+    """Three generations, one user of the database at the end, and it is the one of the file."""
+    scene.engine.update_service("shop_api", _both_at_once)
+    script = script_of(ROOT / _LEASED)
+    for words, quicker in _IMPATIENT.items():
+        assert words in script
+        script = script.replace(words, quicker)
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=scene.folder,
+        env={**scene.environ(), **postgres.environ()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        for expected in (
+            "database/creds/shop gives 1h at a time, 30d at most",
+            "+ create secret shop_dsn_v1 from a new credential of database/creds/shop",
+            "create secret shop_dsn_v2",
+            "shop_dsn    v3     v3       Synced  UpToDate",
+            "next: a new generation is made",
+        ):
+            assert expected in done.stdout
+        found = [urlsplit(dsn) for dsn in scene.engine.read("shop_api", "dsn")]
+        assert len(found) == 2
+        users = postgres.rows("select rolname from pg_roles where rolname like 'v-%'")
+        assert users == [(found[0].username,)]
+        password = unquote(found[0].password or "")
+        assert not postgres.can_login(users[0][0], password, database="shop")
+    finally:
+        postgres.execute("drop database if exists shop with (force)")
+        gone = "select rolname from pg_roles where rolname like 'v-%'"
+        for role in (*(name for (name,) in postgres.rows(gone)), "vault_admin", "shop_owner"):
+            postgres.execute(SQL("drop role if exists {}").format(Identifier(role)))
 
 
 @pytest.mark.acceptance

@@ -107,6 +107,11 @@ class Postgres:
                 self._server.kill()
             self._server = None
 
+    def environ(self) -> dict[str, str]:
+        """Return the variables by which `psql` speaks to it as its superuser."""
+        place = {"PGHOST": self.host, "PGPORT": str(self.port), "PGSSLMODE": "disable"}
+        return {**place, "PGUSER": _USER, "PGPASSWORD": self._password}
+
     def close(self) -> None:
         """Stop it for good."""
         self.stop()
