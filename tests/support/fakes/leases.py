@@ -62,6 +62,7 @@ class Lease(_Life):
     Attributes:
         over: Whether it is being revoked, which waits for the database.
         by: Who ended it, or what: ``bridge``, ``people``, ``its time``, ``its custody``.
+        longest: What its role let it live at most when it was issued or renewed last.
     """
 
     id: str = ""
@@ -70,6 +71,12 @@ class Lease(_Life):
     username: str = ""
     over: bool = False
     by: str = ""
+    longest: float = 0.0
+
+    @property
+    def granted(self) -> float:
+        """Seconds that it was given last."""
+        return self.ends - (self.started if self.renewed is None else self.renewed)
 
 
 class FakeLeases:
@@ -86,7 +93,8 @@ class FakeLeases:
         trouble: Called before and after each write with what it is; may raise.
         seen_end: Called before the bridge ends or shortens a lease.
         leases, tokens: What there is, by id and by accessor.
-        ended: All leases that are over.
+        history: All leases that ever were, by id.
+        passwords: What the next users get, the last one first; else one of their own.
         count: How often each thing was done.
     """
 
@@ -108,7 +116,8 @@ class FakeLeases:
         self.seen_end: Callable[[Lease], None] = lambda _lease: None
         self.leases: dict[str, Lease] = {}
         self.tokens: dict[str, Token] = {}
-        self.ended: list[Lease] = []
+        self.history: dict[str, Lease] = {}
+        self.passwords: list[str] = []
         self.users: dict[str, str] = {}
         self.count: dict[str, int] = {}
 
@@ -303,7 +312,9 @@ class FakeLeases:
             *(now, ends, None, f"{role.lease_prefix}{number}", role.role, token.accessor, username)
         )
         self.leases[lease.id] = lease
-        self.users[username] = f"password-{number}"
+        lease.longest = self._roles[role.role].max_ttl
+        self.history[lease.id] = lease
+        self.users[username] = self.passwords.pop() if self.passwords else f"password-{number}"
         fields = {"username": username, "password": self.users[username]}
         return Issued(lease.id, token.accessor, fields, text_of(now))
 
@@ -322,6 +333,7 @@ class FakeLeases:
         wanted = role.default_ttl if increment is None else increment
         if increment is not None:
             self.seen_end(found)
+        found.longest = role.max_ttl
         found.ends, found.renewed = min(now + wanted, found.started + role.max_ttl), now
 
     def _token(self, accessor: str, place: str) -> Token:
@@ -354,7 +366,6 @@ class FakeLeases:
             if lease.over and not self.database_away:
                 del self.leases[lease.id]
                 del self.users[lease.username]
-                self.ended.append(lease)
 
 
 def text_of(seconds: float) -> str:
