@@ -203,6 +203,15 @@ def _rolled_back(mirror: Mirror) -> bool:
     return any(mark.by == By.OPERATOR for mark in mirror.asides.values())
 
 
+def _suspect(mirror: Mirror) -> bool:
+    return any(mark.by == By.SUSPECT for mark in mirror.asides.values())
+
+
+def _usable(found: Iterable[Generation]) -> list[Generation]:
+    """Return those that every service may use: alive, and set aside by nobody for nothing."""
+    return [g for g in found if g.live and not g.mirror.asides]
+
+
 # --- A new generation ----------------------------------------------------------------------------
 
 
@@ -229,7 +238,7 @@ def due_of(
     """Say when the next generation is due by itself."""
     rules = target.secret.lease
     live = [g for g in found if g.live and not failed(g.mirror)]
-    usable = [g for g in live if not _rolled_back(g.mirror)]
+    usable = [g for g in live if not _rolled_back(g.mirror)] or live
     is_open = len(live) > 1 or (
         bool(live) and not live[0].mirror.good and bool(target.secret.services)
     )
@@ -300,18 +309,25 @@ def _answer(
         message = f"{pause.text}, and what services use ends soon ({due.why}): `resume`"
         return Hold(name, Reason.LEASE_ENDING, message)
     wish = world.swarm.wishes.get(name)
-    live = [g for g in found if g.live and not failed(g.mirror)]
     newest = found[0] if found else None
     if newest is None:
         return Reason.NEW_GENERATION, "there is none yet"
+    live = _usable(found)
+    # A suspect is tried alone once its service has gone back, where there is something to go to.
+    cornered = _suspect(newest.mirror) and not live
     asked = wish is not None and wish.do == Do.ROTATE and not wish.refused
     asked = asked and wish is not None and newest.mirror.identity.version <= (wish.to or 0)
-    if failed(newest.mirror) and not asked:
+    if (failed(newest.mirror) or cornered) and not asked:
         return _after_failure(target, newest.mirror, rollout, now)
+    if not live and asked:
+        return Reason.ROTATION_ASKED, "an operator asked for it"
     if not live:
-        if newest.stage != Stage.VANISHED or asked:
+        lost = next((g for g in found if g.stage == Stage.VANISHED), None)
+        if lost:
+            return _after_vanishing(target, lost, newest.mirror, in_turn=in_turn, now=now)
+        if not newest.live:
             return Reason.ROTATION_ASKED, "the one before was ended"
-        return _after_vanishing(target, newest, in_turn=in_turn, now=now)
+        live = [newest]  # an operator rolled back from it, to one that is over
     if asked and not due.open:
         return Reason.ROTATION_ASKED, "an operator asked for it"
     if due.at is not None and due.at <= now and not due.open:
@@ -331,7 +347,7 @@ def _after_failure(
     target: Target, newest: Mirror, rollout: Rollout, now: float
 ) -> tuple[Reason, str] | Hold:
     name, tries = target.secret.name, newest.leased.tries if newest.leased else 1
-    marks = [mark for mark in newest.asides.values() if mark.by in (By.FAILURE, By.SERVICE)]
+    marks = [mark for mark in newest.asides.values() if mark.by != By.OPERATOR]
     if tries >= MOST_TRIES:
         message = (
             f"{tries} generations failed one after the other ({marks[0].why}):"
@@ -357,11 +373,11 @@ def _instant(text: str) -> float:
 
 
 def _after_vanishing(
-    target: Target, newest: Generation, *, in_turn: bool, now: float
+    target: Target, lost: Generation, newest: Mirror, *, in_turn: bool, now: float
 ) -> tuple[Reason, str] | Hold:
     name = target.secret.name
-    recent = _recently_vanished(newest.mirror, now)
-    what = f"the lease of {newest.mirror.docker_name} was ended in Vault, or expired"
+    recent = _recently_vanished(newest, now)
+    what = f"the lease of {lost.mirror.docker_name} was ended in Vault, or expired"
     if len(recent) >= MOST_VANISHED:
         until = _instant(recent[0]) + VANISHED_WITHIN
         message = f"{what}, for the third time within an hour: is somebody revoking them?"
