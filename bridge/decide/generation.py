@@ -308,33 +308,37 @@ def _answer(
             return None
         message = f"{pause.text}, and what services use ends soon ({due.why}): `resume`"
         return Hold(name, Reason.LEASE_ENDING, message)
-    wish = world.swarm.wishes.get(name)
     newest = found[0] if found else None
     if newest is None:
         return Reason.NEW_GENERATION, "there is none yet"
-    live = _usable(found)
+    asked, live = _asked(newest, world, name), _usable(found)
     # A suspect is tried alone once its service has gone back, where there is something to go to.
     cornered = _suspect(newest.mirror) and not live
-    asked = wish is not None and wish.do == Do.ROTATE and not wish.refused
-    asked = asked and wish is not None and newest.mirror.identity.version <= (wish.to or 0)
     if (failed(newest.mirror) or cornered) and not asked:
         return _after_failure(target, newest.mirror, rollout, now)
-    if not live and asked:
+    if asked and not (live and due.open):
         return Reason.ROTATION_ASKED, "an operator asked for it"
-    if not live:
-        lost = next((g for g in found if g.stage == Stage.VANISHED), None)
-        if lost:
-            return _after_vanishing(target, lost, newest.mirror, in_turn=in_turn, now=now)
-        if not newest.live:
-            return Reason.ROTATION_ASKED, "the one before was ended"
-        live = [newest]  # an operator rolled back from it, to one that is over
-    if asked and not due.open:
-        return Reason.ROTATION_ASKED, "an operator asked for it"
+    if not live and not newest.live and newest.stage != Stage.VANISHED:
+        return Reason.ROTATION_ASKED, "the one before was ended"
+    lost = next((g for g in found if g.stage == Stage.VANISHED), None)
+    # Also where an older one is alive yet: services may be on the newest by now.
+    if lost and (lost is newest or not live):
+        return _after_vanishing(target, lost, newest.mirror, in_turn=in_turn, now=now)
     if due.at is not None and due.at <= now and not due.open:
         return Reason.ROTATION_DUE, due.why
-    if due.forced_at is not None and due.forced_at <= now and _stale(live[0], rollout, now):
-        return Reason.FORCED_BY_EXPIRY, due.why
+    # Where all but the newest are over, and an operator rolled back from that, it is in use still.
+    if due.forced_at is not None and due.forced_at <= now:
+        stale = _stale((live or found)[0], rollout, now)
+        return (Reason.FORCED_BY_EXPIRY, due.why) if stale else None
     return None
+
+
+def _asked(newest: Generation, world: World, name: str) -> bool:
+    """Tell whether an operator's wish for the generation after this one is open."""
+    wish = world.swarm.wishes.get(name)
+    if wish is None or wish.do != Do.ROTATE or wish.refused:
+        return False
+    return newest.mirror.identity.version <= (wish.to or 0)
 
 
 def _stale(newest: Generation, rollout: Rollout, now: float) -> bool:

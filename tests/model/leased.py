@@ -48,6 +48,7 @@ class LeasedMachine(Bench):
     Attributes:
         good_cycles: When the bridge ran a cycle in which nothing was away or went wrong.
         peace: Since when nobody has meddled with anything.
+        by_hand: Leases that were over when somebody moved a service to them by hand.
         alone: Whether no bridge ever acted on what it saw too long ago.
     """
 
@@ -60,7 +61,7 @@ class LeasedMachine(Bench):
         self.peace = 0.0
         self.alone = True
         self.down: set[str] = set()
-        self.cautious = False
+        self.by_hand: set[str] = set()
 
     @initialize(
         actions=st.lists(st.sampled_from(["rollback", "pause"]), min_size=2, max_size=2),
@@ -317,6 +318,11 @@ class LeasedMachine(Bench):
         self.meddled()
         with contextlib.suppress(SwarmRefused):
             self.swarm.roll_back(self.ids[name])
+        view = self.look()
+        for mirror in view.mirrors:
+            if mirror.leased and mirror.id in view.service_by_name[name].secret_ids:
+                ended = mirror.leased.lease not in self.leases.leases
+                self.by_hand |= {mirror.leased.lease} if ended or mirror.leased.over else set()
 
     @rule(name=st.sampled_from(list(SERVICES)), count=st.integers(0, 3))
     def scaled(self, name: str, count: int) -> None:

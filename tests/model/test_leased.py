@@ -101,8 +101,8 @@ class LeasedModel(LeasedMachine):
 
     def excuse(self, lease: Lease, mirror: Mirror | None) -> str:
         """Say why a credential may have ended that was in use; empty where it must not."""
-        if lease.by == "people":
-            return "somebody revoked it"
+        if lease.by == "people" or lease.id in self.by_hand:
+            return "somebody revoked it, or moved services to it afterwards"
         if mirror and mirror.leased and mirror.leased.at_once == "first":
             return "an operator wanted it"
         if lease.by != "its time":
