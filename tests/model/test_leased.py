@@ -85,19 +85,22 @@ class LeasedModel(LeasedMachine):
     def running_tasks_can_log_in(self) -> None:
         """Every running task's credential is valid, unless that was not in the bridge's hands."""
         known = {raw["ID"]: raw["Spec"]["Labels"] for raw in self.swarm.secrets()}
-        held = {
+        for secret_id in self.held_by_running_tasks():
+            labels = known.get(secret_id, {})
+            lease = self.leases.history.get(labels.get(LEASE, ""))
+            if lease and not self.leases.valid(lease.username):
+                why = self.excuse(lease, self.mirror_of(lease))
+                assert why, (lease, labels, self.peace, self.good_cycles[-12:])
+
+    def held_by_running_tasks(self) -> set[str]:
+        """Return the ids of the Docker secrets that tasks have which run where somebody sees it."""
+        return {
             ref["SecretID"]
             for task in self.swarm.tasks()
             if (task["Status"]["State"], task["DesiredState"]) == ("running", "running")
             and task["NodeID"] not in self.down
             for ref in secrets({"TaskTemplate": task["Spec"]})
         }
-        for secret_id in held:
-            labels = known.get(secret_id, {})
-            lease = self.leases.history.get(labels.get(LEASE, ""))
-            if lease and not self.leases.valid(lease.username):
-                why = self.excuse(lease, self.mirror_of(lease))
-                assert why, (lease, labels, self.peace, self.good_cycles[-12:])
 
     def excuse(self, lease: Lease, mirror: Mirror | None) -> str:
         """Say why a credential may have ended that was in use; empty where it must not."""
@@ -194,11 +197,22 @@ class LeasedModel(LeasedMachine):
         self.operator.resume("", "")
         self.meddled()
         self.time_passes(60)
+        self.nobody_is_left_on_what_is_over()
         for name in SERVICES:  # what was stopped half-way is somebody's to end
             self.swarm.edit(self.ids[name], lambda spec: spec["Labels"].update(mended="x"))
         for name in LEASED:
             self.operator.rotate(name, "", at_once=False, first=False)
         self.vault.write("key", "plain")
+
+    def nobody_is_left_on_what_is_over(self) -> None:
+        """Whatever has ended the credential of a task, by now it has another, or is told why."""
+        assert self.plan
+        told = {hold.secret for hold in self.plan.holds}
+        for mirror in self.look().mirrors:
+            if mirror.leased and mirror.id in self.held_by_running_tasks():
+                lease = self.leases.history[mirror.leased.lease]
+                good = self.leases.valid(lease.username) or mirror.secret in told
+                assert good, (mirror, self.plan)
 
     def cycles_come_to_rest(self) -> None:
         """Nothing is left to do within some minutes."""
@@ -207,7 +221,8 @@ class LeasedModel(LeasedMachine):
             self.tick()
             before = len(self.swarm.writes)
             plan = self.cycle()
-            quiet = quiet + 1 if plan.finished and len(self.swarm.writes) == before else 0
+            rests = plan.finished and not any(hold.until for hold in plan.holds)
+            quiet = quiet + 1 if rests and len(self.swarm.writes) == before else 0
             if quiet > 3:
                 break
 
