@@ -225,6 +225,7 @@ def _may_end(
         *(record.before_ids for m in swarm.mirrors for record in m.records.values())
     )
     wish = swarm.wishes.get(name)
+    back_to = wish.to if wish and wish.do == Do.ROLLBACK and not wish.refused else None
     forgotten = target is None and wish is not None and wish.do == Do.FORGET and not wish.refused
     ends: set[str] = set()
     for generation in found:
@@ -232,6 +233,8 @@ def _may_end(
         if generation.stage not in (Stage.ALIVE, Stage.VANISHED) or mirror.id in going_back:
             continue
         if mirror.id in used_ids(swarm, absent_users(mirror, target, rules, swarm, now)):
+            continue
+        if mirror.identity.version == back_to:
             continue
         if forgotten or (target and _is_over(mirror, alive, target)):
             ends.add(mirror.id)
@@ -244,8 +247,8 @@ def _is_over(mirror: Mirror, alive: Iterable[Mirror], target: Target) -> bool:
         newest = target.mirrors[0] if target.mirrors else None
         return newest is not None and bool(newest.good)
     newer = [other for other in alive if mirror.identity < other.identity]
-    if any(other.good for other in newer):
-        return True
+    if any(other.good and not other.asides for other in newer):
+        return True  # what is set aside, services go back from
     if failed(mirror):
         return True
     tried = mirror.good or mirror.records or mirror.asides
