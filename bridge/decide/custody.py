@@ -131,7 +131,8 @@ def _keep(
         )
         _renewed(care, renew, _renew_at(mirror, custody), now)
     at: float | None = None
-    if lease and (found.trouble or not _at_its_end(lease, found.hard_end)):
+    tries = bool(found.trouble) or found.guessed  # what is refused or short now may be given then
+    if lease and (tries or not _at_its_end(lease, found.hard_end)):
         at = _renew_at(mirror, lease)
         _renewed(care, renew_lease(mirror, _patience(lease, now)), at, now)
     if found.trouble:

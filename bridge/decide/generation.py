@@ -34,6 +34,11 @@ CAPPED = 0.9
 """Part of what a role gives; a renewal that gave less has met the lease's longest life."""
 
 
+INEXACT = 2.0
+"""Seconds by which we may be wrong about when a lease was made: Vault tells what is left in whole
+ones."""
+
+
 class Stage(StrEnum):
     """Where a generation is in its life."""
 
@@ -54,6 +59,8 @@ class Generation:
         lease, custody: Where they are alive.
         lease_gone, custody_gone: Whether Vault does not know them.
         hard_end: When it ends whatever is done, seconds since the epoch; None where not known.
+        guessed: Whether that is only concluded from a renewal that gave less than the role does
+            now: it may give more by now.
         unknown: Why it could not be looked at.
         trouble: Why Vault does not renew its lease; empty where it does.
     """
@@ -65,6 +72,7 @@ class Generation:
     lease_gone: bool = False
     custody_gone: bool = False
     hard_end: float | None = None
+    guessed: bool = False
     unknown: Unknown | None = None
     trouble: str = ""
 
@@ -105,7 +113,7 @@ def generation_of(mirror: Mirror, world: World, memory: Memory, now: float) -> G
     backoff = memory.backoffs.get(action_key(renew_lease(mirror)))
     if backoff and not backoff.passes:
         found = replace(found, trouble=backoff.message)
-    found = replace(found, hard_end=_hard_end(found, world))
+    found = replace(found, hard_end=_hard_end(found, world), guessed=_is_capped(found, world))
     if custody and not (custody.renewed or custody.period):
         return replace(found, stage=Stage.PROVISIONAL)
     return found
@@ -126,8 +134,8 @@ def _hard_end(found: Generation, world: World) -> float | None:
     role = world.vault.paths.get(found.mirror.identity.source)
     if lease and isinstance(role, RoleDocument):
         ends.append(lease.started + role.max_ttl)
-        if lease.renewed and lease.granted < role.default_ttl * CAPPED:
-            ends.append(lease.ends)
+    if lease and _is_capped(found, world):
+        ends.append(lease.ends)
     if lease and found.trouble:
         ends.append(lease.ends)  # its user is gone, or its role
     if custody and custody.longest:
@@ -135,6 +143,18 @@ def _hard_end(found: Generation, world: World) -> float | None:
     elif custody and custody.renewed and not custody.period:
         ends.append(custody.ends)
     return min(ends, default=None)
+
+
+def _is_capped(found: Generation, world: World) -> bool:
+    """Tell whether the latest renewal gave less than the role does, and it is not the role's end.
+
+    So it is where the mount caps it; or where the role gives more since then.
+    """
+    lease, role = found.lease, world.vault.paths.get(found.mirror.identity.source)
+    if lease is None or not isinstance(role, RoleDocument) or not lease.renewed:
+        return False
+    met = lease.ends >= lease.started + role.max_ttl - INEXACT
+    return not met and lease.granted < role.default_ttl * CAPPED
 
 
 def forced_from(found: Generation, timeout: float) -> float | None:

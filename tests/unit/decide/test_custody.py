@@ -115,6 +115,13 @@ def test_a_lease_at_its_hard_end_is_not_renewed() -> None:
     assert "RENEW_LEASE" not in tended(plan).get("db_v1", [])
 
 
+def test_a_lease_is_renewed_though_it_was_given_less_than_its_role_gives() -> None:
+    """Its role may give more since then; where its mount caps it, asking does no harm."""
+    views = {"db_v1": seen(life(1000.0, 40.0, granted=100.0, renewed=True), custody())}
+    plan = plan_for([generation_secret(1)], [service_of("api", "db_v1")], views)
+    assert tended(plan) == {"db_v1": ["RENEW_LEASE"]}
+
+
 def test_both_leases_are_kept_while_services_are_between_them() -> None:
     views = {name: seen(life(500.0, 100.0), custody()) for name in ("db_v1", "db_v2")}
     secrets = [generation_secret(1), generation_secret(2, good=False)]
