@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 
 from bridge.errors import VaultRefused, VaultUnreachable
 from bridge.model.desired import KvPath
 from bridge.model.reasons import Reason
 from tests.support.fakes.leases import FakeLeases
-from tests.support.fakes.store import Clock, Json
+from tests.support.fakes.store import Clock, Json, copied
 
 
 class FakeVault:
@@ -47,7 +46,7 @@ class FakeVault:
             raise VaultUnreachable("no answer", everywhere=True)
         if path.path not in self.documents:
             raise VaultRefused(Reason.PATH_MISSING, f"there is nothing at {path} in Vault")
-        return copy.deepcopy(self.documents[path.path])
+        return copied(self.documents[path.path])
 
     def read_version(self, path: KvPath, version: int) -> Json:
         """As the real one: what was deleted is told from what never was."""
