@@ -176,6 +176,22 @@ class LeasedMachine(Bench):
         self.meddled()
         self.cycle_with_trouble(after, done, AnswerLost("no answer"))
 
+    @rule(
+        name=NAMES,
+        cycles=st.integers(0, 2),
+        after=WRITES,
+        done=st.booleans(),
+        error=st.sampled_from([Crash(), AnswerLost("no answer")]),
+    )
+    def trouble_with_a_new_one(
+        self, name: str, cycles: int, after: int, done: bool, error: BaseException
+    ) -> None:
+        """I10, I13: while it is made, before it is kept, and when services move to it."""
+        self.rotate(name, "", "")
+        self.time_passes(cycles)
+        self.meddled()
+        self.cycle_with_trouble(after, done, error)
+
     @rule(after=WRITES)
     def somebody_is_quicker(self, after: int) -> None:
         self.meddled()

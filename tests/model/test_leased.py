@@ -7,7 +7,9 @@ the trouble ends each secret has one user, on which all its services are.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from typing import ParamSpec
 
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant
@@ -26,13 +28,32 @@ LONG_PEACE = 90.0
 """Seconds in which a rotation is through, if nobody meddles."""
 
 
+_P = ParamSpec("_P")
+
+
+class Broken(BaseException):
+    """Something does not hold; what the bridge does with errors must not hide it."""
+
+
+def loudly(judge: Callable[_P, None]) -> Callable[_P, None]:
+    """Let what is judged in the middle of an action of the bridge be heard."""
+
+    def judged(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            judge(*args, **kwargs)
+        except AssertionError as error:
+            raise Broken(str(error)) from error
+
+    return judged
+
+
 class LeasedModel(LeasedMachine):
     """What must hold, whatever happens."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.leases.seen_end = self.a_lease_is_ended
-        self.swarm.seen_update = self.an_update_is_sent
+        self.leases.seen_end = loudly(self.a_lease_is_ended)
+        self.swarm.seen_update = loudly(self.an_update_is_sent)
 
     # --- what must always hold -------------------------------------------------------------------
 
