@@ -16,7 +16,7 @@ from hypothesis.stateful import invariant
 
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror
-from bridge.model.naming import LEASE, instant
+from bridge.model.naming import ACCESSOR, LEASE, instant
 from tests.model.leased import LEASED, OVERLAP_MAX, PROVISIONAL, SERVICES, LeasedMachine
 from tests.model.machine import ids, secrets
 from tests.support.fakes import Json
@@ -102,6 +102,7 @@ class LeasedModel(LeasedMachine):
     def tick(self) -> None:
         super().tick()
         self.running_tasks_can_log_in()
+        self.no_credential_lives_that_nobody_knows_of()
 
     def running_tasks_can_log_in(self) -> None:
         """Every running task's credential is valid, unless that was not in the bridge's hands."""
@@ -149,13 +150,18 @@ class LeasedModel(LeasedMachine):
         found = (m for m in self.look().mirrors if m.leased and m.leased.lease == lease.id)
         return next(found, None)
 
-    @invariant()
     def no_credential_lives_that_nobody_knows_of(self) -> None:
-        """I10: beyond its provisional life none lives that no Docker secret names."""
-        named = {raw["Spec"]["Labels"].get(LEASE) for raw in self.swarm.secrets()}
-        for lease in list(self.leases.leases.values()):
-            if lease.id not in named and self.leases.valid(lease.username):
-                assert self.clock() <= lease.started + PROVISIONAL + 1, lease
+        """I10: what no Docker secret names ends with its provisional life, custodies too."""
+        labels = [raw["Spec"]["Labels"] for raw in self.swarm.secrets()]
+        named = {found.get(key) for found in labels for key in (LEASE, ACCESSOR)}
+        lives: list[tuple[str, float]] = [
+            (lease.id, lease.started)
+            for lease in list(self.leases.leases.values())
+            if self.leases.valid(lease.username)
+        ]
+        lives += [(token.accessor, token.started) for token in self.leases.tokens.values()]
+        for handle, started in lives:
+            assert handle in named or self.clock() <= started + PROVISIONAL + 1, handle
 
     @invariant()
     def few_credentials_live_at_once(self) -> None:
