@@ -116,7 +116,9 @@ def _rotate(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
         return ()
     how = FIRST if wish.first else NOW if wish.at_once else ""
     leased = newest.leased
-    if not how or leased is None or (leased.at_once, bool(leased.retiring)) == (how, wish.first):
+    if not how or leased is None or (leased.at_once == FIRST and leased.retiring):
+        return None
+    if how == leased.at_once == NOW:
         return None
     put = {AT_ONCE: how} | ({RETIRING: wish.at} if wish.first else {})
     why = "an operator wants it ended " + ("before services leave it" if wish.first else "at once")

@@ -261,6 +261,16 @@ def test_a_leak_is_ended_though_services_use_it() -> None:
     assert (step.step, step.even_used) == (Tend.REVOKE, True)
 
 
+def test_a_leak_stays_one_whatever_is_wished_later() -> None:
+    """Its lease is ended though services use it, until it is over."""
+    labels = {AT_ONCE: "first", RETIRING: timestamp(NOW)}
+    wish = Wish(Do.ROTATE, timestamp(NOW), "", 1, at_once=True)
+    services = [service_of("api", "db_v1")]
+    plan = plan_for([generation_secret(1, labels=labels)], services, wishes={"db": wish})
+    assert not marked(plan, AT_ONCE)
+    assert [step.even_used for step in steps(plan)] == [True]
+
+
 def test_an_operators_now_does_not_end_what_is_in_use() -> None:
     wish = Wish(Do.ROTATE, timestamp(NOW), "", 1, at_once=True)
     services = [service_of("api", "db_v1")]
