@@ -71,11 +71,7 @@ def judge_rollbacks(
             if record is None or mirror.id in service.secret_ids or (mark and not on_trial):
                 continue
             if service.previous is not None and mirror.id in service.previous:
-                why = "an operator rolled the service back"
-                stand.notes.append(set_aside(want, mirror, stand, By.OPERATOR, why, now))
-                message = f"{mirror.docker_name}: {why}"
-                stand.hold(Hold(want.name, Reason.SET_ASIDE, message, service.name))
-                stand.went_back |= {want.name}
+                _rolled_back_by_hand(stand, want, mirror, now)
             elif service.previous is None and not record.done and _is_later(service, record):
                 back.append((want, mirror))
     if not back:
@@ -92,6 +88,17 @@ def judge_rollbacks(
         if mirror.good:  # it is so on other services: this one is to blame
             stand.notes.append(set_aside(want, mirror, stand, By.SERVICE, why, now))
     stand.went_back |= {want.name for want, _ in back}
+
+
+def _rolled_back_by_hand(stand: Stand, want: Want, mirror: Mirror, now: float) -> None:
+    """Take an operator at his word, unless he went back to a credential that is over."""
+    if want.held and want.held.id in want.target.ended:
+        return
+    why = "an operator rolled the service back"
+    stand.notes.append(set_aside(want, mirror, stand, By.OPERATOR, why, now))
+    message = f"{mirror.docker_name}: {why}"
+    stand.hold(Hold(want.name, Reason.SET_ASIDE, message, stand.service.name))
+    stand.went_back |= {want.name}
 
 
 def _absolved(want: Want, mirror: Mirror, stand: Stand) -> Annotate:

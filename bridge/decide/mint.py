@@ -169,21 +169,39 @@ def _answer(
     if newest is None:
         return Reason.NEW_GENERATION, "there is none yet"
     asked = _is_asked_for(newest.mirror, world)
-    if failed(newest.mirror) and not (asked or _asks_again(target, newest.mirror, due, world)):
-        return _after_failure(target, newest, due, rollout, now, alone=not live)
-    # Services may be on it though an older one is alive, and they never go back to that one.
-    lost = newest.over and not (failed(newest.mirror) or rolled_back(newest.mirror))
-    if lost or not live:
-        if newest.stage != Stage.VANISHED or asked:
+    # A suspect is tried alone once its service has gone back, where there is something to go to.
+    cornered = _is_suspect(newest.mirror) and all(g.mirror.asides for g in live)
+    stopped = failed(newest.mirror) or cornered
+    if stopped and not (asked or _asks_again(target, newest.mirror, due, world)):
+        alone = all(g is newest for g in live)
+        return _after_failure(target, newest, due, rollout, now, alone=alone)
+    lost = _lost(found, live)
+    if lost or not live or (cornered and asked):
+        if lost is None or lost.stage != Stage.VANISHED or asked:
             return Reason.ROTATION_ASKED, "the one before is not used any more"
-        return _after_vanishing(target, newest, in_turn=in_turn, now=now)
-    if opening_of(rollout.windows, now) is None and not due.open:
-        answer = _by_the_rules(due, now, asked=asked)
-        if answer:
-            return answer
-    if due.forced_at is not None and due.forced_at <= now:
-        return Reason.FORCED_BY_EXPIRY, due.why
-    return None
+        return _after_vanishing(target, lost, newest.mirror, in_turn=in_turn, now=now)
+    if asked and newest.mirror.asides:
+        due = replace(
+            due, open=False
+        )  # what is set aside somewhere never gets to its end by itself
+    return _by_the_rules(name, due, rollout, now, asked=asked)
+
+
+def _lost(found: Sequence[Generation], live: Sequence[Generation]) -> Generation | None:
+    """Return the generation that services are left with though it is over, if there is one.
+
+    They may be on the newest though an older one is alive, and never go back to that one. After an
+    operator's rollback they are on an older one, and the newest is alive and set aside.
+    """
+    newest = found[0]
+    if newest.over and not (failed(newest.mirror) or rolled_back(newest.mirror)):
+        return newest
+    gone = next((g for g in found if g.stage == Stage.VANISHED), None)
+    return gone if all(g.mirror.asides for g in live) else None
+
+
+def _is_suspect(mirror: Mirror) -> bool:
+    return any(mark.by == By.SUSPECT for mark in mirror.asides.values())
 
 
 def _paused(name: str, pause: Pause, due: Due, now: float, *, dead: bool) -> Hold | None:
@@ -205,11 +223,20 @@ def _is_asked_for(newest: Mirror, world: World) -> bool:
     return newest.identity.version <= (wish.to or 0)
 
 
-def _by_the_rules(due: Due, now: float, *, asked: bool) -> tuple[Reason, str] | None:
-    if asked:
-        return Reason.ROTATION_ASKED, "an operator asked for it"
-    if due.at is not None and due.at <= now:
-        return Reason.ROTATION_DUE, due.why
+def _by_the_rules(
+    name: str, due: Due, rollout: Rollout, now: float, *, asked: bool
+) -> tuple[Reason, str] | Hold | None:
+    """Say whether one is made by its time or on somebody's word, and at the latest by its end."""
+    wanted = not due.open and (asked or (due.at is not None and due.at <= now))
+    opening = opening_of(rollout.windows, now)
+    if wanted and opening is None:
+        words = (Reason.ROTATION_ASKED, "an operator asked for it")
+        return words if asked else (Reason.ROTATION_DUE, due.why)
+    if due.forced_at is not None and due.forced_at <= now:
+        return Reason.FORCED_BY_EXPIRY, due.why
+    if wanted and opening is not None:
+        message = f"a new generation is made at {timestamp(opening)} (rollout.windows)"
+        return Hold(name, Reason.WINDOW_CLOSED, message, until=opening)
     return None
 
 
@@ -226,7 +253,7 @@ def _after_failure(
     forced = forced_from(found, rollout.timeout)
     if found.live and forced is not None and found.hard_end is not None and forced <= now:
         return Reason.FORCED_BY_EXPIRY, f"it ends at {timestamp(found.hard_end)}"
-    marks = [mark for mark in newest.asides.values() if mark.by in (By.FAILURE, By.SERVICE)]
+    marks = [mark for mark in newest.asides.values() if mark.by != By.OPERATOR]
     if tries >= MOST_TRIES and not alone:
         message = (
             f"{tries} generations failed one after the other ({marks[0].why}):"
@@ -255,14 +282,15 @@ def moment_of(text: str) -> float:
 
 
 def _after_vanishing(
-    target: Target, newest: Generation, *, in_turn: bool, now: float
+    target: Target, lost: Generation, newest: Mirror, *, in_turn: bool, now: float
 ) -> tuple[Reason, str] | Hold:
+    """Let what vanished be replaced at once, but not for ever."""
     name, source = target.secret.name, target.secret.source
-    recent = _recently_vanished(newest.mirror, now)
-    what = f"the lease of {newest.mirror.docker_name} was ended in Vault, or expired"
+    recent = _recently_vanished(newest, now)
+    what = f"the lease of {lost.mirror.docker_name} was ended in Vault, or expired"
     if isinstance(source, StaticRoles):
-        role = newest.mirror.leased.role if newest.mirror.leased else ""
-        what = f"Vault has rotated the static role {role}, so {newest.mirror.docker_name} is over"
+        role = lost.mirror.leased.role if lost.mirror.leased else ""
+        what = f"Vault has rotated the static role {role}, so {lost.mirror.docker_name} is over"
         if len(source.roles) == 1:
             return Reason.ROTATION_DUE, what  # it has but one, and rotates it as it was told to
     if len(recent) >= MOST_VANISHED:

@@ -12,7 +12,7 @@ from bridge.decide.ending import FIRST, NOW
 from bridge.decide.prune import needed_ids
 from bridge.decide.target import Target, is_destroyed
 from bridge.model.mirror import By, Mirror, SetAside, aside_label
-from bridge.model.naming import AT_ONCE, RETIRING, timestamp
+from bridge.model.naming import AT_ONCE, RETIRING, ROLL, timestamp
 from bridge.model.plan import Annotate, Chain, Hold, NoteState, RemoveSecret
 from bridge.model.reasons import Reason
 from bridge.model.wishes import WISH, Do, Wish
@@ -152,13 +152,19 @@ def _drop_marks(target: Target, by: frozenset[By], why: str) -> tuple[Annotate, 
 
 
 def _cleared(target: Target, mirror: Mirror, places: frozenset[str], why: str) -> Annotate:
+    """Take marks back, and with an operator's the record of the roll that he took back by hand.
+
+    Else the same traces would be read again as his word.
+    """
+    by_hand = (place for place in places if place and mirror.asides[place].by == By.OPERATOR)
+    records = frozenset(f"{ROLL}{place}" for place in by_hand if place in mirror.records)
     return Annotate(
         target.secret.name,
         mirror.id,
         mirror.docker_name,
         Reason.WISHED,
         f"no longer set aside: {why}",
-        drop=frozenset(aside_label(place) for place in places),
+        drop=frozenset(aside_label(place) for place in places) | records,
     )
 
 

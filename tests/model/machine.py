@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Callable
 from typing import Any, cast
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
-from bridge import logs
-from bridge.apply import Applier
-from bridge.decide.cycle import decide
-from bridge.decide.remember import remember
 from bridge.errors import AnswerLost, OutOfSequence, SwarmRefused
 from bridge.model.desired import (
     Content,
@@ -28,13 +23,10 @@ from bridge.model.desired import (
 )
 from bridge.model.memory import Memory
 from bridge.model.naming import WOKEN
-from bridge.model.plan import Plan
-from bridge.model.world import SwarmView, World
-from bridge.observe import look_at_swarm, look_at_vault
 from bridge.operate import Operator, WishRefused
 from bridge.servers.swarm import Swarm
-from bridge.servers.vault import Vault
-from tests.support.fakes import FIRST, LATE, POISON, Clock, Crash, FakeSwarm, FakeVault, Json
+from tests.model.bench import Bench
+from tests.support.fakes import FIRST, LATE, POISON, Crash, Json
 
 NAMES = {"a": ("db",), "b": ("db", "key"), "c": ("key",)}
 TIMEOUT = 20.0
@@ -42,24 +34,16 @@ CANARY = "c4n4ry"
 """In every value that is good."""
 
 
-class Machine(RuleBasedStateMachine):
+class Machine(Bench):
     """Two secrets, three services, one bridge, and everybody who may meddle."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.said = io.StringIO()
-        logs.configure(self.said)
-        self.clock = Clock()
-        self.vault = FakeVault(self.clock)
-        self.swarm = FakeSwarm(self.clock, nodes=3)
-        self.memory = Memory()
         self.others_memory = Memory()
         self.alone = True
-        self.former: World | None = None
         self.ids: dict[str, str] = {}
         self.frames: dict[str, Json] = {}
         self.values = 0
-        self.plan: Plan | None = None
 
     @initialize(
         actions=st.lists(
@@ -106,29 +90,6 @@ class Machine(RuleBasedStateMachine):
 
     # --- the bridge ------------------------------------------------------------------------------
 
-    def look(self) -> SwarmView:
-        return look_at_swarm(cast("Swarm", self.swarm), "default", self.clock())
-
-    def cycle(self, world: World | None = None) -> Plan:
-        """Run a cycle; on a world that was seen before, where one is given."""
-        if world is None:
-            vault = look_at_vault(cast("Vault", self.vault), self.desired, self.clock())
-            world = World(vault, self.look())
-        self.former = world
-        plan = decide(self.desired, world, self.memory, self.clock())
-        applier = Applier(
-            cast("Vault", self.vault),
-            cast("Swarm", self.swarm),
-            "default",
-            self.look,
-            lambda: True,
-        )
-        self.plan = plan
-        outcomes = applier.apply(plan, lambda: False)
-        assert not [o.message for o in outcomes if "unexpected" in o.message]
-        self.memory = remember(self.desired, self.memory, world, outcomes, self.clock())
-        return plan
-
     @rule()
     def one_cycle(self) -> None:
         self.cycle()
@@ -143,27 +104,6 @@ class Machine(RuleBasedStateMachine):
     def time_passes_unseen(self, times: int) -> None:
         for _ in range(times):
             self.swarm.tick()
-
-    def cycle_with_trouble(self, after: int, done: bool, error: BaseException) -> None:
-        """Let one write go wrong, before or after it is carried out; the next ones do not."""
-        left = [None] * after
-
-        def trouble(_what: str, is_done: bool) -> None:
-            if is_done != done:
-                return
-            if left:
-                left.pop()
-                return
-            self.swarm.trouble = lambda _what, _done: None
-            raise error
-
-        self.swarm.trouble = trouble
-        try:
-            self.cycle()
-        except Crash:
-            self.memory = Memory()
-        finally:
-            self.swarm.trouble = lambda _what, _done: None
 
     @rule(after=st.integers(0, 6), done=st.booleans())
     def killed(self, after: int, done: bool) -> None:

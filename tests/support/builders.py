@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.model.desired import (
     Content,
+    DatabaseRole,
     Desired,
     DesiredSecret,
     FileFields,
     Format,
     KvPath,
+    LeaseRules,
     Retain,
     Rollout,
     Source,
@@ -22,11 +24,11 @@ from bridge.model.desired import (
 from bridge.model.desired import (
     Mapping as ServiceMapping,
 )
-from bridge.model.generation import RoleDocument
+from bridge.model.generation import Fate, GenerationView, Life, RoleDocument, lease_labels
 from bridge.model.memory import Memory
 from bridge.model.mirror import DockerSecret
-from bridge.model.naming import Identity, labels_of
-from bridge.model.plan import Plan
+from bridge.model.naming import GOOD, ONE_LIFE, Identity, labels_of, timestamp
+from bridge.model.plan import Plan, TendGeneration
 from bridge.model.world import (
     Kind,
     KvDocument,
@@ -39,6 +41,8 @@ from bridge.model.world import (
     VaultView,
     World,
 )
+
+_A = TypeVar("_A")
 
 NOW = 1_800_000_000.0
 PATH = KvPath("", "secret", "apps/db")
@@ -127,7 +131,7 @@ def wanted(
 
 
 def world_of(
-    vault: KvDocument | Unreadable | Mapping[Any, KvDocument | Unreadable],
+    vault: KvDocument | RoleDocument | Unreadable | Mapping[Any, Any],
     secrets: Iterable[DockerSecret] = (),
     services: Iterable[Service] = (),
     tasks: Iterable[Task] | None = None,
@@ -161,3 +165,82 @@ def after(
         memory = remember(desired, memory, world, (), NOW + second - 1e-6)
         plan = decide(desired, world, memory, NOW + second)
     return plan, memory
+
+
+# --- Leased credentials --------------------------------------------------------------------------
+
+ROLE = DatabaseRole("", "database", "shop")
+LIVES = RoleDocument(600.0, 6000.0)
+"""What the role gives: renewals each five minutes, a new generation after 4000 s."""
+
+
+def leased(
+    *services: str, name: str = "db", role: DatabaseRole = ROLE, **rules: Any
+) -> DesiredSecret:
+    """Return a configured secret with a lease; ``rules`` are those of ``LeaseRules``."""
+    mappings = tuple(ServiceMapping(s, FileFields()) for s in services)
+    return DesiredSecret(name, role, Content(Format.JSON), mappings, LeaseRules(**rules))
+
+
+def generation_secret(
+    number: int,
+    *,
+    name: str = "db",
+    role: DatabaseRole = ROLE,
+    labels: Mapping[str, str] | None = None,
+    good: bool = True,
+    age: float = 100.0,
+) -> DockerSecret:
+    """Return the Docker secret of a generation, which is good unless it is said not to be."""
+    named = Identity(role, ONE_LIFE, number, timestamp(NOW - age))
+    made = labels_of("default", name, named)
+    made |= lease_labels(f"{role.lease_prefix}{name}-{number}", f"accessor-{name}-{number}", "shop")
+    made |= {GOOD: timestamp(NOW - age / 2)} if good else {}
+    docker_name = f"{name}_v{number}"
+    return DockerSecret(f"id-{docker_name}", docker_name, NOW - age, {**made, **(labels or {})})
+
+
+def life(age: float = 100.0, left: float = 500.0, **changes: Any) -> Life:
+    """Return a lease that was never renewed."""
+    return replace(Life(NOW - age, NOW + left, age + left, renewed=False), **changes)
+
+
+def custody(age: float = 100.0, **changes: Any) -> Life:
+    """Return a custody that is permanent."""
+    return replace(Life(NOW - age, NOW + 1e6, 1e6, renewed=True), **changes)
+
+
+def seen(lease: Fate | None = None, token: Fate | None = None, at: float = NOW) -> GenerationView:
+    """Return a look at a generation, which is alive unless it is said not to be."""
+    return GenerationView(at, lease or life(), token or custody())
+
+
+def leased_world(
+    secrets: Iterable[DockerSecret],
+    services: Iterable[Service] = (),
+    views: Mapping[str, GenerationView] | None = None,
+    *,
+    lives: RoleDocument | Unreadable | Mapping[Any, Any] = LIVES,
+    at: float = NOW,
+    **more: Any,
+) -> World:
+    """Return a world with generations, all alive but for those in ``views``, by Docker name."""
+    secrets = tuple(secrets)
+    paths: Mapping[Any, Any] = lives if isinstance(lives, Mapping) else {ROLE: lives}
+    world = world_of(paths, secrets, services, **more)
+    generations = {secret.id: seen(at=at) for secret in secrets}
+    generations |= {f"id-{name}": view for name, view in (views or {}).items()}
+    return replace(world, vault=replace(world.vault, as_of=at, generations=generations))
+
+
+def actions_of(plan: Plan, kind: type[_A]) -> list[_A]:
+    """Return a plan's actions of one kind."""
+    return [action for chain in plan.chains for action in chain if isinstance(action, kind)]
+
+
+def tended(plan: Plan) -> dict[str, list[str]]:
+    """Return what a plan does to the leases and custodies of generations, by Docker name."""
+    found: dict[str, list[str]] = {}
+    for action in actions_of(plan, TendGeneration):
+        found.setdefault(action.docker_name, []).append(action.step.name)
+    return found

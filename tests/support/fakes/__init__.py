@@ -4,8 +4,20 @@
 """
 
 from tests.support.fakes.cluster import DUD, FIRST, LATE, POISON
+from tests.support.fakes.leases import FakeLeases
 from tests.support.fakes.store import Clock, Json
 from tests.support.fakes.swarm import Crash, FakeSwarm
 from tests.support.fakes.vault import FakeVault
 
-__all__ = ["DUD", "FIRST", "LATE", "POISON", "Clock", "Crash", "FakeSwarm", "FakeVault", "Json"]
+__all__ = [
+    "DUD",
+    "FIRST",
+    "LATE",
+    "POISON",
+    "Clock",
+    "Crash",
+    "FakeLeases",
+    "FakeSwarm",
+    "FakeVault",
+    "Json",
+]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-
-from tests.support.fakes.store import Clock, Json, Store, secrets_of
+from tests.support.fakes.store import Clock, Json, Store, copied, secrets_of
 
 POISON = "poison"
 DUD = "dud"
@@ -49,7 +47,7 @@ class Cluster:
             "CreatedAt": self._clock.text,
             "ServiceID": service["ID"],
             "Slot": slot,
-            "Spec": copy.deepcopy(service["Spec"]["TaskTemplate"]),
+            "Spec": copied(service["Spec"]["TaskTemplate"]),
             "DesiredState": desired,
         }
         self.tasks.append(task)

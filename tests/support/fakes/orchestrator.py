@@ -13,11 +13,10 @@ It works as the engine's own does, which is seen from outside in ``UpdateStatus`
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 
 from tests.support.fakes.cluster import Cluster, ended
-from tests.support.fakes.store import Json, Store, replicas_of
+from tests.support.fakes.store import Json, Store, copied, replicas_of
 
 _NANO = 1_000_000_000
 _MOVING = ("updating", "rollback_started")
@@ -133,7 +132,7 @@ class Orchestrator:
         config = service["Spec"][
             "RollbackConfig" if state == "rollback_started" else "UpdateConfig"
         ]
-        updater = Updater(copy.deepcopy(service["Spec"]), dict(config))
+        updater = Updater(copied(service["Spec"]), dict(config))
         self._updaters[service["ID"]] = updater
         self._begin_slots(service, updater)
 

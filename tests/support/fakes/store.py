@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from bridge.errors import NotFound
 
 Json = dict[str, Any]
+_J = TypeVar("_J")
 
 
 class Clock:
@@ -24,6 +25,15 @@ class Clock:
     def text(self) -> str:
         """The same as the servers write it."""
         return datetime.fromtimestamp(self.now, UTC).isoformat().replace("+00:00", "Z")
+
+
+def copied(value: _J) -> _J:
+    """Copy what JSON can hold, all the way down; ``deepcopy`` takes many times as long."""
+    if isinstance(value, dict):
+        return cast("_J", {key: copied(part) for key, part in value.items()})
+    if isinstance(value, list):
+        return cast("_J", [copied(part) for part in value])
+    return value
 
 
 class Store:

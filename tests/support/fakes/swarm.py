@@ -5,7 +5,6 @@ Time passes by ``tick``, a second each.
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -14,7 +13,7 @@ from bridge.errors import NameTaken, OutOfSequence, SwarmRefused
 from bridge.model.payload import Concealed
 from tests.support.fakes.cluster import Cluster
 from tests.support.fakes.orchestrator import Orchestrator
-from tests.support.fakes.store import Clock, Json, Store, references, replicas_of
+from tests.support.fakes.store import Clock, Json, Store, copied, references, replicas_of
 
 _NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9._-]{0,62}[a-zA-Z0-9])?")
 _MOST = 512_000
@@ -52,35 +51,35 @@ class FakeSwarm:
 
     def services(self) -> list[Json]:
         """As the real one."""
-        found = copy.deepcopy(list(self._store.services.values()))
+        found = copied(list(self._store.services.values()))
         for service in found:
             service["ServiceStatus"] = {"DesiredTasks": replicas_of(service)}
         return found
 
     def tasks(self) -> list[Json]:
         """As the real one."""
-        return copy.deepcopy(self._cluster.tasks)
+        return copied(self._cluster.tasks)
 
     def nodes(self) -> list[Json]:
         """As the real one."""
-        return copy.deepcopy(list(self._cluster.nodes.values()))
+        return copied(list(self._cluster.nodes.values()))
 
     def secrets(self) -> list[Json]:
         """As the real one."""
-        return copy.deepcopy(list(self._store.secrets.values()))
+        return copied(list(self._store.secrets.values()))
 
     def config(self, name: str) -> Json | None:
         """As the real one."""
         found = (c for c in self._store.configs.values() if c["Spec"]["Name"] == name)
-        return copy.deepcopy(next(found, None))
+        return copied(next(found, None))
 
     def service(self, service_id: str) -> Json:
         """As the real one."""
-        return copy.deepcopy(self._store.one(self._store.services, service_id))
+        return copied(self._store.one(self._store.services, service_id))
 
     def secret(self, secret_id: str) -> Json:
         """As the real one."""
-        return copy.deepcopy(self._store.one(self._store.secrets, secret_id))
+        return copied(self._store.one(self._store.secrets, secret_id))
 
     def create_secret(self, name: str, data: Concealed, labels: Mapping[str, str]) -> str:
         """As the real one: names are unique regardless of case."""
@@ -119,8 +118,8 @@ class FakeSwarm:
         def act() -> None:
             service = self._store.one(self._store.services, service_id)
             self._check(service, index, spec)
-            self.seen_update(service_id, copy.deepcopy(service["Spec"]), copy.deepcopy(spec))
-            self._put(service, copy.deepcopy(spec))
+            self.seen_update(service_id, copied(service["Spec"]), copied(spec))
+            self._put(service, copied(spec))
 
         self._write(f"update {service_id}", act)
 
@@ -205,7 +204,7 @@ class FakeSwarm:
     def edit(self, service_id: str, change: Callable[[Json], None]) -> None:
         """Write a service as somebody else does."""
         service = self._store.one(self._store.services, service_id)
-        spec = copy.deepcopy(service["Spec"])
+        spec = copied(service["Spec"])
         change(spec)
         self._check_references(spec)
         self._put(service, spec)

@@ -1,29 +1,39 @@
-"""KV v2 in memory."""
+"""A Vault in memory: KV v2 here, its database engine in ``leases``."""
 
 from __future__ import annotations
 
-import copy
 import itertools
 
 from bridge.errors import VaultRefused, VaultUnreachable
 from bridge.model.desired import KvPath
 from bridge.model.reasons import Reason
-from tests.support.fakes.store import Clock, Json
+from tests.support.fakes.leases import FakeLeases
+from tests.support.fakes.store import Clock, Json, copied
 
 
 class FakeVault:
     """KV v2 paths with versions that can be written, deleted and begun anew.
 
     Attributes:
-        away: Whether it does not answer at all.
+        leases: What concerns the database engine.
     """
 
     def __init__(self, clock: Clock) -> None:
+        self.namespace = ""
         self._clock = clock
         self._ticks = itertools.count(1)
         self.documents: dict[str, Json] = {}
         self.values: dict[tuple[str, int], str] = {}
-        self.away = False
+        self.leases = FakeLeases(clock)
+
+    @property
+    def away(self) -> bool:
+        """Whether it does not answer at all."""
+        return self.leases.away
+
+    @away.setter
+    def away(self, away: bool) -> None:
+        self.leases.away = away
 
     def _time(self) -> str:
         """Return a time that is never the same twice."""
@@ -37,7 +47,7 @@ class FakeVault:
             raise VaultUnreachable("no answer", everywhere=True)
         if path.path not in self.documents:
             raise VaultRefused(Reason.PATH_MISSING, f"there is nothing at {path} in Vault")
-        return copy.deepcopy(self.documents[path.path])
+        return copied(self.documents[path.path])
 
     def read_version(self, path: KvPath, version: int) -> Json:
         """As the real one: what was deleted is told from what never was."""

@@ -1,0 +1,115 @@
+"""A bridge and its servers in memory: a cycle, and all that may go wrong in the middle of one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+from hypothesis.stateful import RuleBasedStateMachine
+
+from bridge import logs
+from bridge.apply import Applier
+from bridge.decide.cycle import decide
+from bridge.decide.remember import remember
+from bridge.model.desired import Desired
+from bridge.model.memory import Memory
+from bridge.model.plan import Plan
+from bridge.model.world import SwarmView, World
+from bridge.observe import look_at_generation, look_at_swarm, look_at_vault
+from bridge.servers.swarm import Swarm
+from bridge.servers.vault import Vault
+from tests.support.fakes import Clock, Crash, FakeSwarm, FakeVault
+
+Trouble = Callable[[str, bool], None]
+
+
+class Bench(RuleBasedStateMachine):
+    """One bridge with what it remembers.
+
+    Attributes:
+        former: The world that the latest cycle saw.
+        fence: What the bridge finds when it makes sure that it leads.
+        said: All that was logged.
+    """
+
+    desired: Desired
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = io.StringIO()
+        logs.configure(self.said)
+        self.clock = Clock()
+        self.vault = FakeVault(self.clock)
+        self.swarm = FakeSwarm(self.clock, nodes=3)
+        self.memory = Memory()
+        self.former: World | None = None
+        self.plan: Plan | None = None
+        self.fence = True
+
+    def look(self) -> SwarmView:
+        """Look at the swarm."""
+        return look_at_swarm(cast("Swarm", self.swarm), "default", self.clock())
+
+    def look_at_all(self) -> World:
+        """Look at everything, each generation anew."""
+        vault, now = cast("Vault", self.vault), self.clock()
+        view, swarm = look_at_vault(vault, self.desired, now), self.look()
+        generations = {
+            mirror.id: look_at_generation(vault, mirror, now)
+            for mirror in swarm.mirrors
+            if mirror.leased and not mirror.leased.ended
+        }
+        return World(replace(view, generations=generations), swarm)
+
+    def cycle(self, world: World | None = None) -> Plan:
+        """Run a cycle; on a world that was seen before, where one is given."""
+        world = world or self.look_at_all()
+        self.former = world
+        plan = decide(self.desired, world, self.memory, self.clock())
+        applier = Applier(
+            cast("Vault", self.vault),
+            cast("Swarm", self.swarm),
+            "default",
+            self.look,
+            lambda: self.fence,
+        )
+        self.plan = plan
+        outcomes = applier.apply(plan, lambda: False)
+        assert not [o.message for o in outcomes if "unexpected" in o.message]
+        self.memory = remember(self.desired, self.memory, world, outcomes, self.clock())
+        return plan
+
+    def cycle_with_trouble(self, after: int, done: bool, error: BaseException) -> None:
+        """Let one write go wrong, before or after it is carried out; the next ones do not."""
+        self.trouble_in(after, done, error)
+        try:
+            self.cycle()
+        except Crash:
+            self.memory = Memory()
+        finally:
+            self.no_trouble()
+
+    def trouble_in(self, after: int, done: bool, error: BaseException) -> None:
+        """Let a write to the swarm go wrong."""
+        self.swarm.trouble = self.failing(after, done, error)
+
+    def failing(self, after: int, done: bool, error: BaseException) -> Trouble:
+        """Make what goes wrong after some writes, once."""
+        left = [None] * after
+
+        def trouble(_what: str, is_done: bool) -> None:
+            if is_done != done:
+                return
+            if left:
+                left.pop()
+                return
+            self.no_trouble()
+            raise error
+
+        return trouble
+
+    def no_trouble(self) -> None:
+        """Let all writes go well."""
+        self.swarm.trouble = lambda _what, _done: None
