@@ -36,7 +36,8 @@ from bridge.servers.vault import Vault
 Json = dict[str, Any]
 
 
-_HOUR = 3600.0
+_MINUTES = 120.0
+"""Seconds from which times are said in whole minutes."""
 
 
 class Level(StrEnum):
@@ -115,7 +116,10 @@ def _check_source(
     vault: Vault, source: Source, seen: Document | Unreadable, desired: Desired, now: float
 ) -> Iterator[Finding]:
     where = ", ".join(f"secrets.{s.name}" for s in desired.secrets if s.source == source)
-    if isinstance(seen, Unreadable):
+    if isinstance(seen, Unreadable) and not where and seen.reason == Reason.PATH_MISSING:
+        message = f"{seen.message} yet: writing it asks for the first rotation"
+        yield Finding(Level.NOTE, _asking(source, desired), message)
+    elif isinstance(seen, Unreadable):
         message = f"{seen.reason}: {seen.message}"
         if seen.reason == Reason.PERMISSION_DENIED:
             message += _to_grant(*rules_for(source)[: None if where else 1])
@@ -208,7 +212,7 @@ def check_static(source: StaticRoles, seen: StaticDocument, desired: Desired) ->
 
 
 def _time(seconds: float) -> str:
-    return duration_text(float(ceil(seconds / 60) * 60 if seconds > _HOUR else ceil(seconds)))
+    return duration_text(float(ceil(seconds / 60) * 60 if seconds > _MINUTES else ceil(seconds)))
 
 
 def _check_leases(vault: Vault, settings: VaultSettings) -> Iterator[Finding]:

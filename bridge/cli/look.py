@@ -66,7 +66,8 @@ def status(options: Options, *, as_json: bool) -> None:
         print_json(status_json(planned.conditions) | more)
     else:
         print_status(planned.conditions, console(), time.time())
-        print_leader(holder, console(), time.time())
+        leased = any(condition.leases for condition in planned.conditions)
+        print_leader(holder, console(), time.time(), leased=leased)
         print_credential(ends, console(), time.time())
     sys.exit(exit_code(planned))
 
@@ -89,9 +90,10 @@ def check(options: Options, *, as_json: bool) -> None:
 
 @click.command()
 @click.option("--custody", is_flag=True, help="Print the policy of custody tokens instead.")
+@click.option("--commands", "only", is_flag=True, help="Print the commands that put it in place.")
 @JSON
 @click.pass_obj
-def policy(options: Options, *, custody: bool, as_json: bool) -> None:
+def policy(options: Options, *, custody: bool, only: bool, as_json: bool) -> None:
     """Print the least Vault policy for this configuration.
 
     `vault policy write` takes it as it is; its comments have the commands. Leased credentials need
@@ -103,6 +105,8 @@ def policy(options: Options, *, custody: bool, as_json: bool) -> None:
     if as_json:
         policies = {NAME: own} | ({CUSTODY_NAME: second} if second else {})
         print_json({"policies": policies, "commands": list(commands(desired, vault))})
+    elif only:
+        click.echo("\n".join(commands(desired, vault)))
     elif custody and not second:
         words = "this configuration has no custody tokens: it needs no second policy"
         raise click.UsageError(words)

@@ -8,6 +8,9 @@ from bridge.model.mirror import Mirror
 from bridge.model.plan import Chain, Hold, LeaseCondition, Tend, TendGeneration
 from bridge.model.reasons import Reason
 
+Said = tuple[str, float | None] | tuple[str, float | None, str]
+"""What happens to a generation next, when, and why."""
+
 
 @dataclass(slots=True)
 class Care:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from bridge.decide.care import Care
 from bridge.decide.stand import Stand
 from bridge.decide.target import Target
 from bridge.model.desired import Desired
@@ -47,6 +49,16 @@ def condition_of(
         _created(running),
         tuple(mirror.identity.version for mirror in reversed(mirrors) if mirror.unused),
     )
+
+
+def with_care(condition: Condition, care: Care) -> Condition:
+    """Add how its leases stand, and say so where all else is well and one of them is not."""
+    leases = tuple(care.conditions.get(condition.name, ()))
+    trouble = next((hold for hold in care.holds if hold.secret == condition.name), None)
+    if trouble and condition.state == State.SYNCED:
+        reason, message = trouble.reason, trouble.message
+        condition = replace(condition, state=State.HELD, reason=reason, message=message)
+    return replace(condition, leases=leases)
 
 
 def _worst(target: Target, services: list[ServiceCondition]) -> tuple[State, Reason, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from bridge.decide.care import Care, tending
+from bridge.decide.care import Care, Said, tending
 from bridge.decide.ending import (
     GOES_ON,
     absent_users,
@@ -69,7 +69,7 @@ def tend(
         ends = may_end(name, target, found, rules, world, now)
     absent = {g.mirror.id: absent_users(g.mirror, target, rules, world.swarm, now) for g in found}
     conditions: list[LeaseCondition] = []
-    said: tuple[str, float | None]
+    said: Said
     for generation in found:
         mirror = generation.mirror
         match generation.stage:
@@ -98,7 +98,9 @@ def tend(
     return care
 
 
-def _condition(found: Generation, following: str, at: float | None) -> LeaseCondition:
+def _condition(
+    found: Generation, following: str, at: float | None = None, because: str = ""
+) -> LeaseCondition:
     lease, custody = found.lease, found.custody
     return LeaseCondition(
         found.mirror.identity.version,
@@ -107,15 +109,14 @@ def _condition(found: Generation, following: str, at: float | None) -> LeaseCond
         found.hard_end,
         following,
         at,
+        because,
     )
 
 
 # --- What is kept --------------------------------------------------------------------------------
 
 
-def _keep(
-    care: Care, found: Generation, due: Due | None, *, newest: bool, now: float
-) -> tuple[str, float | None]:
+def _keep(care: Care, found: Generation, due: Due | None, *, newest: bool, now: float) -> Said:
     """Renew what is alive and may be used; returns what comes next, and when."""
     mirror, lease, custody = found.mirror, found.lease, found.custody
     if custody and custody.foreign:
@@ -137,11 +138,11 @@ def _keep(
         message = f"the lease of {mirror.docker_name} is not renewed: {found.trouble}"
         care.holds.append(Hold(mirror.secret, Reason.RENEWAL_FAILED, message))
     if not newest:
-        return "its lease is kept until no task uses it", at
+        return "its lease is kept until no task uses it", None
     if due:
         care.wake += [moment for moment in (due.at, due.forced_at) if moment and moment > now]
         if due.at is not None and not due.open:
-            return f"a new generation is made ({due.why})", max(due.at, now)
+            return "a new generation is made", max(due.at, now), due.why
     return "its lease is renewed", at
 
 
@@ -177,7 +178,7 @@ def _renew_custody(mirror: Mirror, reason: Reason, why: str, patience: float) ->
     return tending(mirror, Tend.RENEW_CUSTODY, reason, why, patience=patience)
 
 
-def _let_alone(care: Care, found: Generation) -> tuple[str, float | None]:
+def _let_alone(care: Care, found: Generation) -> Said:
     """Do nothing to what is not known, or not ours."""
     mirror = found.mirror
     if found.stage != Stage.FOREIGN:

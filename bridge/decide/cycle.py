@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from bridge.decide.conditions import condition_of, unmapped
+from bridge.decide.conditions import condition_of, unmapped, with_care
 from bridge.decide.doubt import many_missing, with_doubt
 from bridge.decide.gates import Halt, trying_again
 from bridge.decide.leased import care_for_leases, with_leases
@@ -80,7 +80,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         wake += [*pruning.wake, *_deletions(target, world)]
     conditions = [condition_of(target, stands, world, holds) for target in targets]
     conditions += unmapped(desired, world)
-    conditions = [replace(c, leases=tuple(care.conditions.get(c.name, ()))) for c in conditions]
+    conditions = [with_care(condition, care) for condition in conditions]
     chains += _let_go(desired, world)
     waiting = [backoff for chain in chains for backoff in _backoffs(chain, memory, now)]
     chains = [chain for chain in chains if not any(_backoffs(chain, memory, now))]

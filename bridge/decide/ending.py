@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bridge.decide.care import Care, tending
+from bridge.decide.care import Care, Said, tending
 from bridge.decide.generation import (
     Generation,
     Stage,
@@ -141,7 +141,7 @@ def end_of(
     *,
     frozen: bool,
     now: float,
-) -> tuple[str, float | None]:
+) -> Said:
     """Bring a generation to its end that is marked for it."""
     mirror, lease = found.mirror, found.lease
     if found.unknown:
@@ -168,7 +168,7 @@ def _end_static(
     *,
     frozen: bool,
     now: float,
-) -> tuple[str, float | None]:
+) -> Said:
     """Rotate the role of a password that nothing uses any more, once its grace is over."""
     leased = mirror.leased
     assert leased  # noqa: S101 - it is marked for its end
@@ -188,18 +188,18 @@ def _is_stuck(lease: Life, now: float) -> bool:
     return bool(lease.failed) or lease.ends + OVERDUE < now
 
 
-def _say_stuck(care: Care, mirror: Mirror, lease: Life) -> tuple[str, float | None]:
+def _say_stuck(care: Care, mirror: Mirror, lease: Life) -> Said:
     """Say that Vault does not get rid of a credential; trying again is Vault's own affair."""
     words = f" ({lease.failed})" if lease.failed else ""
     message = (
-        f"Vault cannot end the credential of {mirror.docker_name}{words}: it may still be valid;"
-        " Vault itself tries again for some 10 minutes, then somebody must"
+        f"Vault cannot end the credential of {mirror.docker_name}{words}: it may still be valid."
+        " Vault tries again by itself for some 10 minutes; after that somebody must end it"
     )
     care.holds.append(Hold(mirror.secret, Reason.REVOCATION_FAILED, message))
-    return "somebody must end it in Vault and its database", None
+    return "Vault tries again to end it", None
 
 
-def clear_up(care: Care, found: Generation, ends: bool, now: float) -> tuple[str, float | None]:
+def clear_up(care: Care, found: Generation, ends: bool, now: float) -> Said:
     """Let go of the custody of a lease that is over, and note that all of it is."""
     mirror = found.mirror
     if found.lease and _is_stuck(found.lease, now):

@@ -162,6 +162,6 @@ def _unreadable_requests(desired: Desired, world: World) -> list[Hold]:
     for secret in desired.secrets:
         on = secret.lease.rotate_on
         seen = world.vault.paths.get(on) if on else None
-        if isinstance(seen, Unreadable) and not seen.away:
+        if isinstance(seen, Unreadable) and not seen.away and seen.reason != Reason.PATH_MISSING:
             holds.append(Hold(secret.name, seen.reason, f"lease.rotate_on: {seen.message}"))
     return holds

@@ -168,7 +168,7 @@ def _answer(
     newest = found[0] if found else None
     if newest is None:
         return Reason.NEW_GENERATION, "there is none yet"
-    asked = _is_asked_for(newest.mirror, world)
+    asked = _asked_by(newest.mirror, world)
     # A suspect is tried alone once its service has gone back, where there is something to go to.
     cornered = _is_suspect(newest.mirror) and all(g.mirror.asides for g in live)
     stopped = failed(newest.mirror) or cornered
@@ -215,23 +215,24 @@ def _paused(name: str, pause: Pause, due: Due, now: float, *, dead: bool) -> Hol
     return Hold(name, Reason.LEASE_ENDING, message)
 
 
-def _is_asked_for(newest: Mirror, world: World) -> bool:
-    """Tell whether an operator wants the newest generation replaced."""
+def _asked_by(newest: Mirror, world: World) -> str:
+    """Say in words that an operator wants the newest generation replaced; empty where none does."""
     wish = world.swarm.wishes.get(newest.secret)
     if wish is None or wish.do != Do.ROTATE or wish.refused:
-        return False
-    return newest.identity.version <= (wish.to or 0)
+        return ""
+    if newest.identity.version > (wish.to or 0):
+        return ""
+    return "an operator asked for it" + (f": {wish.why}" if wish.why else "")
 
 
 def _by_the_rules(
-    name: str, due: Due, rollout: Rollout, now: float, *, asked: bool
+    name: str, due: Due, rollout: Rollout, now: float, *, asked: str
 ) -> tuple[Reason, str] | Hold | None:
     """Say whether one is made by its time or on somebody's word, and at the latest by its end."""
-    wanted = not due.open and (asked or (due.at is not None and due.at <= now))
+    wanted = not due.open and (bool(asked) or (due.at is not None and due.at <= now))
     opening = opening_of(rollout.windows, now)
     if wanted and opening is None:
-        words = (Reason.ROTATION_ASKED, "an operator asked for it")
-        return words if asked else (Reason.ROTATION_DUE, due.why)
+        return (Reason.ROTATION_ASKED, asked) if asked else (Reason.ROTATION_DUE, due.why)
     if due.forced_at is not None and due.forced_at <= now:
         return Reason.FORCED_BY_EXPIRY, due.why
     if wanted and opening is not None:

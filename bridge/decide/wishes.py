@@ -122,6 +122,7 @@ def _rotate(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
         return None  # it is noted
     put = {AT_ONCE: how} | ({RETIRING: wish.at} if wish.first else {})
     why = "an operator wants it ended " + ("before services leave it" if wish.first else "at once")
+    why += f": {wish.why}" if wish.why else ""
     reason = Reason.RETIRING
     note = Annotate(target.secret.name, newest.id, newest.docker_name, reason, why, put)
     return (note,)

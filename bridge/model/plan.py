@@ -333,6 +333,7 @@ class LeaseCondition:
         hard_end: When it ends whatever is done.
         next: What happens to it next, in words.
         next_at: When.
+        because: Why, in words.
     """
 
     version: int
@@ -341,6 +342,7 @@ class LeaseCondition:
     hard_end: float | None
     next: str
     next_at: float | None = None
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ def _lease_json(lease: LeaseCondition) -> dict[str, Any]:
     return {
         "version": lease.version,
         "next": lease.next,
+        "because": lease.because,
         **{key: None if at is None else timestamp(at) for key, at in times.items()},
     }
 
@@ -170,13 +171,20 @@ def leader_json(holder: Holder | None) -> dict[str, Any] | None:
     return {"host": holder.host, "renewed": holder.at} if holder else None
 
 
-def print_leader(holder: Holder | None, console: Console, now: float) -> None:
-    """Say below the table whether anybody acts on it."""
+def print_leader(
+    holder: Holder | None, console: Console, now: float, *, leased: bool = False
+) -> None:
+    """Say below the table whether anybody acts on it.
+
+    Args:
+        leased: Whether there are leases that somebody must renew.
+    """
+    end = " Nobody renews the leases." if leased else ""
     if holder is None:
-        console.print(Text("\nNo bridge is running.", style="yellow"))
+        console.print(Text(f"\nNo bridge is running.{end}", style="yellow"))
     elif holder.age(now) > TTL:
         words = f"\nNo bridge is running: the one on {holder.host} was last seen at {holder.at}."
-        console.print(Text(words, style="yellow"))
+        console.print(Text(words + end, style="yellow"))
     else:
         console.print(Text(f"\nThe bridge on {holder.host} leads."))
 
@@ -235,9 +243,10 @@ def print_finding(level: str, where: str, message: str, console: Console) -> Non
 
 
 def _lease_left(condition: Condition, now: float) -> str:
-    """Write what is left of the lease that ends first."""
-    ends = [lease.lease_ends for lease in condition.leases if lease.lease_ends is not None]
-    return _span(min(ends) - now) if ends else "-"
+    """Write what is left of the lease that the running version has."""
+    ends = {lease.version: lease.lease_ends for lease in condition.leases}
+    at = ends.get(condition.running_version or max(ends, default=0))
+    return "-" if at is None else _span(at - now)
 
 
 def _lease_words(condition: Condition, now: float) -> list[str]:
@@ -250,7 +259,8 @@ def _lease_words(condition: Condition, now: float) -> list[str]:
             if at is not None
         ]
         when = "" if lease.next_at is None else f" in {_span(lease.next_at - now)}"
-        words = "; ".join([*ends, f"next: {lease.next}{when}"])
+        why = f" ({lease.because})" if lease.because else ""
+        words = "; ".join([*ends, f"next: {lease.next}{when}{why}"])
         lines.append(f"{condition.name} v{lease.version}: {words}")
     return lines
 

@@ -220,7 +220,8 @@ def test_a_role_that_cannot_be_read_holds_what_is_new_and_keeps_what_is_there() 
 def test_a_path_that_asks_for_rotations_and_cannot_be_read_is_told() -> None:
     go = KvPath("", "kv", "go")
     for seen_there, told in (
-        (Unreadable(Reason.PATH_MISSING, "nothing"), True),
+        (Unreadable(Reason.PERMISSION_DENIED, "forbidden"), True),
+        (Unreadable(Reason.PATH_MISSING, "nothing"), False),  # nobody has asked yet
         (Unreadable(Reason.VAULT_UNREACHABLE, "away"), False),
     ):
         world = leased_world([generation_secret(1)], lives={ROLE: LIVES, go: seen_there})
