@@ -16,8 +16,8 @@ from bridge.model.generation import (
     Unknown,
     custody_meta,
 )
-from bridge.model.mirror import DockerSecret, Mirror, Verdict, state_config_name
-from bridge.model.naming import REFUSED, WOKEN, instant, read_by_name
+from bridge.model.mirror import DockerSecret, Mirror, Trouble, Verdict, state_config_name
+from bridge.model.naming import REFUSED, TROUBLE, WOKEN, instant, read_by_name
 from bridge.model.reasons import Reason
 from bridge.model.wishes import read_approvals, read_pauses, read_wishes
 from bridge.model.world import (
@@ -222,6 +222,7 @@ def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
         read_wishes(labels),
         read_pauses(labels),
         read_approvals(labels),
+        read_by_name(labels, TROUBLE, Trouble.read),
     )
 
 

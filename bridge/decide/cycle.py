@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from bridge.decide.conditions import condition_of, unmapped, with_care
+from bridge.decide.conditions import condition_of, unmapped, with_care, with_trouble
 from bridge.decide.doubt import many_missing, with_doubt
 from bridge.decide.gates import Halt, trying_again
 from bridge.decide.leased import care_for_leases, with_leases
@@ -16,6 +16,7 @@ from bridge.decide.prune import prune
 from bridge.decide.roll import pass_gates, roll_chain, stand_of
 from bridge.decide.stand import Stand
 from bridge.decide.target import Target, find_target, missing_service
+from bridge.decide.troubles import troubles
 from bridge.decide.wants import want_of
 from bridge.decide.wishes import carry_out, forget, say_refusal, wishes_for_nothing
 from bridge.model.desired import Desired
@@ -41,6 +42,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     frozen = many_missing(found) is not None
     targets = [with_doubt(target, memory, world.vault) for target in found]
     targets = with_leases(desired, targets, world, memory, now)
+    wanted = targets
     targets = [_target(target, memory, now) for target in targets]
     care = care_for_leases(desired, targets, world, memory, now, frozen=frozen)
     missing = many_missing(targets)
@@ -81,7 +83,10 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     conditions = [condition_of(target, stands, world, holds) for target in targets]
     conditions += unmapped(desired, world)
     conditions = [with_care(condition, care) for condition in conditions]
+    conditions = [with_trouble(c, world.swarm.troubles.get(c.name)) for c in conditions]
     chains += _let_go(desired, world)
+    for before, after in zip(wanted, targets, strict=True):
+        chains += [(note,) for note in troubles(before, after, world, memory, now)]
     waiting = [backoff for chain in chains for backoff in _backoffs(chain, memory, now)]
     chains = [chain for chain in chains if not any(_backoffs(chain, memory, now))]
     return Plan(

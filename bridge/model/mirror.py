@@ -277,6 +277,33 @@ class Verdict:
             return None
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why no new generation of a credential can be made, so that others than the bridge know it.
+
+    Attributes:
+        at: When it was first so, RFC 3339.
+    """
+
+    reason: Reason
+    message: str
+    at: str
+
+    def write(self) -> str:
+        """Write the label's value."""
+        raw = {"reason": self.reason, "message": self.message, "at": self.at}
+        return json.dumps(raw, ensure_ascii=False)
+
+    @classmethod
+    def read(cls, text: str) -> Trouble | None:
+        """Read the label's value; None where somebody has damaged it."""
+        try:
+            raw = json.loads(text)
+            return cls(Reason(raw["reason"]), str(raw["message"]), str(raw["at"]))
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
 def state_config_name(instance: str) -> str:
     """Name the Docker config that keeps an instance's wishes and verdicts."""
     return f"{PREFIX}{instance}.state"

@@ -15,7 +15,7 @@ from typing import Any
 
 from bridge.model.desired import Source
 from bridge.model.generation import GenerationView, RoleDocument, StaticDocument
-from bridge.model.mirror import DockerSecret, Mirror, Verdict
+from bridge.model.mirror import DockerSecret, Mirror, Trouble, Verdict
 from bridge.model.reasons import Reason
 from bridge.model.wishes import Approval, Pause, Wish
 
@@ -289,6 +289,7 @@ class SwarmView:
         wishes: By name of the secret, from the state config.
         pauses: By name of the secret, from the state config; the empty name is for all.
         approvals: By name of the secret, from the state config.
+        troubles: By name of the secret, from the state config.
     """
 
     as_of: float
@@ -300,6 +301,7 @@ class SwarmView:
     wishes: Mapping[str, Wish] = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     approvals: Mapping[str, Approval] = field(default_factory=dict)
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
 
     @cached_property
     def mirrors(self) -> tuple[Mirror, ...]:

@@ -11,8 +11,8 @@ from bridge.decide.remember import remember
 from bridge.decide.target import find_target
 from bridge.model.desired import DatabaseRole, Desired, KvPath, Rollout
 from bridge.model.generation import GenerationView, Gone, Leased, RoleDocument, Unknown
-from bridge.model.memory import Memory
-from bridge.model.mirror import By, DockerSecret
+from bridge.model.memory import Backoff, Memory
+from bridge.model.mirror import By, DockerSecret, Trouble
 from bridge.model.naming import (
     ACCESSOR,
     AT_ONCE,
@@ -23,8 +23,8 @@ from bridge.model.naming import (
     VANISHED,
     timestamp,
 )
-from bridge.model.plan import MintGeneration, Plan, RollService, Tend, TendGeneration
-from bridge.model.reasons import Reason
+from bridge.model.plan import MintGeneration, NoteState, Plan, RollService, Tend, TendGeneration
+from bridge.model.reasons import Reason, State
 from bridge.model.wishes import Pause
 from bridge.model.world import Unreadable, World
 from tests.support.builders import (
@@ -278,3 +278,26 @@ def test_nothing_of_a_lease_is_shown() -> None:
     shown = repr(Leased("app", "lease-1", "accessor-1"))
     assert "lease-1" not in shown
     assert "accessor-1" not in shown
+
+
+def test_what_cannot_be_made_is_known_to_commands_too() -> None:
+    """They are processes of their own, and have seen nothing fail."""
+    desired = desired_of(secrets=[leased("api", rotate_every=10.0)])
+    services = [service_of("api", "db_v1")]
+    world = leased_world([generation_secret(1)], services)
+    why = Reason.CUSTODY_REFUSED
+    failing = Memory(backoffs={"mint db": Backoff(2, NOW + 9, "no role", why, passes=False)})
+    plan = plan_of(desired, world, failing)
+    (note,) = actions_of(plan, NoteState)
+    label, value = next(iter(note.put.items()))
+    assert label == "vault-bridge.trouble.db"
+    kept = Trouble.read(value)
+    assert kept is not None
+    known = replace(world, swarm=replace(world.swarm, troubles={"db": kept}))
+    assert actions_of(plan_of(desired, known, failing), NoteState) == []
+    (condition,) = plan_of(desired, known).conditions
+    assert (condition.state, condition.reason) == (State.HELD, Reason.CUSTODY_REFUSED)
+    assert condition.message.startswith("no role (since ")
+    quiet = desired_of(secrets=[leased("api")])
+    (note,) = actions_of(plan_of(quiet, known), NoteState)
+    assert note.drop == {label: value}
