@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.database import Database
 from tests.support.lab import BridgeProcess, Lab
-from tests.support.leases import LeasedDatabase
+from tests.support.leases import ASKS, LeasedDatabase
 from tests.support.postgres import Postgres
 from tests.support.processes import eventually
 from tests.support.proxy import Cut, Exchange, Phase, Proxy, no_trouble
@@ -377,3 +377,58 @@ def test_a_leader_that_is_killed_in_the_middle_of_a_mint_leaves_one_generation(
     assert leased.newest() == 2
     totals = load.totals()
     assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
+
+
+# --- Besides -------------------------------------------------------------------------------------
+
+
+def test_two_credentials_of_one_service_that_are_due_together_are_one_roll(
+    lab: Lab, make: Make
+) -> None:
+    _, engine = lab.through_proxies()
+    leased = make()
+    rules = {"grace": "1s", "rotate_on": {"mount": lab.mount, "path": ASKS}}
+    role = {"mount": leased.database.mount, "role": "app"}
+    lab.leased("more", {"api": {"target": "more"}}, role, lease=rules)
+    leased.first()
+    lab.service(
+        "api", secrets=[(lab.name("db_v1"), "db"), (lab.name("more_v1"), "more")], replicas=1
+    )
+    lab.sync()
+    before = lab.updates(engine, "api")
+    leased.ask()
+    lab.sync()
+    assert lab.swarm.references(lab.name("api")) == {
+        "db": lab.name("db_v2"),
+        "more": lab.name("more_v2"),
+    }
+    assert lab.updates(engine, "api") == before + 1
+    assert len(leased.users()) == 2
+
+
+def test_check_says_what_keeps_leases_from_living(lab: Lab, make: Make) -> None:
+    leased = make(default_ttl="10m")
+    said = lab.cli("check", code=3)
+    assert "`default_ttl` to 23m or more" in " ".join(said.split())
+    leased.database.role("app", default_ttl="1h", max_ttl="48h")
+    lab.service("api", replicas=1)
+    lab.cli("check")
+    vault = lab.vault
+    policy = lab.json("policy")["policies"]["swarm-bridge"]
+    without = "\n".join(line for line in policy.splitlines() if "sys/leases/renew" not in line)
+    vault.policy(lab.name("swarm-bridge"), without)
+    said = lab.cli("check", code=3)
+    assert 'path "sys/leases/renew" { capabilities = ["update"] }' in " ".join(said.split())
+    vault.policy(lab.name("swarm-bridge"), policy)
+    vault.put(f"auth/{leased.mount}/role/bridge", token_type="batch")
+    assert "batch token" in " ".join(lab.cli("check", code=3).split())
+
+
+def test_what_cannot_be_made_is_said_by_status(lab: Lab, make: Make) -> None:
+    leased = make(services=())
+    leased.first()
+    lab.vault.call("DELETE", f"auth/token/roles/{leased.token_role}")
+    leased.ask()
+    bridge = lab.start()
+    bridge.wait_for("failed, will be tried again")
+    eventually(lambda: lab.status(code=None)["db"]["reason"] == "CustodyRefused")
