@@ -243,7 +243,8 @@ def test_what_operators_may_ask_for(lab: Lab, make: Make) -> None:
     name = lab.name("db")
     eventually(lambda: "good" in leased.labels()[1])
     former = leased.credential()
-    lab.cli("rotate", name, "--now")
+    assert "Done." in lab.cli("rotate", name, "--now", "--wait")
+    assert lab.swarm.references(lab.name("api"))["db"] == lab.name("db_v2")
     leased.settle_on(2)  # without the hour's grace
     assert not leased.can_login(former)
     said = lab.run("rollback", name, "--to", "1", code=3).stderr
