@@ -99,6 +99,8 @@ def test_a_lease_that_two_versions_name_goes_on_with_the_newer_one(lab: Lab, mak
     assert leased.can_login((fields["username"], fields["password"]))
 
 
+@pytest.mark.acceptance
+@pytest.mark.timeout(900)
 def test_what_vault_has_ended_is_said_and_rolled_nowhere(lab: Lab, make: Make) -> None:
     leased = make()
     leased.write()

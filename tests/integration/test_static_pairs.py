@@ -45,7 +45,7 @@ def _roles(leased: LeasedDatabase) -> dict[int, str]:
 
 
 @pytest.mark.parametrize(
-    "rotations", [3, pytest.param(10, marks=[pytest.mark.acceptance, pytest.mark.timeout(900)])]
+    "rotations", [2, pytest.param(10, marks=[pytest.mark.acceptance, pytest.mark.timeout(900)])]
 )
 def test_roles_take_turns_and_no_login_is_refused(lab: Lab, make: Make, rotations: int) -> None:
     leased = make()
@@ -66,7 +66,14 @@ def test_roles_take_turns_and_no_login_is_refused(lab: Lab, make: Make, rotation
     assert set(_roles(leased).values()) == {"a", "b"}
 
 
-@pytest.mark.parametrize("mode", ["before", "after", "lost"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "after",
+        pytest.param("before", marks=pytest.mark.acceptance),
+        pytest.param("lost", marks=pytest.mark.acceptance),
+    ],
+)
 def test_a_crash_around_a_rotation_costs_no_login(lab: Lab, make: Make, mode: str) -> None:
     """At the first call of `rotate-role`, which is for the idle role, and at the second."""
     vault, _ = lab.through_proxies()
@@ -102,6 +109,8 @@ def test_a_crash_around_a_rotation_costs_no_login(lab: Lab, make: Make, mode: st
     assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
 
 
+@pytest.mark.acceptance
+@pytest.mark.timeout(900)
 def test_postgresql_away_at_the_moment_of_a_rotation_costs_nothing(lab: Lab, make: Make) -> None:
     """Vault answers with a 500 and rotates some seconds later by itself."""
     leased = make()
@@ -124,6 +133,8 @@ def test_postgresql_away_at_the_moment_of_a_rotation_costs_nothing(lab: Lab, mak
     assert leased.newest() == 2
 
 
+@pytest.mark.acceptance
+@pytest.mark.timeout(900)
 def test_a_leader_that_was_stopped_before_a_rotation_rotates_nothing_when_it_is_woken(
     lab: Lab, make: Make
 ) -> None:
