@@ -74,9 +74,9 @@ def by_bridge(lab: Lab, postgres: Postgres, database: Database, rotations: int) 
             leased.ask()
             leased.settle_on(version, _PATIENCE)
         assert bridge.stop() == 0
+        return _figures(load, database, former)
     finally:
         leased.close()
-    return _figures(load, database, former)
 
 
 def by_script(lab: Lab, postgres: Postgres, database: Database, rotations: int) -> Figures:
