@@ -72,7 +72,7 @@ def by_bridge(lab: Lab, postgres: Postgres, database: Database, rotations: int) 
         for version in range(2, rotations + 2):
             former.append(leased.credential(_SERVICE)[0])
             leased.ask()
-            leased.settle_on(version, _PATIENCE)
+            leased.settle_on(version)
         assert bridge.stop() == 0
         return _figures(load, database, former)
     finally:
