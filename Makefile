@@ -51,8 +51,10 @@ acceptance: $(STAMP) ## The whole of the long tests
 test-engines: $(STAMP) ## The fidelity of a roll on this engine and on the newest ones that Debian packages
 	$(BIN)/python -m pytest -m "engines or not engines" tests/integration/test_fidelity.py
 
-bench: $(STAMP) ## What a rotation costs a service's clients: requests that fail, on real servers
+bench: $(STAMP) ## What a rotation costs, on real servers: requests that fail, and logins that are refused
 	@$(BIN)/python -m tests.bench.zero_downtime
+	@echo
+	@$(BIN)/python -m tests.bench.dual_validity
 
 docs: $(STAMP) ## Write the generated parts of the reference anew
 	@$(BIN)/python docs/generate.py

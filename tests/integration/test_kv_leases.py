@@ -40,8 +40,8 @@ def test_a_pipelines_rotations_refuse_no_login(lab: Lab, make: Make, rotations: 
     leased = make(default_ttl="10s")
     leased.write()
     leased.first()
-    load = leased.load(replicas=2)
     bridge = lab.start()
+    load = leased.load(replicas=2)
     leased.settle_on(1)
     for rotation in range(1, rotations + 1):
         former = leased.credential()

@@ -76,7 +76,7 @@ class LeasedDatabase:
             vault["custody"] = {"token_role": self.token_role, "provisional_ttl": provisional_ttl}
         lab.settings(
             vault=vault,
-            rollout={"bake": "1s", "max_in_flight": 3, "timeout": "20s", **(rollout or {})},
+            rollout={"bake": "1s", "max_in_flight": 3, "timeout": "60s", **(rollout or {})},
             **settings,
         )
         files = {service: {"target": "db"} for service in services}
@@ -187,7 +187,7 @@ class LeasedDatabase:
         others = [old for v, old in labels.items() if v != version and "ended" not in old]
         return version in labels and "good" in labels[version] and not others
 
-    def settle_on(self, version: int, seconds: float = 90.0) -> None:
+    def settle_on(self, version: int, seconds: float = 180.0) -> None:
         """Wait for that."""
         eventually(lambda: self.is_settled_on(version), seconds, 0.1)
 
@@ -221,7 +221,11 @@ class LeasedDatabase:
         return fields
 
     def first(self) -> None:
-        """Have the first generation made, before there is any service."""
+        """Have the first generation made, before there is any service.
+
+        Nobody renews its lease until a bridge runs. One of a few seconds wants that next, before a
+        service is waited for.
+        """
         with self.lab.loop() as loop:
             loop.sync(30.0)
         assert self.newest() == 1
