@@ -64,7 +64,7 @@ class Reader:
 
     def credential(self) -> Credential:
         """Return what every task has."""
-        found = {text for text in self.scene.engine.read(self.service, "db.json")}
+        found = set(self.scene.engine.read(self.service, "db.json"))
         assert len(found) == 1
         fields = json.loads(found.pop())
         assert fields.keys() == {"username", "password"}
