@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -140,10 +141,10 @@ def _rotate(reader: Reader, rotate: str, formers: list[Credential], rotations: i
         assert reader.can_login(former)
         formers.append(former)
         assert reader.follow(rotate).rstrip().endswith("Z")  # when it ends whatever is done
-        eventually(lambda wanted=rotation: "good" in _labels(scene, wanted), 60.0)
+        eventually(partial(_is_good, scene, rotation), 60.0)
         assert reader.credential() not in formers
         assert reader.can_login(reader.credential())
-        eventually(lambda old=lease: _left(scene, old) <= 30.0)
+        eventually(partial(_is_short, scene, lease))
         assert reader.can_login(former) or _left(scene, lease) == 0.0
     if rotations > 2:
         eventually(lambda: not any(map(reader.can_login, formers)), 60.0, 0.5)
@@ -157,6 +158,14 @@ def _labels(scene: Scene, version: int) -> dict[str, str]:
             labels: dict[str, str] = secret["Spec"]["Labels"]
             return {key.removeprefix("vault-bridge."): value for key, value in labels.items()}
     return {}
+
+
+def _is_good(scene: Scene, version: int) -> bool:
+    return "good" in _labels(scene, version)
+
+
+def _is_short(scene: Scene, lease: str) -> bool:
+    return _left(scene, lease) <= 30.0
 
 
 def _lease(scene: Scene) -> str:
