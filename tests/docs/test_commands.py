@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import re
 import subprocess
-import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from psycopg.sql import SQL, Identifier
-from rich.console import Console
 
 from demo.scene import Scene
+from tests.docs.pages import instead, script_of
 from tests.support.lab import ROOT
 from tests.support.postgres import Postgres
 from tests.support.processes import eventually
-from tests.support.requirements import missing
-
-_BLOCK = re.compile(
-    r"(?:<!-- exits with (?P<code>\d+) -->\s*)?^(?P<indent> *)```sh\n(?P<text>.*?)^ *```$",
-    re.MULTILINE | re.DOTALL,
-)
 
 _ELSEWHERE = """\
 mount -t tmpfs tmpfs /opt
@@ -44,36 +34,10 @@ _IMPATIENT = {"bake: 30s": "bake: 1s", "grace: 30s": "grace: 1s"}
 """What a page waits for in production, and what a test waits for."""
 
 
-def script_of(page: Path) -> str:
-    """Return a page's ``sh`` blocks as one script that ends where one does not end as it should."""
-    parts = ["set -u"]
-    for block in _BLOCK.finditer(page.read_text()):
-        text = textwrap.dedent(block["text"])
-        if block["code"]:
-            parts.append(f'set +e\n{text}\n[ "$?" = {block["code"]} ] || exit 99')
-        else:
-            parts.append(f"set -e\n{text}")
-    assert len(parts) > 1
-    return "\n".join(parts)
-
-
-@pytest.fixture
-def scene() -> Iterator[Scene]:
-    if missing():
-        reason = f"the servers cannot run here: {'; '.join(missing())}"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
-    made = Scene(Console(quiet=True))
-    try:
-        made.set_up()
-        yield made
-    finally:
-        made.close()
-
-
 def run(scene: Scene, page: str, folder: Path, *before: str) -> str:
     """Run a page's commands; returns what they said."""
     done = subprocess.run(
-        [*before, "bash", "-c", script_of(ROOT / page)],
+        [*before, "bash", "-c", script_of(page)],
         cwd=folder,
         env=scene.environ(),
         capture_output=True,
@@ -136,10 +100,7 @@ def _both_at_once(spec: Json) -> None:
 def test_rotate_database_credentials(scene: Scene, postgres: Postgres) -> None:
     """Three generations, one user of the database at the end, and it is the one of the file."""
     scene.engine.update_service("shop_api", _both_at_once)
-    script = script_of(ROOT / _LEASED)
-    for words, quicker in _IMPATIENT.items():
-        assert words in script
-        script = script.replace(words, quicker)
+    script = instead(script_of(_LEASED), _IMPATIENT)
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=scene.folder,
@@ -188,7 +149,7 @@ def test_rotate_our_own_secret_id(scene: Scene) -> None:
     """After the quick start: the page's commands end the old one, and the bridge goes on."""
     scene.vault.write("secret", "shop/db", password="first")
     elsewhere = ("unshare", "--mount", "sh", "-euc", _ELSEWHERE, "elsewhere", str(scene.folder))
-    both = f"{script_of(ROOT / 'README.md')}\n{script_of(ROOT / 'docs/how-to/log-in-to-vault.md')}"
+    both = f"{script_of('README.md')}\n{script_of('docs/how-to/log-in-to-vault.md')}"
     done = subprocess.run(
         [*elsewhere, "bash", "-c", f"{both}\nvault-bridge sync"],
         cwd=ROOT,
