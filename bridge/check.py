@@ -25,7 +25,7 @@ from bridge.report.policy import (
     LOOKUP_SELF,
     NAME,
     Rule,
-    lease_rules,
+    needed_lease_rules,
     own_rules,
     rules_for,
 )
@@ -109,7 +109,7 @@ def _check_vault(
     for source, seen in view.paths.items():
         yield from _check_source(vault, source, seen, desired, now)
     if any(isinstance(s.source, DatabaseRole) or s.content.lease for s in desired.secrets):
-        yield from _check_leases(vault, settings.vault)
+        yield from _check_leases(vault, desired, settings.vault)
 
 
 def _check_source(
@@ -215,7 +215,7 @@ def _time(seconds: float) -> str:
     return duration_text(float(ceil(seconds / 60) * 60 if seconds > _MINUTES else ceil(seconds)))
 
 
-def _check_leases(vault: Vault, settings: VaultSettings) -> Iterator[Finding]:
+def _check_leases(vault: Vault, desired: Desired, settings: VaultSettings) -> Iterator[Finding]:
     """Say whether our token may keep leases, and whether custody can outlive it."""
     try:
         own = vault.own_token()
@@ -237,7 +237,7 @@ def _check_leases(vault: Vault, settings: VaultSettings) -> Iterator[Finding]:
             " better `vault.custody.token_role`"
         )
         yield Finding(Level.ERROR, "vault", message, Exit.HELD)
-    yield from _check_rules(vault, "vault", lease_rules(settings))
+    yield from _check_rules(vault, "vault", needed_lease_rules(desired, settings))
 
 
 def _check_rules(vault: Vault, where: str, rules: tuple[Rule, ...]) -> Iterator[Finding]:

@@ -76,7 +76,7 @@ def tend(
             case Stage.ENDED:
                 continue
             case Stage.UNKNOWN | Stage.DOUBTFUL | Stage.FOREIGN:
-                said = _let_alone(care, generation)
+                said = _let_alone(care, generation, mirror.id in ends, now)
             case Stage.PROVISIONAL:
                 why = f"{mirror.docker_name} is kept in the swarm"
                 care.chains.append((_renew_custody(mirror, Reason.CUSTODY_PROVISIONAL, why, 2.0),))
@@ -178,11 +178,15 @@ def _renew_custody(mirror: Mirror, reason: Reason, why: str, patience: float) ->
     return tending(mirror, Tend.RENEW_CUSTODY, reason, why, patience=patience)
 
 
-def _let_alone(care: Care, found: Generation) -> Said:
+def _let_alone(care: Care, found: Generation, ends: bool, now: float) -> Said:
     """Do nothing to what is not known, or not ours."""
     mirror = found.mirror
     if found.stage != Stage.FOREIGN:
         return "it is looked up again", None
+    if ends:
+        why = "what it names is not ours, and nothing uses it"
+        care.chains.append((ended(mirror, now, why),))
+        return "its Docker secret is removed", None
     message = f"{mirror.docker_name} names a token that is no custody of ours: nothing is touched"
     if found.unknown:
         message = found.unknown.message

@@ -36,6 +36,9 @@ OVERDUE = 15.0
 """Seconds after its end for which Vault may take its time with a lease."""
 
 
+_ENDABLE = frozenset((Stage.ALIVE, Stage.VANISHED, Stage.FOREIGN))
+
+
 def may_end(
     name: str,
     target: Target | None,
@@ -57,7 +60,7 @@ def may_end(
     ends: set[str] = set()
     for generation in found:
         mirror = generation.mirror
-        if generation.stage not in (Stage.ALIVE, Stage.VANISHED) or mirror.id in going_back:
+        if generation.stage not in _ENDABLE or mirror.id in going_back:
             continue
         if mirror.id in used_ids(swarm, absent_users(mirror, target, rules, swarm, now)):
             continue

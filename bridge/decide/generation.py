@@ -18,7 +18,7 @@ from bridge.model.generation import (
 )
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror
-from bridge.model.naming import instant
+from bridge.model.naming import instant, timestamp
 from bridge.model.plan import Hold, Tend, TendGeneration, action_key
 from bridge.model.reasons import Reason
 from bridge.model.world import Unreadable, World
@@ -239,7 +239,9 @@ def with_generations(target: Target, world: World, memory: Memory, now: float) -
     )
 
 
-def with_kv_leases(target: Target, world: World, memory: Memory, now: float) -> Target:
+def with_kv_leases(
+    target: Target, world: World, memory: Memory, timeout: float, now: float
+) -> Target:
     """Say which versions of a KV path may be used that each hold a lease.
 
     Their credentials are made by others: one that is over is told, and cannot be replaced here.
@@ -263,6 +265,15 @@ def with_kv_leases(target: Target, world: World, memory: Memory, now: float) -> 
     if newest.stage == Stage.VANISHED:
         message = f"the lease of {mirror.docker_name} is over: {target.secret.source} needs another"
         return replace(target, hold=Hold(name, Reason.LEASE_VANISHED, message))
+    if newest.stage == Stage.DOUBTFUL:
+        return replace(target, hold=_unproven(newest))
+    forced = forced_from(newest, timeout)
+    if forced is not None and forced <= now and newest.hard_end is not None:
+        message = (
+            f"the lease of {mirror.docker_name} ends at {timestamp(newest.hard_end)} whatever is"
+            f" done: {target.secret.source} needs another"
+        )
+        return replace(target, hold=Hold(name, Reason.LEASE_ENDING, message))
     return target
 
 

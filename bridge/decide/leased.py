@@ -45,7 +45,9 @@ def with_leases(
         left = [generation_of(m, world, memory, now) for m in target.others if m.leased]
         urgent = _urgent([*own, *left], desired.rollout.timeout, now)
         if target.secret.content.lease:
-            made.append(replace(with_kv_leases(target, world, memory, now), urgent=urgent))
+            timeout = desired.rollout.timeout
+            found_kv = with_kv_leases(target, world, memory, timeout, now)
+            made.append(replace(found_kv, urgent=urgent))
             continue
         if not target.secret.leased:
             made.append(replace(target, urgent=urgent))

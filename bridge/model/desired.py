@@ -52,9 +52,11 @@ class DatabaseRole:
         return f"{self.mount}/creds/{self.role}/"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StaticRoles:
     """Static roles of Vault's database engine; each generation is the password of one of them.
+
+    In whatever order they are named, they are the same.
 
     Attributes:
         namespace: Empty for the root namespace.
@@ -69,6 +71,16 @@ class StaticRoles:
     def __str__(self) -> str:
         place = f"{self.mount}/static-roles/{' and '.join(self.roles)}"
         return f"{place} (namespace {self.namespace})" if self.namespace else place
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StaticRoles) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[str, str, frozenset[str]]:
+        return self.namespace, self.mount, frozenset(self.roles)
 
 
 Source = KvPath | DatabaseRole | StaticRoles

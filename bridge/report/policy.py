@@ -102,6 +102,15 @@ def lease_rules(vault: VaultSettings) -> tuple[Rule, ...]:
     )
 
 
+def needed_lease_rules(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
+    """Return those that a configuration needs: where others make the credentials, no tokens."""
+    if creds_rules(desired):
+        return lease_rules(vault)
+    if not any(secret.content.lease for secret in desired.secrets):
+        return ()
+    return tuple(rule for rule in lease_rules(vault) if not rule.path.startswith(_CREATE))
+
+
 def creds_rules(desired: Desired) -> tuple[Rule, ...]:
     """Return what a custody token needs: to have a credential made, and nothing else."""
     roles = dict.fromkeys(secret.source for secret in desired.secrets)
@@ -121,10 +130,8 @@ def rules_of(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
             rules.append(metadata_rule(source))
         else:
             rules += rules_for(source)
-    minted = creds_rules(desired)
-    if minted or any(secret.content.lease for secret in desired.secrets):
-        rules += [r for r in lease_rules(vault) if minted or not r.path.startswith(_CREATE)]
-        rules += () if vault.custody else minted
+    rules += needed_lease_rules(desired, vault)
+    rules += () if vault.custody else creds_rules(desired)
     return (*rules, *own_rules(vault.auth))
 
 

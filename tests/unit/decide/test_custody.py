@@ -166,9 +166,13 @@ def test_nothing_is_done_to_what_is_not_known_to_be_there(view: GenerationView) 
 
 def test_what_is_not_ours_is_never_touched() -> None:
     foreign = Unknown(Reason.FOREIGN_LEASE, "it is not ours", foreign=True)
-    plan = plan_for(TWO, [ON_TWO], {"db_v1": seen(foreign, foreign)})
+    views = {"db_v1": seen(foreign, foreign)}
+    used = plan_for(TWO, [ON_TWO, service_of("other", "db_v1")], views)
+    assert not tended(used)
+    assert Reason.FOREIGN_LEASE in {hold.reason for hold in used.holds}
+    plan = plan_for(TWO, [ON_TWO], views)
     assert not tended(plan)
-    assert Reason.FOREIGN_LEASE in {hold.reason for hold in plan.holds}
+    assert marked(plan, ENDED) == {"db_v1"}  # nothing uses it: its Docker secret may go
 
 
 # --- what is ended (I4) --------------------------------------------------------------------------

@@ -162,3 +162,10 @@ def test_a_look_from_before_it_was_made_proves_nothing() -> None:
     plan = planned(seen)
     assert [h.reason for h in plan.holds if not h.waits] == [Reason.VERSION_WENT_BACK] * 2
     assert mints(plan) == []
+
+
+def test_the_order_of_the_roles_says_nothing_of_who_they_are() -> None:
+    turned = replace(PAIR, roles=("b", "a"))
+    assert turned == PAIR
+    assert hash(turned) == hash(PAIR)
+    assert replace(PAIR, roles=("a", "c")) != PAIR
