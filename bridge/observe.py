@@ -169,9 +169,9 @@ def _fate(
 def read_life(raw: Json, now: float) -> Life:
     """Read Vault's answer on a lease or a token, which have the same words for their times."""
     left = float(raw["ttl"])
-    issued, failed = instant(raw["issue_time"]), str(raw.get("revoke_error") or "")
-    if not raw.get("expire_time"):
+    if not raw.get("expire_time"):  # as of a root token, which has no issue_time either
         return Life(now, now + _FOR_EVER, _FOR_EVER, renewed=True, period=_FOR_EVER)
+    issued, failed = instant(raw["issue_time"]), str(raw.get("revoke_error") or "")
     ends = instant(raw["expire_time"])
     renewal = raw.get("last_renewal")
     given = instant(renewal) if renewal else issued

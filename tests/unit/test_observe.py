@@ -13,7 +13,7 @@ from bridge.model.generation import Life, lease_labels
 from bridge.model.mirror import DockerSecret, Mirror
 from bridge.model.naming import ONE_LIFE, Identity, labels_of
 from bridge.model.world import Document, Unreadable
-from bridge.observe import MOST_HUNG, look_at_generation, look_at_vault
+from bridge.observe import MOST_HUNG, look_at_generation, look_at_vault, read_life
 from bridge.servers.vault import Vault
 from tests.support.builders import NOW, created, desired_of, wanted
 
@@ -83,3 +83,10 @@ def test_a_custody_that_another_configuration_made_is_looked_up_all_the_same() -
     assert isinstance(view.custody, Life)
     assert view.custody.foreign
     assert not view.lease.foreign
+
+
+def test_a_token_without_an_end_is_read_too() -> None:
+    """Such as root's, which a KV version may name; it has no ``issue_time`` either."""
+    found = read_life({"ttl": 0, "expire_time": None, "creation_time": 1}, NOW)
+    assert found.ends > NOW + 86400
+    assert found.renewed
