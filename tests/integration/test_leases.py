@@ -215,15 +215,15 @@ def test_the_longest_life_is_never_met_and_windows_do_not_hold_that_up(
 ) -> None:
     """The role's longest life is short, and the window is closed: it is rolled by force."""
     leased = make(
-        default_ttl="10s",
-        max_ttl="40s",
-        rollout={"timeout": "6s", "windows": [{"allow": _closed_window()}]},
+        default_ttl="15s",
+        max_ttl="90s",
+        rollout={"timeout": "20s", "windows": [{"allow": _closed_window()}]},
     )
     leased.first()
     bridge = lab.start()
     load = leased.load(replicas=2)
     for version in (2, 3):
-        eventually(partial(_has, leased, version), 90.0)
+        eventually(partial(_has, leased, version), 120.0)
         leased.settle_on(version)
     totals = load.totals()
     assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
@@ -417,7 +417,7 @@ def test_two_credentials_of_one_service_that_are_due_together_are_one_roll(
 def test_check_says_what_keeps_leases_from_living(lab: Lab, make: Make) -> None:
     leased = make(default_ttl="10m")
     said = lab.cli("check", code=3)
-    assert "`default_ttl` to 23m or more" in " ".join(said.split())
+    assert "`default_ttl` to 24m or more" in " ".join(said.split())
     leased.database.role("app", default_ttl="1h", max_ttl="48h")
     lab.service("api", replicas=1)
     lab.cli("check")

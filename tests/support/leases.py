@@ -165,7 +165,9 @@ class LeasedDatabase:
 
     def credential(self, service: str = "api") -> tuple[str, str]:
         """Return user and password that a task of a service has."""
-        found = json.loads(self.lab.swarm.read(self.lab.name(service), "db")[0])
+        name = self.lab.name(service)
+        eventually(lambda: bool(self.lab.swarm.tasks(name)))  # one runs once it is healthy
+        found = json.loads(self.lab.swarm.read(name, "db")[0])
         self.lab.canaries.append(found["password"])
         return found["username"], found["password"]
 
