@@ -402,14 +402,15 @@ def test_two_credentials_of_one_service_that_are_due_together_are_one_roll(
     lab.service(
         "api", secrets=[(lab.name("db_v1"), "db"), (lab.name("more_v1"), "more")], replicas=1
     )
+    eventually(lambda: bool(lab.swarm.tasks(lab.name("api"))))
     lab.sync()
+    assert "good" in leased.labels()[1]
     before = lab.updates(engine, "api")
     leased.ask()
-    lab.sync()
-    assert lab.swarm.references(lab.name("api")) == {
-        "db": lab.name("db_v2"),
-        "more": lab.name("more_v2"),
-    }
+    plan = lab.sync()
+    held = lab.swarm.references(lab.name("api"))
+    wanted = {"db": lab.name("db_v2"), "more": lab.name("more_v2")}
+    assert held == wanted, (plan.holds, plan.conditions)
     assert lab.updates(engine, "api") == before + 1
     assert len(leased.users()) == 2
 
