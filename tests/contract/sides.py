@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -177,8 +178,17 @@ class SwarmSide(ABC):
         return seen
 
     def until_running(self, service: str, *held: str) -> None:
-        """Let time pass until exactly such tasks run, named by the secret of each."""
-        self.until(lambda: sorted(self.running(service).values()) == [(name,) for name in held])
+        """Let time pass until such tasks run and no others, named by the secret of each.
+
+        The engine may leave a slot with a second task after a start-first update.
+        """
+        wanted = Counter((name,) for name in held)
+
+        def there() -> bool:
+            found = Counter(self.running(service).values())
+            return wanted <= found and set(found) <= set(wanted)
+
+        self.until(there)
 
     def until_ended(self, service: str, secret: str) -> None:
         """Let time pass until no task lives that holds a secret."""
@@ -229,7 +239,7 @@ class RealSwarm(SwarmSide):
         self._engine = engine
 
     def until(self, check: Callable[[], bool]) -> None:
-        eventually(check, SECONDS)
+        eventually(check, 3 * SECONDS)  # a busy machine takes its time
 
     def pass_by(self) -> None:
         """Another service comes and rolls meanwhile, so that nothing here rests on a time."""
