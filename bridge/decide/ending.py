@@ -156,7 +156,7 @@ def end_of(
     action = _ending(mirror, rules, "it is marked to be ended", absent)
     if _is_stuck(lease, now):
         return _say_stuck(care, mirror, lease)
-    care.ending = lease.ends <= now + SOON
+    care.ending = care.ending or lease.ends <= now + SOON
     if lease.ends > now + action.grace + SLACK and not frozen:
         care.chains.append((action,))
     care.wake.append(lease.ends + 0.5)

@@ -399,3 +399,15 @@ def test_what_is_no_longer_configured_keeps_its_lease_until_it_is_let_go_of() ->
         wishes=forget,
     )
     assert [removal.docker_name for removal in actions_of(ended, RemoveSecret)] == ["db_v1"]
+
+
+def test_an_end_that_is_near_is_waited_for_beside_one_that_is_not() -> None:
+    """Whichever is looked at last."""
+    secrets = [generation_secret(n, labels=RETIRED) for n in (1, 2)]
+    far, near = seen(life(100, 3600), custody()), seen(life(100, 5), custody())
+    for first, second in ((far, near), (near, far)):
+        views = {"db_v1": first, "db_v2": second}
+        secret = leased("api", grace=7200.0)
+        on_three = service_of("api", "db_v3")
+        plan = plan_for([*secrets, generation_secret(3)], [on_three], views, secret=secret)
+        assert plan.rolling
