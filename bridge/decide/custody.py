@@ -86,7 +86,7 @@ def tend(
             case Stage.VANISHED:
                 said = clear_up(care, generation, mirror.id in ends, now)
             case Stage.ALIVE if mirror.id in ends:
-                shared = is_shared(mirror, world.swarm)
+                shared = is_shared(mirror.id, mirror.leased, world.swarm)
                 chain = retire(generation, rules, absent[mirror.id], now)
                 care.chains.append((ended(mirror, now, GOES_ON),) if shared else chain)
                 care.ending = True

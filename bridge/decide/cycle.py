@@ -8,7 +8,7 @@ from dataclasses import replace
 from bridge.decide.conditions import condition_of, unmapped, with_care, with_trouble
 from bridge.decide.doubt import many_missing, with_doubt
 from bridge.decide.gates import Halt, trying_again
-from bridge.decide.leased import care_for_leases, with_leases
+from bridge.decide.leased import care_for_leases, generations_by_name, with_leases
 from bridge.decide.limits import approvals_over, hold_what_is_too_much
 from bridge.decide.marks import good_mark, outlived_marks, record_upkeep, unused_marks
 from bridge.decide.progress import on_trial, progress_of
@@ -41,10 +41,11 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     found = [find_target(s, desired.instance, world, memory, now) for s in desired.secrets]
     frozen = many_missing(found) is not None
     targets = [with_doubt(target, memory, world.vault) for target in found]
-    targets = with_leases(desired, targets, world, memory, now)
+    generations = generations_by_name(desired.instance, world, memory, now)
+    targets = with_leases(desired, targets, generations, world, now)
     wanted = targets
     targets = [_target(target, memory, now) for target in targets]
-    care = care_for_leases(desired, targets, world, memory, now, frozen=frozen)
+    care = care_for_leases(desired, targets, generations, world, memory, now, frozen=frozen)
     missing = many_missing(targets)
     holds: list[Hold] = [missing] if missing else []
     holds += [target.hold for target in targets if target.hold]

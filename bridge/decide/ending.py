@@ -18,9 +18,9 @@ from bridge.decide.generation import (
 from bridge.decide.prune import used_ids
 from bridge.decide.target import Target
 from bridge.model.desired import LeaseRules, StaticRoles
-from bridge.model.generation import Life
+from bridge.model.generation import Leased, Life
 from bridge.model.mirror import Mirror
-from bridge.model.naming import ENDED, instant, timestamp
+from bridge.model.naming import ENDED, moment, timestamp
 from bridge.model.plan import Annotate, Chain, Hold, Tend, TendGeneration
 from bridge.model.reasons import Reason
 from bridge.model.wishes import Do
@@ -97,17 +97,10 @@ def absent_users(
     newer = [
         m for m in (target.mirrors if target else ()) if mirror.identity < m.identity and m.good
     ]
-    since = min((_instant(m.good) for m in newer), default=None)
+    since = min((moment(m.good, float("inf")) for m in newer), default=None)
     if since is None or now < since + rules.overlap_max:
         return frozenset()
     return frozenset(task.id for task in swarm.tasks if task.lost)
-
-
-def _instant(text: str) -> float:
-    try:
-        return instant(text) / 1e9
-    except ValueError:
-        return float("inf")
 
 
 def retire(found: Generation, rules: LeaseRules, absent: frozenset[str], now: float) -> Chain:
@@ -177,7 +170,7 @@ def _end_static(
     assert leased  # noqa: S101 - it is marked for its end
     care.ending = True
     grace = 0.0 if leased.at_once or failed(mirror) else rules.grace
-    at = _instant(leased.retiring) + grace if leased.retiring else now
+    at = moment(leased.retiring, float("inf")) + grace if leased.retiring else now
     if now >= at and not frozen:
         why, first = "nothing uses its password any more", leased.at_once == FIRST
         care.chains.append(
@@ -222,14 +215,13 @@ def clear_up(care: Care, found: Generation, ends: bool, now: float) -> Said:
 GOES_ON = "its lease goes on with another one"
 
 
-def is_shared(mirror: Mirror, swarm: SwarmView) -> bool:
+def is_shared(secret_id: str, leased: Leased | None, swarm: SwarmView) -> bool:
     """Tell whether another Docker secret rests on the same lease or custody, which then goes on."""
-    own = mirror.leased
-    others = (m.leased for m in swarm.mirrors if m.id != mirror.id and m.leased)
-    return own is not None and any(
+    others = (m.leased for m in swarm.mirrors if m.id != secret_id and m.leased)
+    return leased is not None and any(
         other.lease
         and not other.ended
-        and (other.lease == own.lease or other.accessor == own.accessor)
+        and (other.lease == leased.lease or other.accessor == leased.accessor)
         for other in others
     )
 

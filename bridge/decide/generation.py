@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bridge.decide.care import tending
 from bridge.decide.target import Target
 from bridge.model.desired import KvPath, StaticRoles
 from bridge.model.generation import (
@@ -21,7 +22,7 @@ from bridge.model.mirror import By, Mirror
 from bridge.model.naming import instant, timestamp
 from bridge.model.plan import Hold, Tend, TendGeneration, action_key
 from bridge.model.reasons import Reason
-from bridge.model.world import Unreadable, World
+from bridge.model.world import Document, Unreadable, World
 
 CAPPED = 0.9
 """Part of what a role gives; a renewal that gave less has met the lease's longest life."""
@@ -116,7 +117,7 @@ def _living(found: Generation, world: World, memory: Memory) -> Generation:
     role = world.vault.paths.get(source) if source else None
     if lease and isinstance(role, RoleDocument):
         found = replace(found, longest=lease.started + role.max_ttl)
-    found = replace(found, hard_end=_hard_end(found, world))
+    found = replace(found, hard_end=_hard_end(found, role))
     if custody and not (custody.renewed or custody.period or custody.foreign):
         return replace(found, stage=Stage.PROVISIONAL)
     return found
@@ -176,11 +177,9 @@ def vanished(world: World, memory: Memory) -> dict[str, float]:
     }
 
 
-def _hard_end(found: Generation, world: World) -> float | None:
+def _hard_end(found: Generation, role: Document | Unreadable | None) -> float | None:
     """Tell when a generation ends whatever is done: its lease's longest life, or its custody's."""
     lease, custody, ends = found.lease, found.custody, list[float]()
-    source = found.mirror.lease_role
-    role = world.vault.paths.get(source) if source else None
     if lease and found.longest is not None and isinstance(role, RoleDocument):
         ends.append(found.longest)
         if lease.renewed and lease.granted < role.default_ttl * CAPPED:
@@ -209,52 +208,47 @@ def forced_from(found: Generation, timeout: float) -> float | None:
 
 def renew_lease(mirror: Mirror, patience: float = 0.0) -> TendGeneration:
     """Return the action that renews a generation's lease."""
-    return TendGeneration(
-        mirror.secret,
-        mirror.id,
-        mirror.docker_name,
-        Tend.RENEW_LEASE,
-        Reason.LEASE_KEPT,
-        "its time has come",
-        patience=patience,
-    )
+    why = "its time has come"
+    return tending(mirror, Tend.RENEW_LEASE, Reason.LEASE_KEPT, why, patience=patience)
 
 
 # --- The target ----------------------------------------------------------------------------------
 
 
-def with_generations(target: Target, world: World, memory: Memory, now: float) -> Target:
-    """Say which generations of a leased secret may be used, and which may not yet."""
-    found = [generation_of(mirror, world, memory, now) for mirror in target.mirrors]
+def with_generations(target: Target, found: Sequence[Generation]) -> Target:
+    """Say which generations of a leased secret are its versions, and which may be used."""
     usable = [g for g in found if not g.over]
-    ended = [g.mirror for g in found[1:] if g.stage == Stage.ENDED]
-    ended += [mirror for mirror in target.others if mirror.leased and mirror.leased.ended]
+    former = {m.id for m in target.others if m.leased and m.leased.ended}
+    target = _with_stages(target, found)
     return replace(
         target,
         vault_version=target.mirrors[0].identity.version if target.mirrors else None,
         current=usable[0].mirror.identity if usable else None,
+        destroyed=target.destroyed | former,
+    )
+
+
+def _with_stages(target: Target, found: Sequence[Generation]) -> Target:
+    """Say which versions may be used, which not yet, and which can go."""
+    ended = {g.mirror.id for g in found[1:] if g.stage == Stage.ENDED}
+    return replace(
+        target,
         ended=frozenset(g.mirror.id for g in found if g.over),
-        unproven={g.mirror.id: _unproven(g) for g in usable if g.stage != Stage.ALIVE},
-        destroyed=frozenset(mirror.id for mirror in ended),
+        unproven={
+            g.mirror.id: _unproven(g) for g in found if not g.over and g.stage != Stage.ALIVE
+        },
+        destroyed=target.destroyed | ended,
     )
 
 
 def with_kv_leases(
-    target: Target, world: World, memory: Memory, timeout: float, now: float
+    target: Target, found: Sequence[Generation], timeout: float, now: float
 ) -> Target:
     """Say which versions of a KV path may be used that each hold a lease.
 
     Their credentials are made by others: one that is over is told, and cannot be replaced here.
     """
-    found = [generation_of(mirror, world, memory, now) for mirror in target.mirrors]
-    ended = {g.mirror.id for g in found[1:] if g.stage == Stage.ENDED}
-    unproven = {g.mirror.id: _unproven(g) for g in found if not g.over and g.stage != Stage.ALIVE}
-    target = replace(
-        target,
-        ended=frozenset(g.mirror.id for g in found if g.over),
-        unproven=unproven,
-        destroyed=target.destroyed | ended,
-    )
+    target = _with_stages(target, found)
     newest = found[0] if found else None
     if newest is None or target.hold or target.create:
         return target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bridge.decide.care import Care
@@ -20,7 +20,6 @@ from bridge.decide.mint import Due, due_of, with_company, with_mint
 from bridge.decide.target import Target
 from bridge.model.desired import Desired, Rollout
 from bridge.model.memory import Memory
-from bridge.model.mirror import Mirror
 from bridge.model.naming import timestamp
 from bridge.model.plan import Hold, Tend, TendGeneration, action_key
 from bridge.model.reasons import Reason
@@ -28,33 +27,59 @@ from bridge.model.window import opening_of
 from bridge.model.world import Unreadable, World
 
 
+def generations_by_name(
+    instance: str, world: World, memory: Memory, now: float
+) -> dict[str, list[Generation]]:
+    """Say how each generation of ours stands, newest first, by secret's name.
+
+    Also those from another role, and those of secrets that the configuration no longer has. What
+    has no lease, or none that can be read, stands there as ended.
+    """
+    own: dict[str, list[Generation]] = {}
+    for mirror in sorted(world.swarm.mirrors, key=lambda m: m.identity.order, reverse=True):
+        if mirror.instance == instance:
+            found = generation_of(mirror, world, memory, now)
+            own.setdefault(mirror.secret, []).append(found)
+    return own
+
+
+def generations_of(
+    target: Target, generations: Mapping[str, Sequence[Generation]]
+) -> list[Generation]:
+    """Return those that come from where the secret comes from now."""
+    current = {mirror.id for mirror in target.mirrors}
+    return [g for g in generations.get(target.secret.name, ()) if g.mirror.id in current]
+
+
 def with_leases(
-    desired: Desired, targets: Sequence[Target], world: World, memory: Memory, now: float
+    desired: Desired,
+    targets: Sequence[Target],
+    generations: Mapping[str, Sequence[Generation]],
+    world: World,
+    now: float,
 ) -> list[Target]:
     """Say for each leased secret which generations may be used and whether one is made."""
-    found = {t.secret.name: _generations(t, world, memory, now) for t in targets}
+    timeout = desired.rollout.timeout
+    found = {t.secret.name: generations_of(t, generations) for t in targets if t.secret.leased}
     many = _many_vanished(found.values())
-    targets = [
-        with_generations(target, world, memory, now) if target.secret.leased else target
-        for target in targets
-    ]
     coming = False
     made: list[Target] = []
     for target in targets:
-        own = found[target.secret.name]
-        left = [generation_of(m, world, memory, now) for m in target.others if m.leased]
-        urgent = _urgent([*own, *left], desired.rollout.timeout, now)
+        name = target.secret.name
+        current = found.get(name, [])
+        former = {mirror.id for mirror in target.others if mirror.leased}
+        left = [g for g in generations.get(name, ()) if g.mirror.id in former]
+        urgent = _urgent([*current, *left], timeout, now)
         if target.secret.content.lease:
-            timeout = desired.rollout.timeout
-            found_kv = with_kv_leases(target, world, memory, timeout, now)
-            made.append(replace(found_kv, urgent=urgent))
-            continue
-        if not target.secret.leased:
-            made.append(replace(target, urgent=urgent))
-            continue
-        turn = many and (coming or _replacing(found.values(), desired.rollout, now))
-        answer = with_mint(target, own, world, desired.rollout, now, in_turn=turn)
-        coming = coming or answer.create is not None
+            held = generations_of(target, generations)
+            answer = with_kv_leases(target, held, timeout, now)
+        elif target.secret.leased:
+            turn = many and (coming or _replacing(found.values(), desired.rollout, now))
+            answer = with_generations(target, current)
+            answer = with_mint(answer, current, world, desired.rollout, now, in_turn=turn)
+            coming = coming or answer.create is not None
+        else:
+            answer = target
         made.append(replace(answer, urgent=urgent))
     return with_company(made, found, world, desired.rollout, now)
 
@@ -62,6 +87,7 @@ def with_leases(
 def care_for_leases(
     desired: Desired,
     targets: Sequence[Target],
+    generations: Mapping[str, Sequence[Generation]],
     world: World,
     memory: Memory,
     now: float,
@@ -71,23 +97,14 @@ def care_for_leases(
     """Say what each lease needs, also those of secrets that the configuration no longer has."""
     care = Care()
     by_name = {target.secret.name: target for target in targets}
-    own: dict[str, list[Mirror]] = {}
-    for mirror in world.swarm.mirrors:
-        if mirror.instance == desired.instance and mirror.leased:
-            own.setdefault(mirror.secret, []).append(mirror)
-    generations = {
-        name: [
-            generation_of(mirror, world, memory, now)
-            for mirror in sorted(mirrors, key=lambda m: m.identity.order, reverse=True)
-        ]
-        for name, mirrors in own.items()
-    }
-    frozen = frozen or _many_vanished(generations.values())
-    for name, found in sorted(generations.items()):
+    every = ((name, [g for g in found if g.mirror.leased]) for name, found in generations.items())
+    leased = {name: found for name, found in every if found}
+    frozen = frozen or _many_vanished(leased.values())
+    for name, found in sorted(leased.items()):
         target = by_name.get(name)
         due: Due | None = None
         if target and target.secret.leased:
-            current = [g for g in found if g.mirror in target.mirrors]
+            current = generations_of(target, leased)
             due = due_of(target, current, world, desired.rollout, now)
         one = tend(name, target, found, due, world, now, frozen=frozen)
         care.chains += one.chains
@@ -100,12 +117,6 @@ def care_for_leases(
     opening = opening_of(desired.rollout.windows, now)
     care.wake += [] if opening is None else [opening]
     return care
-
-
-def _generations(target: Target, world: World, memory: Memory, now: float) -> list[Generation]:
-    if not target.secret.leased:
-        return []
-    return [generation_of(mirror, world, memory, now) for mirror in target.mirrors]
 
 
 def _many_vanished(generations: Iterable[Sequence[Generation]]) -> bool:
@@ -147,9 +158,10 @@ def _refused_ends(care: Care, memory: Memory) -> list[Hold]:
     holds: list[Hold] = []
     for chain in care.chains:
         action = chain[-1]
+        if not isinstance(action, TendGeneration) or action.step not in _ENDS:
+            continue
         backoff = memory.backoffs.get(action_key(action))
-        ends = isinstance(action, TendGeneration) and action.step in _ENDS
-        if backoff and not backoff.passes and ends and isinstance(action, TendGeneration):
+        if backoff and not backoff.passes:
             message = f"{action.summary}: {backoff.message}"
             holds.append(Hold(action.secret, Reason.REVOCATION_FAILED, message))
     return holds

@@ -22,7 +22,7 @@ from bridge.decide.generation import (
 from bridge.decide.target import Target
 from bridge.model.desired import KvPath, Rollout, StaticRoles
 from bridge.model.mirror import By, Mirror
-from bridge.model.naming import TRIES, VANISHED, instant, timestamp
+from bridge.model.naming import TRIES, VANISHED, instant, moment, timestamp
 from bridge.model.plan import Hold, MintGeneration
 from bridge.model.reasons import Reason
 from bridge.model.window import opening_of
@@ -181,9 +181,8 @@ def _answer(
             return Reason.ROTATION_ASKED, "the one before is not used any more"
         return _after_vanishing(target, lost, newest.mirror, in_turn=in_turn, now=now)
     if asked and newest.mirror.asides:
-        due = replace(
-            due, open=False
-        )  # what is set aside somewhere never gets to its end by itself
+        # What is set aside somewhere comes to no end by itself.
+        due = replace(due, open=False)
     return _by_the_rules(name, due, rollout, now, asked=asked)
 
 
@@ -261,7 +260,7 @@ def _after_failure(
             f" `vault-bridge rotate {name}` tries again"
         )
         return Hold(name, Reason.GENERATIONS_FAILED, message)
-    since = max(moment_of(mark.at) for mark in marks)
+    since = max(moment(mark.at) for mark in marks)
     until = since + rollout.timeout * 2.0 ** min(tries - 1, MOST_DOUBLED)
     if due.forced_at is not None:
         until = min(until, max(since, due.forced_at))
@@ -272,14 +271,6 @@ def _after_failure(
         )
         return Hold(name, Reason.ROLL_FAILED, message, until=until)
     return Reason.NEW_GENERATION, f"{newest.docker_name} failed, and this is try {tries + 1}"
-
-
-def moment_of(text: str) -> float:
-    """Read a label's time as seconds since the epoch; 0 where somebody has damaged it."""
-    try:
-        return instant(text) / 1e9
-    except ValueError:
-        return 0.0
 
 
 def _after_vanishing(
@@ -295,7 +286,7 @@ def _after_vanishing(
         if len(source.roles) == 1:
             return Reason.ROTATION_DUE, what  # it has but one, and rotates it as it was told to
     if len(recent) >= MOST_VANISHED:
-        until = moment_of(recent[0]) + VANISHED_WITHIN
+        until = moment(recent[0]) + VANISHED_WITHIN
         message = f"{what}, for the third time within an hour: is somebody revoking them?"
         return Hold(name, Reason.LEASE_UNSTABLE, message, until=until)
     if in_turn:
@@ -306,7 +297,7 @@ def _after_vanishing(
 
 def _recently_vanished(mirror: Mirror, now: float) -> list[str]:
     known = mirror.leased.vanished if mirror.leased else ()
-    return [at for at in known if moment_of(at) > now - VANISHED_WITHIN]
+    return [at for at in known if moment(at) > now - VANISHED_WITHIN]
 
 
 def mint(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from bridge.decide.doubt import doubt_of
 from bridge.decide.gates import FORGOTTEN_AFTER
 from bridge.decide.generation import vanished, with_generations
+from bridge.decide.leased import generations_by_name, generations_of
 from bridge.decide.progress import on_trial, progress_of, watched
 from bridge.decide.target import Target, find_target
 from bridge.model.desired import Desired
@@ -42,7 +43,11 @@ def remember(
                 place = (outcome.action.service_id, swap.to_id)
                 rolls[place] = (*rolls.get(place, ())[-9:], now)
     targets = [find_target(s, desired.instance, world, memory, now) for s in desired.secrets]
-    targets = [with_generations(t, world, memory, now) if t.secret.leased else t for t in targets]
+    generations = generations_by_name(desired.instance, world, memory, now)
+    targets = [
+        with_generations(t, generations_of(t, generations)) if t.secret.leased else t
+        for t in targets
+    ]
     return Memory(
         _seen(targets, memory, now),
         _watches(desired, memory, world, now),

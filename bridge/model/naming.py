@@ -65,6 +65,18 @@ def instant(text: str) -> int:
     return int(seconds) * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))
 
 
+def moment(text: str, otherwise: float = 0.0) -> float:
+    """Read a label's time as seconds since the epoch.
+
+    Args:
+        otherwise: What stands for one that somebody has damaged.
+    """
+    try:
+        return instant(text) / 1e9
+    except ValueError:
+        return otherwise
+
+
 def timestamp(seconds: float) -> str:
     """Write seconds since the epoch as RFC 3339 in UTC, to the second."""
     return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")

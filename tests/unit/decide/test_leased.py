@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.decide.leased import with_leases
+from bridge.decide.leased import generations_by_name, with_leases
 from bridge.decide.remember import remember
 from bridge.decide.target import find_target
 from bridge.model.desired import DatabaseRole, Desired, KvPath, Rollout
@@ -201,7 +201,8 @@ def test_services_must_leave_what_is_over_or_ends_soon() -> None:
         world = leased_world([secret], [], {"one_v1": view}, lives={ROLES["one"]: LIVES})
         memory = vanished_before("one_v1") if view is GONE else Memory()
         target = find_target(desired.secrets[0], "default", world, memory, NOW)
-        [found] = with_leases(desired, [target], world, memory, NOW)
+        generations = generations_by_name("default", world, memory, NOW)
+        [found] = with_leases(desired, [target], generations, world, NOW)
         assert bool(found.urgent) is urgent
 
 
