@@ -45,6 +45,7 @@ from bridge.model.plan import (
 )
 from bridge.model.reasons import Reason
 from bridge.model.world import SwarmView, fingerprint
+from bridge.servers.labels import write_labels
 from bridge.servers.state import write_state
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
@@ -169,20 +170,7 @@ class Applier:
         return Outcome(action, Result.REFUSED, message, verdict)
 
     def _annotate(self, action: Annotate) -> Outcome:
-        """Write labels by compare-and-set; others write other labels of the same secret."""
-        for attempt in range(_TRIES):
-            raw = self._swarm.secret(action.secret_id)
-            labels = dict(raw["Spec"].get("Labels") or {})
-            wanted = {k: v for k, v in {**labels, **action.put}.items() if k not in action.drop}
-            if wanted == labels:
-                break
-            index, name = raw["Version"]["Index"], raw["Spec"]["Name"]
-            try:
-                self._swarm.set_secret_labels(action.secret_id, index, name, wanted)
-                break
-            except OutOfSequence:
-                if attempt == _TRIES - 1:
-                    raise
+        write_labels(self._swarm, action.secret_id, action.put, action.drop)
         return Outcome(action, Result.DONE)
 
     def _roll(self, action: RollService) -> Outcome:

@@ -7,8 +7,9 @@ and the swarm is looked at again: a bridge that was stopped for a while, and wok
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, assert_never
+from typing import Any
 
+from bridge.decide.ending import is_shared
 from bridge.decide.prune import used_ids
 from bridge.errors import (
     AnswerLost,
@@ -26,6 +27,7 @@ from bridge.model.naming import (
     RETIRING,
     ROLE,
     Identity,
+    Origin,
     instant,
     labels_of,
     origin_of,
@@ -34,11 +36,14 @@ from bridge.model.naming import (
 from bridge.model.payload import render
 from bridge.model.plan import MintGeneration, Tend, TendGeneration
 from bridge.model.world import SwarmView
+from bridge.servers.labels import write_labels
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
 _NOT_LEADER = "another bridge leads now"
 _NOT_OURS = "it is gone, or its lease is not ours to touch"
+_NOT_MARKED = "it is not marked to be ended"
+_USED = "something uses it again"
 
 
 class Custodian:
@@ -140,22 +145,24 @@ class Custodian:
 
     def tend(self, action: TendGeneration) -> Outcome:
         """Renew or end a generation."""
-        match action.step:
-            case Tend.RENEW_LEASE | Tend.RENEW_CUSTODY:
-                return self._renew(action)
-            case Tend.SHORTEN | Tend.REVOKE | Tend.RELEASE:
-                return self._end(action)
-            case Tend.RETIRE:
-                return self._retire(action)
-            case Tend.ROTATE:
-                return self._rotate(action)
-            case _:
-                assert_never(action.step)
+        if action.step in (Tend.RENEW_LEASE, Tend.RENEW_CUSTODY):
+            return self._renew(action)
+        if not self._fence():
+            return Outcome(action, Result.MOVED, _NOT_LEADER)
+        view = self._look()
+        labels = next((s.labels for s in view.secrets if s.id == action.secret_id), {})
+        origin, leased = origin_of(labels), Leased.read(labels)
+        if origin is None or leased is None or origin.instance != self._instance:
+            because = _NOT_OURS
+        else:
+            because = self._end(action, origin, leased, view)
+        return Outcome(action, Result.MOVED if because else Result.DONE, because)
 
     def _renew(self, action: TendGeneration) -> Outcome:
         raw = self._swarm.secret(action.secret_id)
-        leased = self._ours(raw["Spec"].get("Labels") or {})
-        if leased is None:
+        labels = raw["Spec"].get("Labels") or {}
+        origin, leased = origin_of(labels), Leased.read(labels)
+        if origin is None or leased is None or not self._is_ours(origin, leased):
             return Outcome(action, Result.MOVED, _NOT_OURS)
         if leased.over:
             return Outcome(action, Result.MOVED, "it is being ended")
@@ -165,85 +172,69 @@ class Custodian:
             self._vault.leases.renew_token(leased.accessor)
         return Outcome(action, Result.DONE)
 
-    def _retire(self, action: TendGeneration) -> Outcome:
+    def _is_ours(self, origin: Origin, leased: Leased) -> bool:
+        """Tell whether a lease may be touched that the labels of a Docker secret name."""
+        ours = origin.instance == self._instance
+        return ours and lease_role(origin.identity.source, leased) is not None
+
+    # Each of these ends something, or says why it does not: empty where it is done.
+
+    def _end(self, action: TendGeneration, origin: Origin, leased: Leased, view: SwarmView) -> str:
+        match action.step:
+            case Tend.RETIRE:
+                return self._retire(action, view)
+            case Tend.ROTATE:
+                return self._rotate(action, origin, leased)
+            case _ if not self._is_ours(origin, leased):
+                return _NOT_OURS
+            case _ if is_shared(action.secret_id, leased, view):
+                return "another version holds the same lease"
+            case Tend.RELEASE:
+                return self._release(action, leased)
+            case _:
+                return self._end_lease(action, leased, view)
+
+    def _retire(self, action: TendGeneration, view: SwarmView) -> str:
         """Mark a generation for its end, of which there is no way back."""
-        if not self._fence():
-            return Outcome(action, Result.MOVED, _NOT_LEADER)
-        view = self._look()
-        labels = next((s.labels for s in view.secrets if s.id == action.secret_id), {})
-        origin, leased = origin_of(labels), Leased.read(labels)
-        if origin is None or leased is None or origin.instance != self._instance:
-            return Outcome(action, Result.MOVED, _NOT_OURS)
         if action.secret_id in used_ids(view, action.absent):
-            return Outcome(action, Result.MOVED, "something uses it again")
-        raw = self._swarm.secret(action.secret_id)
-        index, name = raw["Version"]["Index"], raw["Spec"]["Name"]
-        wanted = {**(raw["Spec"].get("Labels") or {}), RETIRING: timestamp(action.at)}
-        self._swarm.set_secret_labels(action.secret_id, index, name, wanted)
-        return Outcome(action, Result.DONE)
+            return _USED
+        mark = {RETIRING: timestamp(action.at)}
+        write_labels(self._swarm, action.secret_id, mark, tries=1)
+        return ""
 
-    def _end(self, action: TendGeneration) -> Outcome:
-        if not self._fence():
-            return Outcome(action, Result.MOVED, _NOT_LEADER)
-        view = self._look()
-        labels = next((s.labels for s in view.secrets if s.id == action.secret_id), {})
-        leases, leased = self._vault.leases, self._ours(labels)
-        if leased is None:
-            return Outcome(action, Result.MOVED, _NOT_OURS)
-        if _is_shared(view, action.secret_id, leased):
-            return Outcome(action, Result.MOVED, "another version holds the same lease")
-        if action.step == Tend.RELEASE:
-            token = leases.token(leased.accessor)
-            if token is None or leases.lease(leased.lease) is not None:
-                return Outcome(action, Result.MOVED, "it is gone, or its lease is there again")
-            if not leases.is_ours(token, custody_meta(self._instance, action.secret)):
-                return Outcome(action, Result.MOVED, _NOT_OURS)
-            leases.revoke_token(leased.accessor)
-            return Outcome(action, Result.DONE)
+    def _end_lease(self, action: TendGeneration, leased: Leased, view: SwarmView) -> str:
         if not leased.retiring:
-            return Outcome(action, Result.MOVED, "it is not marked to be ended")
+            return _NOT_MARKED
         if not action.even_used and action.secret_id in used_ids(view, action.absent):
-            return Outcome(action, Result.MOVED, "something uses it again")
+            return _USED
         if action.step == Tend.SHORTEN:
-            leases.shorten(leased.lease, action.grace)
+            self._vault.leases.shorten(leased.lease, action.grace)
         else:
-            leases.revoke(leased.lease)
-        return Outcome(action, Result.DONE)
+            self._vault.leases.revoke(leased.lease)
+        return ""
 
-    def _rotate(self, action: TendGeneration) -> Outcome:
+    def _release(self, action: TendGeneration, leased: Leased) -> str:
+        """End the custody of a lease that is over."""
+        leases = self._vault.leases
+        token = leases.token(leased.accessor)
+        if token is None or leases.lease(leased.lease) is not None:
+            return "it is gone, or its lease is there again"
+        if not leases.is_ours(token, custody_meta(self._instance, action.secret)):
+            return _NOT_OURS
+        leases.revoke_token(leased.accessor)
+        return ""
+
+    def _rotate(self, action: TendGeneration, origin: Origin, leased: Leased) -> str:
         """End the password of a static role that nothing uses any more."""
-        if not self._fence():
-            return Outcome(action, Result.MOVED, _NOT_LEADER)
-        raw = self._swarm.secret(action.secret_id)
-        labels = raw["Spec"].get("Labels") or {}
-        origin, leased = origin_of(labels), Leased.read(labels)
-        if origin is None or leased is None or origin.instance != self._instance:
-            return Outcome(action, Result.MOVED, _NOT_OURS)
         source = origin.identity.source
         if not isinstance(source, StaticRoles) or leased.role not in source.roles:
-            return Outcome(action, Result.MOVED, _NOT_OURS)
+            return _NOT_OURS
         if not leased.retiring:
-            return Outcome(action, Result.MOVED, "it is not marked to be ended")
+            return _NOT_MARKED
         if self._vault.statics.role(source, leased.role).rotated != origin.identity.created:
-            return Outcome(action, Result.MOVED, "it was rotated in the meantime")
+            return "it was rotated in the meantime"
         but = action.secret_id if action.even_used else ""
         if self._in_use(action.secret, leased.role, action.absent, but):
-            return Outcome(action, Result.MOVED, "something uses it again")
+            return _USED
         self._vault.statics.rotate(source, leased.role)
-        return Outcome(action, Result.DONE)
-
-    def _ours(self, labels: Mapping[str, str]) -> Leased | None:
-        """Read which lease is behind a Docker secret; None where it is not one to be touched."""
-        origin, leased = origin_of(labels), Leased.read(labels)
-        if origin is None or leased is None or origin.instance != self._instance:
-            return None
-        return leased if lease_role(origin.identity.source, leased) else None
-
-
-def _is_shared(view: SwarmView, secret_id: str, leased: Leased) -> bool:
-    """Tell whether another Docker secret rests on the same lease or the same custody."""
-    others = (m.leased for m in view.mirrors if m.id != secret_id and m.leased)
-    return any(
-        not other.ended and (other.lease == leased.lease or other.accessor == leased.accessor)
-        for other in others
-    )
+        return ""
