@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from tests.support.database import Database
 from tests.support.lab import Lab
 from tests.support.leases import PATH, LeasedDatabase
-from tests.support.postgres import Postgres
 from tests.support.processes import eventually
-from tests.support.swarm import PrivateSwarm
 
 Make = Callable[..., LeasedDatabase]
 
 
 @pytest.fixture
-def make(lab: Lab, postgres: Postgres, database: Database) -> Iterator[Make]:
-    if not isinstance(lab.swarm, PrivateSwarm):
-        pytest.skip("the tasks see this machine's files, which needs a private engine")
-    made: list[LeasedDatabase] = []
-
-    def new(**more: Any) -> LeasedDatabase:
-        made.append(LeasedDatabase(lab, postgres, database, pipeline=True, **more))
-        return made[-1]
-
-    yield new
-    for each in made:
-        each.close()
+def make(leased_database: Make) -> Make:
+    return partial(leased_database, pipeline=True)
 
 
 @pytest.mark.parametrize(

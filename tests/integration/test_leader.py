@@ -14,7 +14,7 @@ import pytest
 
 from bridge.config import load
 from bridge.loop import Loop
-from tests.support.lab import Lab
+from tests.support.lab import ALONE, Lab
 from tests.support.processes import eventually
 from tests.support.proxy import Exchange, Phase, Proxy, no_trouble
 
@@ -147,8 +147,7 @@ def test_two_instances_are_strangers(lab: Lab) -> None:
 def test_every_rotation_once_whatever_becomes_of_the_leader(lab: Lab, how: str) -> None:
     """Processes that cannot see one another, as in two containers; the lease has its real time."""
     _scene(lab)
-    mine = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-    bridges = [lab.start(within=mine), lab.start(within=mine)]
+    bridges = [lab.start(within=ALONE), lab.start(within=ALONE)]
     for _ in range(3):
         eventually(lambda: any(b.lines("this bridge leads") for b in bridges))
         _has(lab, lab.rotate("db"))

@@ -4,40 +4,23 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import pytest
 
-from tests.support.database import Database
-from tests.support.lab import BridgeProcess, Lab
+from tests.support.lab import ALONE, BridgeProcess, Lab
 from tests.support.leases import ASKS, LeasedDatabase
-from tests.support.postgres import Postgres
 from tests.support.processes import eventually
 from tests.support.proxy import Cut, Exchange, Phase, Proxy, no_trouble
-from tests.support.swarm import PrivateSwarm
 
 Make = Callable[..., LeasedDatabase]
 
-ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
-"""As in a container of its own: others cannot see that its process has ended."""
-
 
 @pytest.fixture
-def make(lab: Lab, postgres: Postgres, database: Database) -> Iterator[Make]:
-    if not isinstance(lab.swarm, PrivateSwarm):
-        pytest.skip("the tasks see this machine's files, which needs a private engine")
-    made: list[LeasedDatabase] = []
-
-    def new(**more: Any) -> LeasedDatabase:
-        made.append(LeasedDatabase(lab, postgres, database, **more))
-        return made[-1]
-
-    yield new
-    for each in made:
-        each.close()
+def make(leased_database: Make) -> Make:
+    return leased_database
 
 
 def _has(leased: LeasedDatabase, version: int) -> bool:

@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import pytest
 
-from tests.support.database import Database
-from tests.support.lab import BridgeProcess, Lab
+from tests.support.lab import ALONE, BridgeProcess, Lab
 from tests.support.leases import LeasedDatabase
-from tests.support.postgres import Postgres
 from tests.support.processes import eventually
 from tests.support.proxy import Cut, Exchange, Phase, no_trouble
-from tests.support.swarm import PrivateSwarm
 
 Make = Callable[..., LeasedDatabase]
 
 
 @pytest.fixture
-def make(lab: Lab, postgres: Postgres, database: Database) -> Iterator[Make]:
-    if not isinstance(lab.swarm, PrivateSwarm):
-        pytest.skip("the tasks see this machine's files, which needs a private engine")
-    made: list[LeasedDatabase] = []
-
-    def new(**more: Any) -> LeasedDatabase:
-        made.append(LeasedDatabase(lab, postgres, database, static=("a", "b"), **more))
-        return made[-1]
-
-    yield new
-    for each in made:
-        each.close()
+def make(leased_database: Make) -> Make:
+    return partial(leased_database, static=("a", "b"))
 
 
 def _has(leased: LeasedDatabase, version: int) -> bool:
@@ -167,9 +153,6 @@ def test_a_leader_that_was_stopped_before_a_rotation_rotates_nothing_when_it_is_
     leased.settle_on(3)
     totals = load.totals()
     assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
-
-
-ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 def test_a_role_that_vault_rotates_by_itself_is_rolled_at_once_with_an_alarm(

@@ -31,6 +31,9 @@ Json = dict[str, Any]
 _RUN = uuid.uuid4().hex[:4]
 """On somebody's own swarm the names of a run must not meet others."""
 
+ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""Starts a bridge as in a container of its own: others cannot see that its process has ended."""
+
 _numbers = itertools.count(1)
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ from bridge.model.settings import VaultSettings
 from bridge.servers.vault.http import Answer, Http, Json
 from bridge.servers.vault.leases import Leases
 from bridge.servers.vault.login import Login, login_place
-from bridge.servers.vault.session import Session, data_of
+from bridge.servers.vault.session import Session, data_of, missing
 from bridge.servers.vault.static import Statics
 
 
@@ -118,8 +118,7 @@ class Vault:
         """
         place = f"{quote(path.mount)}/metadata/{quote(path.path)}"
         try:
-            session = self._session
-            answer = session.read(place) if patient else session.read_once(place)
+            answer = self._session.read(place, patient=patient)
         except Answer as error:
             raise self._refusal(error, path) from None
         return data_of(answer)
@@ -154,18 +153,10 @@ class Vault:
                 f' "{path.mount}/data/{path.path}"',
             )
         if error.status == requests.codes.not_found:
-            if error.body is None:
-                return VaultUnreachable("a 404 that is not Vault's: is a proxy in between?")
-            return self._missing(error, path)
+            return missing(error, path) or self._nothing_at(path)
         return VaultRefused(Reason.VAULT_REFUSED, f"Vault answered {error.text} for {path}")
 
-    def _missing(self, error: Answer, path: KvPath) -> VaultError:
-        if "namespace not found" in error.text:
-            return VaultRefused(
-                Reason.NAMESPACE_MISSING, f"there is no namespace {path.namespace} in Vault"
-            )
-        if "no handler for route" in error.text:
-            return VaultRefused(Reason.MOUNT_MISSING, f"nothing is mounted at {path.mount}/")
+    def _nothing_at(self, path: KvPath) -> VaultError:
         if self._kv_version(path) == "1":
             return VaultRefused(
                 Reason.NOT_KV_V2,

@@ -18,7 +18,7 @@ from bridge.model.generation import RoleDocument
 from bridge.model.reasons import Reason
 from bridge.model.settings import Custody
 from bridge.servers.vault.http import Answer, Json
-from bridge.servers.vault.session import Session, data_of
+from bridge.servers.vault.session import Session, data_of, missing
 
 VAULTS_OWN_MAX = 768 * 3600.0
 """Seconds that Vault lets anything live where neither role nor mount says it."""
@@ -67,7 +67,7 @@ class Leases:
         """
         place = f"{quote(role.mount)}/roles/{quote(role.role)}"
         try:
-            data = data_of(self._session.read(place) if patient else self._session.read_once(place))
+            data = data_of(self._session.read(place, patient=patient))
             default, longest = float(data["default_ttl"]), float(data["max_ttl"])
         except Answer as error:
             raise self._role_refusal(error, role) from None
@@ -100,16 +100,8 @@ class Leases:
                 hint=f'grant `read` on "{role.mount}/roles/{role.role}"',
             )
         if error.status == requests.codes.not_found:
-            if error.body is None:
-                return VaultUnreachable("a 404 that is not Vault's: is a proxy in between?")
-            if "namespace not found" in error.text:
-                what = f"there is no namespace {role.namespace} in Vault"
-                return VaultRefused(Reason.NAMESPACE_MISSING, what)
-            if "no handler for route" in error.text:
-                what = f"nothing is mounted at {role.mount}/"
-                return VaultRefused(Reason.MOUNT_MISSING, what)
             what = f"there is no role {role.role} in {role.mount}/"
-            return VaultRefused(Reason.ROLE_MISSING, what)
+            return missing(error, role) or VaultRefused(Reason.ROLE_MISSING, what)
         return VaultRefused(Reason.VAULT_REFUSED, f"Vault answered {error.text} for {role}")
 
     # --- a new credential ------------------------------------------------------------------------

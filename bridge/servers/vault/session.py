@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from bridge.errors import VaultUnreachable
+from bridge.errors import VaultError, VaultRefused, VaultUnreachable
+from bridge.model.desired import Source
+from bridge.model.reasons import Reason
 from bridge.servers.vault.http import Answer, Http, Json
 from bridge.servers.vault.login import Login
 
@@ -28,8 +31,14 @@ class Session:
         self.http = http
         self.login = login
 
-    def read(self, place: str) -> Any:
-        """Read, trying again where there is trouble that passes."""
+    def read(self, place: str, *, patient: bool = True) -> Any:
+        """Read.
+
+        Args:
+            patient: Whether to try again where there is trouble that passes.
+        """
+        if not patient:
+            return self.read_once(place)
         return self._again_and_again(lambda: self.read_once(place))
 
     def read_once(self, place: str) -> Any:
@@ -78,6 +87,20 @@ def data_of(answer: Any) -> Json:
     if not isinstance(data, dict):
         raise VaultUnreachable("Vault's answer is not understood")
     return data
+
+
+def missing(error: Answer, source: Source) -> VaultError | None:
+    """Say what a 404 means besides that there is no such path or role; None where it is that."""
+    if error.status != requests.codes.not_found:
+        return None
+    if error.body is None:
+        return VaultUnreachable("a 404 that is not Vault's: is a proxy in between?")
+    if "namespace not found" in error.text:
+        what = f"there is no namespace {source.namespace} in Vault"
+        return VaultRefused(Reason.NAMESPACE_MISSING, what)
+    if "no handler for route" in error.text:
+        return VaultRefused(Reason.MOUNT_MISSING, f"nothing is mounted at {source.mount}/")
+    return None
 
 
 _backoff = wait_random_exponential(multiplier=0.1, max=1.0)

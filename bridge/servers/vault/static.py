@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ from bridge.model.generation import StaticDocument, StaticRole
 from bridge.model.naming import instant
 from bridge.model.reasons import Reason
 from bridge.servers.vault.http import Answer, Json
-from bridge.servers.vault.session import Session, data_of
+from bridge.servers.vault.session import Session, data_of, missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Statics:
         """Read when one role was rotated, and how often Vault does that by itself."""
         place = f"{quote(source.mount)}/static-roles/{quote(role)}"
         try:
-            data = data_of(self._session.read(place) if patient else self._session.read_once(place))
+            data = data_of(self._session.read(place, patient=patient))
             rotated, period = str(data["last_vault_rotation"]), data.get("rotation_period")
             instant(rotated)
             return StaticRole(rotated, float(period or 0))
@@ -85,6 +86,10 @@ class Statics:
         return Password(fields, rotated)
 
 
+_UNKNOWN = re.compile("no static role|unknown role")
+"""Said with a 400."""
+
+
 def _refusal(
     error: Answer, source: StaticRoles, role: str, place: str, capability: str = "read"
 ) -> VaultError:
@@ -94,16 +99,7 @@ def _refusal(
             f"our token may not use {place}",
             hint=f'grant `{capability}` on "{place}"',
         )
-    if error.status == requests.codes.not_found and error.body is None:
-        return VaultUnreachable("a 404 that is not Vault's: is a proxy in between?")
-    if "namespace not found" in error.text:
-        what = f"there is no namespace {source.namespace} in Vault"
-        return VaultRefused(Reason.NAMESPACE_MISSING, what)
-    if "no handler for route" in error.text:
-        return VaultRefused(Reason.MOUNT_MISSING, f"nothing is mounted at {source.mount}/")
-    missing = error.status == requests.codes.not_found or "no static role" in error.text
-    if missing or "unknown role" in error.text:
-        return VaultRefused(
-            Reason.ROLE_MISSING, f"there is no static role {role} in {source.mount}/"
-        )
+    if error.status == requests.codes.not_found or _UNKNOWN.search(error.text):
+        what = f"there is no static role {role} in {source.mount}/"
+        return missing(error, source) or VaultRefused(Reason.ROLE_MISSING, what)
     return VaultRefused(Reason.VAULT_REFUSED, f"Vault answered {error.text} for {role}")
