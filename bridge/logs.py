@@ -26,11 +26,18 @@ def where(error: BaseException) -> str:
     return f"{type(error).__name__} at {places}"
 
 
-def configure(stream: TextIO | None = None, *, verbose: bool = False, quiet: bool = False) -> None:
+def configure(
+    stream: TextIO | None = None,
+    *,
+    verbose: bool = False,
+    quiet: bool = False,
+    as_json: bool = False,
+) -> None:
     """Set logging up for the process.
 
     Args:
         quiet: Say nothing on a terminal, where a command shows its progress in its own words.
+        as_json: Write JSON lines to a terminal as well.
     """
     stream = stream or sys.stderr
     shared: list[structlog.typing.Processor] = [
@@ -38,7 +45,7 @@ def configure(stream: TextIO | None = None, *, verbose: bool = False, quiet: boo
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    if stream.isatty():
+    if stream.isatty() and not as_json:
         shared.append(
             structlog.dev.ConsoleRenderer(
                 colors="NO_COLOR" not in os.environ,

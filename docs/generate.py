@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bridge.cli import cli
+from bridge.cli.shared import COMMON
 from bridge.config import json_schema
 from bridge.config.rules import is_built
 from bridge.errors import Exit
@@ -135,16 +136,25 @@ def _commands() -> Iterator[str]:
     yield _GENERATED
     yield "# Commands"
     yield ""
-    yield "`vault-bridge`, or `python -m bridge`. These options come before the command's name:"
+    yield (
+        "`vault-bridge`, or `python -m bridge`. Every command takes these options, before or behind"
+        " its name; of one that is given twice the last counts. `vault-bridge --version` shows the"
+        " version."
+    )
     yield ""
-    yield from _options(cli)
+    yield from _options(COMMON)
+    yield ""
+    yield (
+        'With `--json`, what operators ask for is answered as `{"asked": …, "done": …}`; `done` is'
+        " true where `--wait` has seen it carried out."
+    )
     for name, command in sorted(cli.commands.items()):
         yield ""
         yield f"## `vault-bridge {name}`"
         yield ""
         yield from (line.strip() for line in (command.help or "").strip().splitlines())
         yield ""
-        yield from _options(command)
+        yield from _options([option for option in command.params if option not in COMMON])
     yield ""
     yield "## Exit codes"
     yield ""
@@ -167,16 +177,16 @@ _MEANINGS = {
 }
 
 
-def _options(command: click.Command) -> Iterator[str]:
-    options = [p for p in command.params if isinstance(p, click.Option)]
+def _options(parameters: Sequence[click.Parameter]) -> Iterator[str]:
+    options = [p for p in parameters if isinstance(p, click.Option)]
     if not options:
-        yield "No options."
+        yield "No options of its own."
         return
     yield "| option | meaning |"
     yield "| --- | --- |"
     for option in options:
         names = ", ".join(f"`{name}`" for name in option.opts)
-        value = f" `{option.make_metavar(click.Context(command))}`" if not option.is_flag else ""
+        value = f" `{option.make_metavar(click.Context(cli))}`" if not option.is_flag else ""
         default = f" Default: `{option.default}`." if option.show_default else ""
         yield f"| {names}{value} | {option.help}{default} |"
 

@@ -10,28 +10,17 @@ import structlog
 
 from bridge import __version__, logs
 from bridge.cli import act, ask, look
-from bridge.cli.shared import Options
+from bridge.cli.shared import COMMON
 from bridge.errors import BridgeError, ConfigError, Exit
 
-DEFAULT_CONFIG = "/etc/vault-bridge/bridge.yaml"
 
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, params=[*COMMON])
 @click.version_option(__version__, prog_name="vault-bridge")
-@click.option(
-    "-c",
-    "--config",
-    envvar="BRIDGE_CONFIG",
-    default=DEFAULT_CONFIG,
-    show_default=True,
-    help="The configuration file; $BRIDGE_CONFIG names it too.",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Log more.")
-@click.pass_context
-def cli(context: click.Context, config: str, *, verbose: bool) -> None:
-    """Rotate Docker Swarm secrets from HashiCorp Vault, with no downtime."""
-    logs.configure(verbose=verbose)
-    context.obj = Options(config, verbose)
+def cli() -> None:
+    """Rotate Docker Swarm secrets from HashiCorp Vault, with no downtime.
+
+    The options below may stand behind the command's name as well.
+    """
 
 
 for _command in (

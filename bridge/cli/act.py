@@ -11,7 +11,7 @@ import click
 import structlog
 
 from bridge import __version__, logs
-from bridge.cli.shared import JSON, Options, console, open_loop, print_json
+from bridge.cli.shared import Options, command, console, open_loop, print_json
 from bridge.errors import ConfigError, Exit
 from bridge.loop import Loop, Step
 from bridge.model.reasons import State
@@ -23,7 +23,7 @@ from bridge.report.status import (
 from bridge.servers.vault import Vault
 
 
-@click.command()
+@command
 @click.pass_obj
 def run(options: Options) -> None:
     """Run as a service until stopped.
@@ -70,22 +70,21 @@ def _on_hangup(loop: Loop) -> list[int]:
     return received
 
 
-@click.command()
+@command
 @click.option("--timeout", type=click.FloatRange(min=0), help="Seconds after which it gives up.")
 @click.option(
     "--apply-fields",
     is_flag=True,
     help="Roll services whose target, uid, gid or mode changed in the configuration at once.",
 )
-@JSON
 @click.pass_obj
-def sync(options: Options, *, timeout: float | None, apply_fields: bool, as_json: bool) -> None:
+def sync(options: Options, *, timeout: float | None, apply_fields: bool) -> None:
     """Run cycles until nothing is left to do, showing each step, then exit."""
-    logs.configure(verbose=options.verbose, quiet=True)
-    progress = None if as_json else _progress()
+    logs.configure(verbose=options.verbose, quiet=True, as_json=options.as_json)
+    progress = None if options.as_json else _progress()
     with open_loop(options.load(apply_fields=apply_fields)) as loop:
         plan, finished = loop.sync(timeout, progress)
-    if as_json:
+    if options.as_json:
         print_json(status_json(plan.conditions) | {"finished": finished})
     else:
         print_status(plan.conditions, console(), time.time())

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import click
 
-from bridge.cli.shared import Options
+from bridge.cli.shared import Options, command, print_json
 from bridge.operate import Operator
 from bridge.servers.swarm import Swarm
 
@@ -25,13 +25,22 @@ def _operate(
     configuration = options.load()
     with closing(Swarm(configuration.settings.docker)) as swarm:
         operator = Operator(swarm, configuration.desired)
-        click.echo(ask(operator))
-        if wait:
-            operator.follow(name, timeout)
-            click.echo("Done.")
+        asked = ask(operator)
+        if not options.as_json:
+            click.echo(asked)
+        done = False
+        try:
+            if wait:
+                operator.follow(name, timeout)
+                done = True
+        finally:
+            if options.as_json:
+                print_json({"asked": asked, "done": done})
+            elif done:
+                click.echo("Done.")
 
 
-@click.command()
+@command
 @click.argument("name", default="")
 @_REASON
 @click.pass_obj
@@ -43,7 +52,7 @@ def pause(options: Options, *, name: str, reason: str) -> None:
     _operate(options, name, lambda operator: operator.pause(name, reason), False, 0)
 
 
-@click.command()
+@command
 @click.argument("name", default="")
 @_REASON
 @_WAIT
@@ -54,7 +63,7 @@ def resume(options: Options, *, name: str, reason: str, wait: bool, timeout: flo
     _operate(options, name, lambda operator: operator.resume(name, reason), wait, timeout)
 
 
-@click.command()
+@command
 @click.argument("name")
 @click.option("--to", type=click.IntRange(min=1), metavar="N", help="Version; else the one before.")
 @_REASON
@@ -71,7 +80,7 @@ def rollback(
     _operate(options, name, lambda operator: operator.rollback(name, to, reason), wait, timeout)
 
 
-@click.command()
+@command
 @click.argument("name")
 @_REASON
 @_WAIT
@@ -82,7 +91,7 @@ def retry(options: Options, *, name: str, reason: str, wait: bool, timeout: floa
     _operate(options, name, lambda operator: operator.retry(name, reason), wait, timeout)
 
 
-@click.command()
+@command
 @click.argument("name")
 @click.option("--now", is_flag=True, help="End the former credential without its grace.")
 @click.option("--revoke-first", is_flag=True, help="End it before services leave it.")
@@ -111,7 +120,7 @@ def rotate(
     _operate(options, name, ask, wait, timeout)
 
 
-@click.command()
+@command
 @click.argument("name")
 @_REASON
 @_WAIT
@@ -122,7 +131,7 @@ def approve(options: Options, *, name: str, reason: str, wait: bool, timeout: fl
     _operate(options, name, lambda operator: operator.approve(name, reason), wait, timeout)
 
 
-@click.command()
+@command
 @click.argument("name")
 @_REASON
 @click.pass_obj

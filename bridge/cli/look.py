@@ -11,7 +11,7 @@ import click
 
 from bridge.check import Finding
 from bridge.check import check as check_all
-from bridge.cli.shared import JSON, Options, console, open_loop, print_json
+from bridge.cli.shared import Options, command, console, open_loop, print_json
 from bridge.errors import Exit
 from bridge.leader import holder_of
 from bridge.observe import look_at_swarm
@@ -32,16 +32,15 @@ from bridge.report.status import (
 from bridge.servers.swarm import Swarm
 
 
-@click.command()
+@command
 @click.option("--exit-code", "tell", is_flag=True, help="Exit with 10 where there are changes.")
 @click.option("--now", is_flag=True, help="Plan as `sync --apply-fields` would act.")
-@JSON
 @click.pass_obj
-def plan(options: Options, *, tell: bool, now: bool, as_json: bool) -> None:
+def plan(options: Options, *, tell: bool, now: bool) -> None:
     """Show what a cycle would do, and what is held and why; change nothing."""
     with open_loop(options.load(apply_fields=now)) as loop:
         _, planned = loop.plan()
-    if as_json:
+    if options.as_json:
         print_json(plan_json(planned))
     else:
         print_plan(planned, console())
@@ -50,10 +49,9 @@ def plan(options: Options, *, tell: bool, now: bool, as_json: bool) -> None:
     sys.exit(exit_code(planned))
 
 
-@click.command()
-@JSON
+@command
 @click.pass_obj
-def status(options: Options, *, as_json: bool) -> None:
+def status(options: Options) -> None:
     """Show how each secret and its services stand."""
     configuration = options.load()
     with open_loop(configuration) as loop:
@@ -61,7 +59,7 @@ def status(options: Options, *, as_json: bool) -> None:
         ends = loop.credential_end()
     with closing(Swarm(configuration.settings.docker)) as swarm:
         holder = holder_of(swarm, configuration.desired.instance)
-    if as_json:
+    if options.as_json:
         more = {"leader": leader_json(holder), "credential": credential_json(ends)}
         print_json(status_json(planned.conditions) | more)
     else:
@@ -72,28 +70,26 @@ def status(options: Options, *, as_json: bool) -> None:
     sys.exit(exit_code(planned))
 
 
-@click.command()
-@JSON
+@command
 @click.pass_obj
-def check(options: Options, *, as_json: bool) -> None:
+def check(options: Options) -> None:
     """Check the configuration and that Vault and the swarm can be reached."""
     configuration = options.load()
     findings: list[Finding] = []
     for finding in check_all(configuration.desired, configuration.settings, time.time()):
         findings.append(finding)
-        if not as_json:
+        if not options.as_json:
             print_finding(finding.level, finding.where, finding.message, console())
-    if as_json:
+    if options.as_json:
         print_json({"findings": [finding.json() for finding in findings]})
     sys.exit(max(finding.code for finding in findings))
 
 
-@click.command()
+@command
 @click.option("--custody", is_flag=True, help="Print the policy of custody tokens instead.")
 @click.option("--commands", "only", is_flag=True, help="Print the commands that put it in place.")
-@JSON
 @click.pass_obj
-def policy(options: Options, *, custody: bool, only: bool, as_json: bool) -> None:
+def policy(options: Options, *, custody: bool, only: bool) -> None:
     """Print the least Vault policy for this configuration.
 
     `vault policy write` takes it as it is; its comments have the commands. Leased credentials need
@@ -102,7 +98,7 @@ def policy(options: Options, *, custody: bool, only: bool, as_json: bool) -> Non
     configuration = options.load()
     desired, vault = configuration.desired, configuration.settings.vault
     own, second = policy_hcl(desired, vault), custody_hcl(desired, vault)
-    if as_json:
+    if options.as_json:
         policies = {NAME: own} | ({CUSTODY_NAME: second} if second else {})
         print_json({"policies": policies, "commands": list(commands(desired, vault))})
     elif only:
@@ -120,7 +116,7 @@ def _compose_version(_context: click.Context, _option: click.Parameter, value: s
     return value
 
 
-@click.command()
+@command
 @click.option(
     "--env", is_flag=True, help="Print NAME_VERSION=N variables rather than an override file."
 )
@@ -131,9 +127,8 @@ def _compose_version(_context: click.Context, _option: click.Parameter, value: s
     callback=_compose_version,
     help="`version`, as the stack's file has it.",
 )
-@JSON
 @click.pass_obj
-def render(options: Options, *, env: bool, compose_version: str, as_json: bool) -> None:
+def render(options: Options, *, env: bool, compose_version: str) -> None:
     """Print the current Docker secrets' names for `docker stack deploy`.
 
     An override file for a second -c, or variables for `name: x_v${X_VERSION:?}`. Needs the swarm
@@ -143,7 +138,7 @@ def render(options: Options, *, env: bool, compose_version: str, as_json: bool) 
     with closing(Swarm(configuration.settings.docker)) as swarm:
         view = look_at_swarm(swarm, configuration.desired.instance, time.time())
     names = current_names(configuration.desired, view)
-    if as_json:
+    if options.as_json:
         current = {name: mirror.docker_name for name, mirror in names.current.items()}
         print_json({"secrets": current, "absent": list(names.absent)})
     else:

@@ -1,4 +1,4 @@
-"""What the commands have in common: the configuration, a loop that signals end, output."""
+"""What the commands have in common: their options, a loop that signals end, output."""
 
 from __future__ import annotations
 
@@ -6,28 +6,36 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 import structlog
+from click.core import ParameterSource
 from rich.console import Console
 
+from bridge import logs
 from bridge.config import Configuration, load
 from bridge.loop import Loop
 from bridge.servers.vault import Vault
 
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+DEFAULT_CONFIG = "/etc/vault-bridge/bridge.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user said before the command's name."""
+    """What the options of every command say.
 
-    config: str
-    verbose: bool
+    Attributes:
+        config: The configuration file.
+        as_json: Whether to print JSON, and to log it also on a terminal.
+    """
+
+    config: str = DEFAULT_CONFIG
+    verbose: bool = False
+    as_json: bool = False
 
     def load(self, *, apply_fields: bool = False) -> Configuration:
         """Read the configuration. Raises ``ConfigError``."""
@@ -37,6 +45,66 @@ class Options:
         for warning in configuration.warnings:
             structlog.get_logger("bridge").warning("configuration", because=warning)
         return configuration
+
+
+def _take(context: click.Context, option: click.Parameter, value: object) -> None:
+    """Keep an option; what stands behind the command's name replaces what stands before it."""
+    name = str(option.name)
+    given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    if context.parent is None or given:
+        context.obj = replace(context.obj or Options(), **{name: value})
+
+
+COMMON: tuple[click.Option, ...] = (
+    click.Option(
+        ["-c", "--config"],
+        metavar="FILE",
+        envvar="BRIDGE_CONFIG",
+        default=DEFAULT_CONFIG,
+        show_default=True,
+        expose_value=False,
+        callback=_take,
+        help="The configuration file; $BRIDGE_CONFIG names it too.",
+    ),
+    click.Option(
+        ["-v", "--verbose"], is_flag=True, expose_value=False, callback=_take, help="Log more."
+    ),
+    click.Option(
+        ["--json", "as_json"],
+        is_flag=True,
+        expose_value=False,
+        callback=_take,
+        help="Print JSON, and log it also on a terminal.",
+    ),
+)
+"""The options of every command. They may stand before the command's name or behind it."""
+
+
+class _Command(click.Command):
+    """A command that takes the common options too, and sets the log up as they say."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += COMMON
+
+    def invoke(self, ctx: click.Context) -> Any:
+        options: Options = ctx.obj
+        logs.configure(verbose=options.verbose, as_json=options.as_json)
+        return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options first, and those that every command has below them."""
+        options = (p for p in self.get_params(ctx) if isinstance(p, click.Option))
+        own = [option for option in options if option not in COMMON]
+        for title, part in (("Options", own), ("Options of every command", COMMON)):
+            with formatter.section(title):
+                records = (option.get_help_record(ctx) for option in part)
+                formatter.write_dl([record for record in records if record])
+
+
+def command(function: Callable[..., None]) -> click.Command:
+    """Make a command of a function."""
+    return click.command(cls=_Command)(function)
 
 
 @contextmanager

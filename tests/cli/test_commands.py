@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 
@@ -97,6 +98,18 @@ def test_status_in_words_and_as_json(lab: Lab) -> None:
             }
         ],
     }
+
+
+def test_json_stands_before_or_behind_the_command(lab: Lab) -> None:
+    """Also of what operators ask for: one document, whether it is followed or not."""
+    lab.secret("db", {})
+    lab.rotate("db")
+    lab.sync()
+    assert json.loads(lab.cli("--json", "status")) == lab.json("status")
+    asked = f"The rolls of {lab.name('db')} are held until `vault-bridge resume`."
+    assert lab.json("pause", lab.name("db")) == {"asked": asked, "done": False}
+    asked = f"The rolls of {lab.name('db')} go on."
+    assert lab.json("resume", lab.name("db"), "--wait") == {"asked": asked, "done": True}
 
 
 def test_sync_shows_each_step(lab: Lab) -> None:

@@ -1,0 +1,80 @@
+"""The command line's own promises, which need no server."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NoReturn
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bridge.cli import cli
+from bridge.cli.shared import DEFAULT_CONFIG, Options
+from bridge.errors import BridgeError
+
+NAMED = {"rollback", "retry", "rotate", "approve", "forget"}
+COMMANDS = [[name, *(["db"] if name in NAMED else [])] for name in sorted(cli.commands)]
+
+
+class Line:
+    """Runs a command line up to the reading of the configuration, and keeps what it asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[Options] = []
+
+        def load(options: Options, **_: object) -> NoReturn:
+            self.seen.append(options)
+            raise BridgeError("far enough")
+
+        monkeypatch.setattr(Options, "load", load)
+
+    def run(self, *arguments: str, **environ: str) -> Result:
+        return CliRunner().invoke(cli, arguments, env={"BRIDGE_CONFIG": None, **environ})
+
+    def __call__(self, *arguments: str, **environ: str) -> Options:
+        """Return what a command line asks for."""
+        done = self.run(*arguments, **environ)
+        assert isinstance(done.exception, BridgeError), done.output
+        return self.seen.pop()
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Line:
+    return Line(monkeypatch)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_common_options_stand_before_or_behind_every_command(
+    line: Line, command: list[str]
+) -> None:
+    wanted = Options("x.yaml", verbose=True, as_json=True)
+    given = (["-c", "x.yaml"], ["-v"], ["--json"])
+    for behind in itertools.product((False, True), repeat=3):
+        places: tuple[list[str], list[str]] = ([], [])
+        for words, place in zip(given, behind, strict=True):
+            places[place].extend(words)
+        assert line(*places[False], *command, *places[True]) == wanted
+    name, *arguments = command
+    assert line(name, "--verbose", "--json", "--config=x.yaml", *arguments) == wanted
+    assert line(*command) == Options(DEFAULT_CONFIG, verbose=False, as_json=False)
+
+
+def test_the_configuration_named_last_is_taken(line: Line) -> None:
+    """As with any option of a command line; the environment is asked where none is named."""
+    assert line("-c", "a", "status", "-c", "b").config == "b"
+    assert line("-c", "a", "-c", "b", "status").config == "b"
+    assert line("-c", "a", "status").config == "a"
+    assert line("status", BRIDGE_CONFIG="env").config == "env"
+    assert line("-c", "a", "status", BRIDGE_CONFIG="env").config == "a"
+    assert line("status", "-c", "b", BRIDGE_CONFIG="env").config == "b"
+
+
+@pytest.mark.parametrize("command", sorted(cli.commands))
+def test_help_tells_a_command_s_own_options_from_those_of_all(line: Line, command: str) -> None:
+    said = line.run(command, "--help").output
+    own, common = said.split("\nOptions of every command:\n")
+    for name in ("-c, --config", "-v, --verbose", "--json"):
+        assert name in common
+        assert name not in own
+    assert DEFAULT_CONFIG in common
+    assert line.run(command, "-h").output == said
