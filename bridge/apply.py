@@ -58,7 +58,7 @@ class Applier:
 
     Args:
         look: Looks at the swarm anew, for what must be seen immediately before it is done.
-        fence: Renews the leader's lease; tells whether it is ours.
+        fence: Renews the leader's lease; tells whether that was acknowledged.
     """
 
     def __init__(
@@ -267,6 +267,7 @@ def _event(action: Action) -> str:
 
 
 _TENDED = {
+    Tend.MAKE_PERMANENT: "custody made permanent",
     Tend.RENEW_CUSTODY: "custody renewed",
     Tend.RENEW_LEASE: "lease renewed",
     Tend.RETIRE: "retiring",

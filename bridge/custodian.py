@@ -1,12 +1,15 @@
 """Carries out what concerns leases: what Vault cannot take back is done by the leader only.
 
-Before each write to Vault that cannot be undone the leader's lease is renewed by compare-and-set,
-and the swarm is looked at again: a bridge that was stopped for a while, and woken, does nothing.
+Each write that cannot be undone has three steps, in this order. *Look*: the swarm is looked at
+again, and Vault where that matters; both may take long. *Fence*: the leader's lease is renewed by a
+compare-and-set write whose answer came. *Write*: at once, with nothing in between. So a bridge that
+was stopped or held up for a while, in any of its looks, does nothing once another one leads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from bridge.decide.ending import is_shared
@@ -36,11 +39,12 @@ from bridge.model.naming import (
 from bridge.model.payload import render
 from bridge.model.plan import MintGeneration, Tend, TendGeneration
 from bridge.model.world import SwarmView
-from bridge.servers.labels import write_labels
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
-_NOT_LEADER = "another bridge leads now"
+_Write = Callable[[], object]
+
+_NOT_SURE = "the leader's lease could not be renewed, so another bridge may lead"
 _NOT_OURS = "it is gone, or its lease is not ours to touch"
 _NOT_MARKED = "it is not marked to be ended"
 _USED = "something uses it again"
@@ -51,7 +55,7 @@ class Custodian:
 
     Args:
         look: Looks at the swarm anew.
-        fence: Renews the leader's lease; tells whether it is ours.
+        fence: Renews the leader's lease; tells whether that was acknowledged.
     """
 
     def __init__(
@@ -76,14 +80,14 @@ class Custodian:
         Until then its custody is provisional: whatever is lost on the way ends by itself. So it
         does where the answer to the create is lost, unless the secret is there after all.
         """
-        if not self._fence():
-            return Outcome(action, Result.MOVED, _NOT_LEADER)
         own = self._look().mirrors_of(self._instance, action.secret)
         if any(mirror.identity.version >= action.version for mirror in own):
             return Outcome(action, Result.MOVED, "there is a newer generation already")
         if isinstance(action.source, StaticRoles):
             return self._mint_static(action, action.source)
         meta = custody_meta(self._instance, action.secret)
+        if not self._fence():
+            return Outcome(action, Result.MOVED, _NOT_SURE)
         issued = self._vault.leases.issue(action.source, meta)
         try:
             labels = lease_labels(issued.lease, issued.accessor, action.source.role)
@@ -108,6 +112,8 @@ class Custodian:
         if action.rotate:
             if len(source.roles) > 1 and self._in_use(action.secret, role):
                 return Outcome(action, Result.MOVED, f"something uses the role {role}")
+            if not self._fence():
+                return Outcome(action, Result.MOVED, _NOT_SURE)
             statics.rotate(source, role)
         password = statics.password(source, role)
         if action.rotate and instant(password.rotated) <= instant(before):
@@ -146,45 +152,57 @@ class Custodian:
     def tend(self, action: TendGeneration) -> Outcome:
         """Renew or end a generation."""
         if action.step in (Tend.RENEW_LEASE, Tend.RENEW_CUSTODY):
-            return self._renew(action)
-        if not self._fence():
-            return Outcome(action, Result.MOVED, _NOT_LEADER)
-        view = self._look()
-        labels = next((s.labels for s in view.secrets if s.id == action.secret_id), {})
-        origin, leased = origin_of(labels), Leased.read(labels)
-        if origin is None or leased is None or origin.instance != self._instance:
-            because = _NOT_OURS
+            write = self._renewal(action)
         else:
-            because = self._end(action, origin, leased, view)
-        return Outcome(action, Result.MOVED if because else Result.DONE, because)
+            write = self._lasting(action)
+        if isinstance(write, str):
+            return Outcome(action, Result.MOVED, write)
+        write()
+        return Outcome(action, Result.DONE)
 
-    def _renew(self, action: TendGeneration) -> Outcome:
+    def _lasting(self, action: TendGeneration) -> _Write | str:
+        """Return the write that cannot be undone, once all was looked at and the fence was passed.
+
+        Or say why there is none.
+        """
+        if action.step == Tend.MAKE_PERMANENT:
+            write = self._renewal(action)
+        else:
+            view = self._look()
+            labels = next((s.labels for s in view.secrets if s.id == action.secret_id), {})
+            origin, leased = origin_of(labels), Leased.read(labels)
+            if origin is None or leased is None or origin.instance != self._instance:
+                return _NOT_OURS
+            write = self._end(action, origin, leased, view)
+        return write if isinstance(write, str) or self._fence() else _NOT_SURE
+
+    # Each of these looks, and returns the write or says why there is none. None of them writes.
+
+    def _renewal(self, action: TendGeneration) -> _Write | str:
         raw = self._swarm.secret(action.secret_id)
         labels = raw["Spec"].get("Labels") or {}
         origin, leased = origin_of(labels), Leased.read(labels)
         if origin is None or leased is None or not self._is_ours(origin, leased):
-            return Outcome(action, Result.MOVED, _NOT_OURS)
+            return _NOT_OURS
         if leased.over:
-            return Outcome(action, Result.MOVED, "it is being ended")
+            return "it is being ended"
         if action.step == Tend.RENEW_LEASE:
-            self._vault.leases.renew(leased.lease)
-        else:
-            self._vault.leases.renew_token(leased.accessor)
-        return Outcome(action, Result.DONE)
+            return partial(self._vault.leases.renew, leased.lease)
+        return partial(self._vault.leases.renew_token, leased.accessor)
 
     def _is_ours(self, origin: Origin, leased: Leased) -> bool:
         """Tell whether a lease may be touched that the labels of a Docker secret name."""
         ours = origin.instance == self._instance
         return ours and lease_role(origin.identity.source, leased) is not None
 
-    # Each of these ends something, or says why it does not: empty where it is done.
-
-    def _end(self, action: TendGeneration, origin: Origin, leased: Leased, view: SwarmView) -> str:
+    def _end(
+        self, action: TendGeneration, origin: Origin, leased: Leased, view: SwarmView
+    ) -> _Write | str:
         match action.step:
             case Tend.RETIRE:
-                return self._retire(action, view)
+                return self._retirement(action, view)
             case Tend.ROTATE:
-                return self._rotate(action, origin, leased)
+                return self._rotation(action, origin, leased)
             case _ if not self._is_ours(origin, leased):
                 return _NOT_OURS
             case _ if is_shared(action.secret_id, leased, view):
@@ -192,28 +210,29 @@ class Custodian:
             case Tend.RELEASE:
                 return self._release(action, leased)
             case _:
-                return self._end_lease(action, leased, view)
+                return self._end_of_lease(action, leased, view)
 
-    def _retire(self, action: TendGeneration, view: SwarmView) -> str:
+    def _retirement(self, action: TendGeneration, view: SwarmView) -> _Write | str:
         """Mark a generation for its end, of which there is no way back."""
         if action.secret_id in used_ids(view, action.absent):
             return _USED
-        mark = {RETIRING: timestamp(action.at)}
-        write_labels(self._swarm, action.secret_id, mark, tries=1)
-        return ""
+        raw = self._swarm.secret(action.secret_id)
+        labels = {**(raw["Spec"].get("Labels") or {}), RETIRING: timestamp(action.at)}
+        index, name = raw["Version"]["Index"], raw["Spec"]["Name"]
+        return partial(self._swarm.set_secret_labels, action.secret_id, index, name, labels)
 
-    def _end_lease(self, action: TendGeneration, leased: Leased, view: SwarmView) -> str:
+    def _end_of_lease(
+        self, action: TendGeneration, leased: Leased, view: SwarmView
+    ) -> _Write | str:
         if not leased.retiring:
             return _NOT_MARKED
         if not action.even_used and action.secret_id in used_ids(view, action.absent):
             return _USED
         if action.step == Tend.SHORTEN:
-            self._vault.leases.shorten(leased.lease, action.grace)
-        else:
-            self._vault.leases.revoke(leased.lease)
-        return ""
+            return partial(self._vault.leases.shorten, leased.lease, action.grace)
+        return partial(self._vault.leases.revoke, leased.lease)
 
-    def _release(self, action: TendGeneration, leased: Leased) -> str:
+    def _release(self, action: TendGeneration, leased: Leased) -> _Write | str:
         """End the custody of a lease that is over."""
         leases = self._vault.leases
         token = leases.token(leased.accessor)
@@ -221,10 +240,9 @@ class Custodian:
             return "it is gone, or its lease is there again"
         if not leases.is_ours(token, custody_meta(self._instance, action.secret)):
             return _NOT_OURS
-        leases.revoke_token(leased.accessor)
-        return ""
+        return partial(leases.revoke_token, leased.accessor)
 
-    def _rotate(self, action: TendGeneration, origin: Origin, leased: Leased) -> str:
+    def _rotation(self, action: TendGeneration, origin: Origin, leased: Leased) -> _Write | str:
         """End the password of a static role that nothing uses any more."""
         source = origin.identity.source
         if not isinstance(source, StaticRoles) or leased.role not in source.roles:
@@ -236,5 +254,4 @@ class Custodian:
         but = action.secret_id if action.even_used else ""
         if self._in_use(action.secret, leased.role, action.absent, but):
             return _USED
-        self._vault.statics.rotate(source, leased.role)
-        return ""
+        return partial(self._vault.statics.rotate, source, leased.role)

@@ -79,27 +79,35 @@ class Lease:
         Raises:
             SwarmError: The swarm cannot say, and what was held is over.
         """
-        if self._sent is not None and self._clock() < self._sent + self._ttl / 3:
+        if self._is_younger_than(self._ttl / 3):
             return True
-        return self.renew()
+        try:
+            return self._take() and self._is_younger_than(self._ttl * 2 / 3)
+        except SwarmError:
+            if self._is_younger_than(self._ttl * 2 / 3):
+                return True
+            self._sent = None
+            raise
 
     def renew(self) -> bool:
         """Take or renew the lease now, as before each write that cannot be undone.
 
+        Only a write counts whose answer came, and came soon: what was held before says nothing. So
+        whoever got a yes has at least two thirds of the lease's time for what is to be done.
+
         Raises:
-            SwarmError: The swarm cannot say, and what was held is over.
+            SwarmError: No answer came.
         """
-        try:
-            for _ in range(_TRIES):
-                with contextlib.suppress(OutOfSequence, NameTaken):
-                    return self._write()
-        except SwarmError:
-            if self._sent is not None and self._clock() < self._sent + self._ttl * 2 / 3:
+        for _ in range(_TRIES):
+            if not self._take():
+                return False
+            if self._is_younger_than(self._ttl / 3):
                 return True
-            self._sent = None
-            raise
-        self._sent = None
         return False
+
+    def _is_younger_than(self, seconds: float) -> bool:
+        """Tell whether the latest write that was answered was sent less than so long ago."""
+        return self._sent is not None and self._clock() < self._sent + seconds
 
     def release(self) -> None:
         """Let another bridge take it at once, if it is ours."""
@@ -111,6 +119,14 @@ class Lease:
             holder = _holder(config)
             if config is not None and holder and holder.id == self._me.id:
                 self._swarm.set_config_labels(config, self._labels())
+
+    def _take(self) -> bool:
+        """Write it as ours, also where others write it at the same moment."""
+        for _ in range(_TRIES):
+            with contextlib.suppress(OutOfSequence, NameTaken):
+                return self._write()
+        self._sent = None
+        return False
 
     def _write(self) -> bool:
         """Write it as ours, if nobody else has it. Raises ``OutOfSequence``, ``NameTaken``."""

@@ -79,7 +79,8 @@ def tend(
                 said = _let_alone(care, generation, mirror.id in ends, now)
             case Stage.PROVISIONAL:
                 why = f"{mirror.docker_name} is kept in the swarm"
-                care.chains.append((_renew_custody(mirror, Reason.CUSTODY_PROVISIONAL, why, 2.0),))
+                step, reason = Tend.MAKE_PERMANENT, Reason.CUSTODY_PROVISIONAL
+                care.chains.append((tending(mirror, step, reason, why, patience=2.0),))
                 said = "its custody is made permanent", None
             case Stage.RETIRING:
                 said = end_of(care, generation, rules, absent[mirror.id], frozen=frozen, now=now)
@@ -126,9 +127,8 @@ def _keep(care: Care, found: Generation, due: Due | None, *, newest: bool, now: 
         )
         care.holds.append(Hold(mirror.secret, Reason.FOREIGN_LEASE, message))
     elif custody and custody.period:
-        renew = _renew_custody(
-            mirror, Reason.LEASE_KEPT, "its time has come", _patience(custody, now)
-        )
+        patience, why = _patience(custody, now), "its time has come"
+        renew = tending(mirror, Tend.RENEW_CUSTODY, Reason.LEASE_KEPT, why, patience=patience)
         _renewed(care, renew, _renew_at(mirror, custody), now)
     at: float | None = None
     if lease and (found.trouble or not _at_its_end(lease, found.longest)):
@@ -172,10 +172,6 @@ def _renew_at(mirror: Mirror, life: Life) -> float:
     part = RENEW_AT + JITTER * digest[0] / 255
     given = life.ends - life.granted
     return max(life.ends - life.granted * part, given + NEVER_MORE_OFTEN)
-
-
-def _renew_custody(mirror: Mirror, reason: Reason, why: str, patience: float) -> TendGeneration:
-    return tending(mirror, Tend.RENEW_CUSTODY, reason, why, patience=patience)
 
 
 def _let_alone(care: Care, found: Generation, ends: bool, now: float) -> Said:

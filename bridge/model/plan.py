@@ -72,6 +72,7 @@ class MintGeneration:
 class Tend(StrEnum):
     """What is done to a generation's lease or to its custody."""
 
+    MAKE_PERMANENT = "make the custody permanent"
     RENEW_CUSTODY = "renew the custody"
     RENEW_LEASE = "renew the lease"
     SHORTEN = "shorten the lease"

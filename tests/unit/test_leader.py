@@ -123,6 +123,36 @@ def test_the_time_counts_from_when_a_write_was_sent(rivals: Rivals) -> None:
     assert lease.pause == 1  # it is renewed soon, and not in a spin
 
 
+def test_a_renewal_says_yes_only_to_a_write_that_was_acknowledged(rivals: Rivals) -> None:
+    lease = rivals.lease()
+    assert lease.hold()
+    rivals.no_writes()
+    with pytest.raises(AnswerLost):
+        lease.renew()
+    assert lease.hold()  # which is enough for what can be undone
+    rivals.writes_again()
+    assert lease.renew()
+
+
+def test_an_acknowledgement_that_came_late_is_none(rivals: Rivals) -> None:
+    """An election held the write up: what is left of the lease's time is too little to rest on."""
+    lease = rivals.lease()
+    assert lease.hold()
+    pauses = [0.0, 15.0]
+
+    def slow(_what: str, after: bool) -> None:
+        if not after:
+            rivals.later(pauses.pop() if pauses else 0.0)
+
+    rivals.fake.trouble = slow
+    assert lease.renew()
+    assert len(rivals.fake.writes) == 3
+    rivals.fake.trouble = lambda _what, after: None if after else rivals.later(15.0)
+    assert not lease.renew()
+    rivals.fake.trouble = lambda _what, _after: None
+    assert lease.hold()
+
+
 def test_a_renewal_whose_answer_was_lost_is_no_rival(rivals: Rivals) -> None:
     lease = rivals.lease()
     assert lease.hold()

@@ -148,7 +148,7 @@ def test_a_provisional_custody_is_made_permanent_whatever_else_is_wanted() -> No
     """Also of one that nothing will use: until it is marked it may be needed."""
     views = {"db_v1": seen(life(), custody(renewed=False))}
     paused = plan_for([generation_secret(1)], [service_of("api", "db_v1")], views)
-    assert tended(paused) == {"db_v1": ["RENEW_CUSTODY"]}
+    assert tended(paused) == {"db_v1": ["MAKE_PERMANENT"]}
 
 
 def test_nothing_is_renewed_that_is_being_ended() -> None:

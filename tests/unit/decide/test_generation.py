@@ -329,7 +329,7 @@ def test_a_provisional_one_is_kept_before_any_service_is_pointed_at_it() -> None
     provisional = seen(life(), custody(renewed=False))
     plan = plan_for(TWO, "db_v1", {"db_v2": provisional})
     assert not rolled(plan)
-    assert tended(plan)["db_v2"] == ["RENEW_CUSTODY"]
+    assert tended(plan)["db_v2"] == ["MAKE_PERMANENT"]
     assert Reason.CUSTODY_PROVISIONAL in held(plan)
 
 
