@@ -18,6 +18,7 @@ from bridge.config.values import (
     Address,
     DockerHost,
     Duration,
+    Instance,
     Interval,
     Name,
     ServiceName,
@@ -203,7 +204,7 @@ class Notify(Model):
 class Document(Model):
     """The whole file."""
 
-    instance: Name = "default"
+    instance: Instance = "default"
     """Name of this bridge; two bridges of different names never touch each other's secrets."""
     vault: Vault
     """Where Vault is and how to log in."""
@@ -224,7 +225,8 @@ class Document(Model):
     notify: list[Notify] = []
     """Whom to tell about what."""
     secrets: dict[Name, Secret] = {}
-    """Each secret by its name: `db_password` becomes `db_password_v1`, `db_password_v2`, ..."""
+    """Each secret by its name of up to 52 characters: `db_password` becomes `db_password_v1`,
+    `db_password_v2`, ..."""
     trees: list[Tree] = []
     """Many secrets below one prefix."""
 

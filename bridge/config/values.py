@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from bridge.config.source import WrittenInt
-from bridge.model.naming import MAX_NAME, is_valid_name
+from bridge.model.naming import MAX_INSTANCE, MAX_NAME, is_valid_name
 from bridge.model.world import short_target
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -86,6 +86,15 @@ def _name(value: str) -> str:
     return value
 
 
+def _instance(value: str) -> str:
+    if len(value) > MAX_INSTANCE or not is_valid_name(value):
+        raise ValueError(
+            f"a name has at most {MAX_INSTANCE} letters, digits, `_`, `-` and `.`, and begins and"
+            " ends with a letter or digit"
+        )
+    return value
+
+
 def _vault_path(value: str) -> str:
     if not value or any(part in {"", ".", ".."} for part in value.split("/")):
         raise ValueError("a path is needed as in apps/shop/db, with no `/` at its ends or doubled")
@@ -153,6 +162,7 @@ Digits = Annotated[str, BeforeValidator(_digits), _schema(r"^[0-9]+$", examples=
 Percent = Annotated[float, BeforeValidator(_percent), _schema(r"^[0-9]{1,2}%$")]
 Target = Annotated[str, AfterValidator(_target)]
 Name = Annotated[str, AfterValidator(_name)]
+Instance = Annotated[str, AfterValidator(_instance)]
 ServiceName = Annotated[str, AfterValidator(_service)]
 VaultPath = Annotated[str, AfterValidator(_vault_path)]
 Address = Annotated[str, AfterValidator(_address)]

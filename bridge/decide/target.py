@@ -16,11 +16,10 @@ from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror, Verdict
 from bridge.model.naming import (
     Identity,
-    clash_name,
     instant,
     labels_of,
+    names_of,
     timestamp,
-    versioned_name,
 )
 from bridge.model.plan import CreateSecret, Hold, MintGeneration
 from bridge.model.reasons import Reason
@@ -164,8 +163,7 @@ def _create(
             verdict.reason,
             f"version {current.version} of {secret.source}: {verdict.message}",
         )
-    name = versioned_name(secret.name, current)
-    for candidate in (name, clash_name(secret.name, current)):
+    for candidate in names_of(secret.name, current):
         holder = swarm.secret_by_lower_name.get(candidate.lower())
         if holder is None:
             create = CreateSecret(

@@ -6,8 +6,10 @@ A version is its *identity* (I12): a path that is deleted and written anew count
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from base64 import b32encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,8 +36,17 @@ VANISHED = f"{PREFIX}vanished"
 WOKEN = f"{PREFIX}woken"
 """The one label that we ever write on a service: it wakes an updater that hangs on a dead node."""
 
-MAX_NAME = 40
-"""Longest name: Docker's 64 characters less ``_v``, 8 digits and a clash suffix of 14."""
+_MOST = 64
+"""Characters that Docker allows in the name of a secret or a config."""
+
+MAX_NAME = 52
+"""Longest name of a secret: what is left of ``_MOST`` less ``_v``, 5 digits and a clash suffix."""
+
+MAX_INSTANCE = 40
+"""Longest name of an instance: Docker configs are named ``vault-bridge.<instance>.leader``."""
+
+_SUFFIX = 4
+_SUFFIXES = 3
 
 _T = TypeVar("_T")
 
@@ -112,17 +123,25 @@ class Identity:
 ONE_LIFE = "1970-01-01T00:00:00Z"
 
 
-def versioned_name(name: str, identity: Identity) -> str:
-    """Name the Docker secret of a version: ``db_password_v7``."""
-    return f"{name}_v{identity.version}"
+def names_of(name: str, identity: Identity) -> tuple[str, ...]:
+    """Name the Docker secret of a version: ``db_password_v7``, or ``db_password_v7_k3qz``.
 
-
-def clash_name(name: str, identity: Identity) -> str:
-    """Name a version whose plain name is another life's: ``db_password_v1_1795486459123``.
-
-    The suffix is the time at which Vault made the version, in milliseconds since the epoch.
+    The latter is for where another content has the plain name. The suffix tells this
+    identity from others of the same number. One that is so short may be taken as well, hence there
+    are several. What a Docker secret holds its labels say, and never its name.
     """
-    return f"{versioned_name(name, identity)}_{instant(identity.created) // 1_000_000}"
+    plain = f"{name}_v{identity.version}"
+    parts = (source_label(identity.source), identity.path_created, identity.created)
+    length = min(_SUFFIX, _MOST - len(plain) - 1)
+    if length < 1:
+        return (plain,)
+    suffixes = (_short("\n".join((*parts, str(turn))))[:length] for turn in range(_SUFFIXES))
+    return tuple(dict.fromkeys((plain, *(f"{plain}_{suffix}" for suffix in suffixes))))
+
+
+def _short(text: str) -> str:
+    """Return lower-case letters and digits, as Docker's names are the same in either case."""
+    return b32encode(hashlib.sha256(text.encode()).digest()).decode().lower()
 
 
 def is_hand_made(name: str, docker_name: str) -> bool:

@@ -53,6 +53,13 @@ def test_names_that_the_engine_does_not_take(side: SwarmSide, name: str) -> None
         side.client.create_secret(side.name(name), Concealed(b"x"), {})
 
 
+def test_a_name_has_64_characters_at_most(side: SwarmSide) -> None:
+    longest = side.name("db").ljust(64, "x")
+    side.client.create_secret(longest, Concealed(b"x"), {})
+    with pytest.raises(SwarmRefused, match="only 64"):
+        side.client.create_secret(f"{longest}x", Concealed(b"x"), {})
+
+
 def test_the_content_of_a_secret_can_be_compared_without_a_write(side: SwarmSide) -> None:
     made = side.secret("db", "value")
     before = side.client.secret(made)

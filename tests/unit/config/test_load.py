@@ -215,7 +215,12 @@ def test_one_target_is_one_file(read: Read) -> None:
 
 
 def test_names_are_dockers(read: Read) -> None:
-    for name in ("a" * 41, "-a", "a b", "a/b"):
+    kv = "kv: {mount: s, path: p, field: f}"
+    longest = read(f"{BASE}instance: {'i' * 40}\nsecrets: {{{'a' * 52}: {{{kv}}}}}")
+    assert longest.desired.secrets[0].name == "a" * 52
+    (problem,) = read.refused(BASE + f"instance: {'i' * 41}")
+    assert "at most 40" in problem
+    for name in ("a" * 53, "-a", "a b", "a/b"):
         text = BASE + f'secrets: {{"{name}": {{kv: {{mount: s, path: p, field: f}}}}}}'
         assert "letters, digits" in read.refused(text)[0]
     (problem,) = read.refused(

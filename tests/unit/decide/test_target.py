@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from bridge.decide.remember import remember
 from bridge.model.desired import Desired, KvPath
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, DockerSecret, RollRecord, SetAside, Verdict
-from bridge.model.naming import Identity, labels_of
+from bridge.model.naming import Identity, labels_of, names_of
 from bridge.model.plan import Annotate, CreateSecret, Plan, RollService
 from bridge.model.reasons import Reason, State
 from bridge.model.world import (
@@ -195,7 +196,32 @@ def test_a_path_written_anew_gives_another_secret_under_a_clash_name() -> None:
     second = document(1, born="2026-11-20T00:00:00Z")
     plan = plan_of(desired_of(), world_of(second, [secret_of(1)]))
     (create,) = creates(plan)
-    assert create.docker_name == "db_v1_1793577600500"
+    assert create.docker_name == names_of("db", create.identity)[1]
+    assert re.fullmatch("db_v1_[a-z2-7]{4}", create.docker_name)
+
+
+def test_a_third_life_gets_a_name_even_where_its_first_suffix_is_taken() -> None:
+    """I12: four characters may come twice; the next ones do not."""
+    second = document(1, born="2026-11-20T00:00:00Z")
+    (create,) = creates(plan_of(desired_of(), world_of(second, [secret_of(1)])))
+    _, first_choice, second_choice, *_ = names_of("db", create.identity)
+    taken = secret_of(1, born="2026-11-10T00:00:00Z", docker_name=first_choice)
+    (create,) = creates(plan_of(desired_of(), world_of(second, [secret_of(1), taken])))
+    assert create.docker_name == second_choice
+    foreigner = [secret_of(1), foreign(first_choice)]
+    assert not creates(plan_of(desired_of(), world_of(second, foreigner)))
+
+
+@pytest.mark.parametrize("name", ["db_v1_1793577600500", "db_v1_abcd", "db_one"])
+def test_a_version_is_known_by_its_labels_whatever_its_name(name: str) -> None:
+    """Names of former releases had a longer suffix; nothing is made or rolled for that."""
+    born = "2026-11-20T00:00:00Z"
+    second = secret_of(1, born=born, docker_name=name, labels=GOOD)
+    world = world_of(document(1, born=born), [secret_of(1), second], [service_of("api", name)])
+    plan = plan_of(desired_of("api"), world)
+    assert not plan.chains
+    assert plan.conditions[0].running_version == 1
+    assert plan.conditions[0].state == State.SYNCED
 
 
 def test_another_path_in_the_configuration_gives_another_secret_under_a_clash_name() -> None:
