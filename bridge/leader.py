@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bridge.clock import boot_clock
 from bridge.errors import NameTaken, OutOfSequence, SwarmError
 from bridge.model.leader import HOLDER, TTL, Holder, lease_config_name
 from bridge.model.naming import PREFIX, timestamp
@@ -24,11 +25,6 @@ from bridge.servers.swarm import Swarm
 
 _DATA = b"the leader's lease of vault-swarm-bridge\n"
 _TRIES = 3
-
-
-def boot_clock() -> float:
-    """Return seconds that go on while the process is stopped and while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Lease:

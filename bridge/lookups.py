@@ -36,6 +36,11 @@ class Lookups:
         """What is known of each generation, by the id of its Docker secret."""
         return dict(self._views)
 
+    def move(self, by: float) -> None:
+        """Go by a clock that was set by so many seconds."""
+        self._views = {key: view.moved(by) for key, view in self._views.items()}
+        self._ends = {key: end + by for key, end in self._ends.items()}
+
     def forget(self, secret_ids: Iterable[str] | None = None) -> None:
         """Let the next look ask about some generations, or about all."""
         for secret_id in list(self._views if secret_ids is None else secret_ids):

@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from bridge.apply import Applier
+from bridge.clock import Clock
 from bridge.config import Configuration
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
@@ -110,9 +111,10 @@ class Loop:
     """The bridge at work with one configuration.
 
     Args:
-        clock: Seconds since the epoch.
+        clock: Seconds that pass, and when somebody has set the wall clock.
         ttl: Seconds for which the leader's lease keeps other bridges away.
         vault: A session to go on with, which outlives the loop.
+        swarm: A connection to use in place of one of its own.
 
     Attributes:
         ended: Whether somebody asked it to stop for good.
@@ -123,18 +125,19 @@ class Loop:
     def __init__(
         self,
         configuration: Configuration,
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
         ttl: float = TTL,
         vault: Vault | None = None,
+        swarm: Swarm | None = None,
     ) -> None:
         self.configuration = configuration
-        self._clock = clock
+        self._clock = clock or Clock()
         settings = configuration.settings
         self._vault = vault or Vault(settings.vault)
         self._owns_vault = vault is None
-        self._swarm = Swarm(settings.docker)
+        self._swarm = swarm or Swarm(settings.docker)
         desired = configuration.desired
-        self._lease = Lease(self._swarm, desired.instance, desired.digest, ttl)
+        self._lease = Lease(self._swarm, desired.instance, desired.digest, ttl, self._clock.boot)
         self._memory = Memory()
         self._applier = Applier(
             self._vault, self._swarm, desired.instance, self._look_at_swarm, self._fence
@@ -169,6 +172,17 @@ class Loop:
         self._stopping = True
         self._bell.ring()
 
+    def _follow_the_clock(self) -> None:
+        """Follow a wall clock that was set: all that is remembered moves with it."""
+        by = self._clock.follow()
+        if not by:
+            return
+        self._log.warning("the wall clock was set", seconds=round(by, 1))
+        self._memory = self._memory.moved(by)
+        self._vault_view = self._vault_view and self._vault_view.moved(by)
+        self._vault_due += by
+        self._lookups.move(by)
+
     # --- one cycle -------------------------------------------------------------------------------
 
     def look(self, *, vault: bool = True) -> World:
@@ -197,6 +211,7 @@ class Loop:
 
     def plan(self) -> tuple[World, Plan]:
         """Look, and say what a cycle would do; nothing is changed."""
+        self._follow_the_clock()
         desired = self.configuration.desired
         world = self.look()
         planned = decide(desired, world, self._memory, self._clock())
@@ -224,6 +239,7 @@ class Loop:
             SwarmError: The swarm gives no usable answer.
         """
         leads = self.lead()
+        self._follow_the_clock()
         desired = self.configuration.desired
         world = self.look(vault=vault)
         world = replace(world, vault=replace(world.vault, again=self._vault_due))
@@ -336,7 +352,7 @@ class Loop:
             SwarmError: The swarm gives no usable answer.
             OtherConfiguration: Something is left to do, and the bridge that leads will not do it.
         """
-        end = self._clock() + timeout if timeout is not None else None
+        end = self._clock.boot() + timeout if timeout is not None else None
         with self._listening():
             step = self.step(vault=True)
             while not (step.plan.finished or self._stopping):
@@ -348,7 +364,7 @@ class Loop:
                     )
                 if progress:
                     progress(step)
-                if end is not None and self._clock() >= end:
+                if end is not None and self._clock.boot() >= end:
                     break
                 self._pause(self._time_to_next(step, end))
                 step = self.step()
@@ -368,7 +384,7 @@ class Loop:
         if not step.plan.finished:
             times.append(now + ROLLING_LOOK)
         if end is not None:
-            times.append(end)
+            times.append(now + end - self._clock.boot())
         return max(0.0, min(times) - now)
 
     def _pause(self, seconds: float) -> None:

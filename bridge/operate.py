@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from bridge.clock import Clock
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.errors import BridgeError, Exit
@@ -51,15 +52,15 @@ class Operator:
     """Writes wishes.
 
     Args:
-        clock: Seconds since the epoch.
+        clock: Seconds since the epoch, which nobody sets while it counts.
     """
 
     def __init__(
-        self, swarm: Swarm, desired: Desired, clock: Callable[[], float] = time.time
+        self, swarm: Swarm, desired: Desired, clock: Callable[[], float] | None = None
     ) -> None:
         self._swarm = swarm
         self._desired = desired
-        self._clock = clock
+        self._clock = clock or Clock()
 
     def pause(self, name: str, why: str) -> str:
         """Hold the rolls of a secret, or of all where no name is given."""

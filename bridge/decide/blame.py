@@ -114,11 +114,12 @@ def _absolved(want: Want, mirror: Mirror, stand: Stand) -> Annotate:
 
 
 def _is_later(service: Service, record: RollRecord) -> bool:
-    """Tell whether the update that went back began after the record was written.
+    """Tell whether the update that went back is another than that from before the record.
 
-    The version index does not tell: the engine moves it itself while it rolls back.
+    The version index does not tell: the engine moves it itself while it rolls back. Nor does which
+    of two times is later: the engine's clock may have been set back.
     """
-    return service.update_started > record.started
+    return service.update_started != record.started
 
 
 def _blame(

@@ -28,6 +28,7 @@ from bridge.decide.mint import Due
 from bridge.decide.target import Target
 from bridge.model.desired import LeaseRules
 from bridge.model.generation import Life
+from bridge.model.memory import Memory
 from bridge.model.mirror import Mirror
 from bridge.model.plan import Hold, LeaseCondition, Tend, TendGeneration
 from bridge.model.reasons import Reason
@@ -51,6 +52,7 @@ def tend(
     found: Sequence[Generation],
     due: Due | None,
     world: World,
+    memory: Memory,
     now: float,
     *,
     frozen: bool,
@@ -66,8 +68,10 @@ def tend(
     rules = target.secret.lease if target else LeaseRules()
     ends = frozenset[str]()
     if not frozen and not any(service.torn for service in world.swarm.services):
-        ends = may_end(name, target, found, rules, world, now)
-    absent = {g.mirror.id: absent_users(g.mirror, target, rules, world.swarm, now) for g in found}
+        ends = may_end(name, target, found, rules, world, memory, now)
+    absent = {
+        g.mirror.id: absent_users(g.mirror, target, rules, world.swarm, memory, now) for g in found
+    }
     conditions: list[LeaseCondition] = []
     said: Said
     for generation in found:
@@ -83,7 +87,8 @@ def tend(
                 care.chains.append((tending(mirror, step, reason, why, patience=2.0),))
                 said = "its custody is made permanent", None
             case Stage.RETIRING:
-                said = end_of(care, generation, rules, absent[mirror.id], frozen=frozen, now=now)
+                gone = absent[mirror.id]
+                said = end_of(care, generation, rules, gone, memory, frozen=frozen, now=now)
             case Stage.VANISHED:
                 said = clear_up(care, generation, mirror.id in ends, now)
             case Stage.ALIVE if mirror.id in ends:

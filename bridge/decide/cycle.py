@@ -42,7 +42,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     frozen = many_missing(found) is not None
     targets = [with_doubt(target, memory, world.vault) for target in found]
     generations = generations_by_name(desired.instance, world, memory, now)
-    targets = with_leases(desired, targets, generations, world, now)
+    targets = with_leases(desired, targets, generations, world, memory, now)
     wanted = targets
     targets = [_target(target, memory, now) for target in targets]
     care = care_for_leases(desired, targets, generations, world, memory, now, frozen=frozen)

@@ -19,6 +19,7 @@ from bridge.decide.prune import used_ids
 from bridge.decide.target import Target
 from bridge.model.desired import LeaseRules, StaticRoles
 from bridge.model.generation import Leased, Life
+from bridge.model.memory import Memory
 from bridge.model.mirror import Mirror
 from bridge.model.naming import ENDED, moment, timestamp
 from bridge.model.plan import Annotate, Chain, Hold, Tend, TendGeneration
@@ -45,6 +46,7 @@ def may_end(
     found: Iterable[Generation],
     rules: LeaseRules,
     world: World,
+    memory: Memory,
     now: float,
 ) -> frozenset[str]:
     """Return the ids of the generations that nothing uses and nothing can need again (I4)."""
@@ -62,7 +64,7 @@ def may_end(
         mirror = generation.mirror
         if generation.stage not in _ENDABLE or mirror.id in going_back:
             continue
-        if mirror.id in used_ids(swarm, absent_users(mirror, target, rules, swarm, now)):
+        if mirror.id in used_ids(swarm, absent_users(mirror, target, rules, swarm, memory, now)):
             continue
         if target and mirror in target.mirrors and mirror.identity.version == chosen:
             continue
@@ -88,7 +90,12 @@ def _is_over(mirror: Mirror, alive: Iterable[Mirror], target: Target) -> bool:
 
 
 def absent_users(
-    mirror: Mirror, target: Target | None, rules: LeaseRules, swarm: SwarmView, now: float
+    mirror: Mirror,
+    target: Target | None,
+    rules: LeaseRules,
+    swarm: SwarmView,
+    memory: Memory,
+    now: float,
 ) -> frozenset[str]:
     """Return the ids of the tasks on lost nodes that have kept a generation alive for long enough.
 
@@ -97,7 +104,8 @@ def absent_users(
     newer = [
         m for m in (target.mirrors if target else ()) if mirror.identity < m.identity and m.good
     ]
-    since = min((moment(m.good, float("inf")) for m in newer), default=None)
+    baked = (memory.since(m.id, moment(m.good, float("inf")), now) for m in newer)
+    since = min(baked, default=None)
     if since is None or now < since + rules.overlap_max:
         return frozenset()
     return frozenset(task.id for task in swarm.tasks if task.lost)
@@ -134,6 +142,7 @@ def end_of(
     found: Generation,
     rules: LeaseRules,
     absent: frozenset[str],
+    memory: Memory,
     *,
     frozen: bool,
     now: float,
@@ -145,7 +154,7 @@ def end_of(
     if lease is None:
         return clear_up(care, found, not frozen, now)
     if isinstance(mirror.identity.source, StaticRoles):
-        return _end_static(care, mirror, rules, absent, frozen=frozen, now=now)
+        return _end_static(care, mirror, rules, absent, memory, frozen=frozen, now=now)
     action = _ending(mirror, rules, "it is marked to be ended", absent)
     if _is_stuck(lease, now):
         return _say_stuck(care, mirror, lease)
@@ -161,6 +170,7 @@ def _end_static(
     mirror: Mirror,
     rules: LeaseRules,
     absent: frozenset[str],
+    memory: Memory,
     *,
     frozen: bool,
     now: float,
@@ -170,7 +180,8 @@ def _end_static(
     assert leased  # noqa: S101 - it is marked for its end
     care.ending = True
     grace = 0.0 if leased.at_once or failed(mirror) else rules.grace
-    at = moment(leased.retiring, float("inf")) + grace if leased.retiring else now
+    marked = moment(leased.retiring, float("inf")) if leased.retiring else now - grace
+    at = memory.since(mirror.id, marked, now) + grace
     if now >= at and not frozen:
         why, first = "nothing uses its password any more", leased.at_once == FIRST
         care.chains.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from bridge.decide.progress import MOVING, UNFINISHED
+from bridge.decide.progress import MOVING, UNFINISHED, overdue_at
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
 from bridge.model.memory import Backoff, Memory
@@ -59,7 +59,14 @@ def paused(service: Service, want: Want, halt: Halt) -> Hold | None:
 
 
 def hold_of(
-    service: Service, want: Want, halt: Halt, rollout: Rollout, now: float, *, ours: bool
+    service: Service,
+    want: Want,
+    halt: Halt,
+    memory: Memory,
+    rollout: Rollout,
+    now: float,
+    *,
+    ours: bool,
 ) -> Hold | None:
     """Return what holds up a change of a service, the weightiest first; None where nothing does.
 
@@ -70,7 +77,7 @@ def hold_of(
         paused(service, want, halt)
         or reruns(service, want)
         or unproven(service, want)
-        or busy(service, want, ours, rollout, now)
+        or (None if ours else busy(service, want, memory, rollout, now))
         or failed_elsewhere(service, want, halt)
         or outside_windows(want, service, rollout, now)
     )
@@ -109,14 +116,14 @@ def reruns(service: Service, want: Want) -> Hold | None:
     )
 
 
-def busy(service: Service, want: Want, ours: bool, rollout: Rollout, now: float) -> Hold | None:
+def busy(service: Service, want: Want, memory: Memory, rollout: Rollout, now: float) -> Hold | None:
     """Hold a service that is in somebody else's unfinished update.
 
     One that moves passes by itself, but is not counted on for longer than a roll of ours.
     """
-    if ours or service.update not in UNFINISHED:
+    if service.update not in UNFINISHED:
         return None
-    overdue = service.update_started + rollout.timeout
+    overdue = overdue_at(service, memory, rollout, now)
     waits = service.update in MOVING and now < overdue
     return Hold(
         want.name,

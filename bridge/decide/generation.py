@@ -82,7 +82,7 @@ def generation_of(mirror: Mirror, world: World, memory: Memory, now: float) -> G
     if leased is None or leased.ended:
         return Generation(mirror, Stage.ENDED)
     if isinstance(mirror.identity.source, StaticRoles):
-        return _static_generation(mirror, leased, mirror.identity.source, world)
+        return _static_generation(mirror, leased, mirror.identity.source, world, memory, now)
     not_yet = Unknown(Reason.LOOKING_AGAIN, "its lease has yet to be looked up")
     fates = (view.lease, view.custody) if view else (not_yet, not_yet)
     lease, custody = (fate if isinstance(fate, Life) else None for fate in fates)
@@ -124,7 +124,7 @@ def _living(found: Generation, world: World, memory: Memory) -> Generation:
 
 
 def _static_generation(
-    mirror: Mirror, leased: Leased, source: StaticRoles, world: World
+    mirror: Mirror, leased: Leased, source: StaticRoles, world: World, memory: Memory, now: float
 ) -> Generation:
     """Say how a password of a static role stands: it is over once its role was rotated again."""
     document = world.vault.paths.get(source)
@@ -138,10 +138,11 @@ def _static_generation(
         message = known.message if known else f"{leased.role} is not in the configuration"
         unknown = Unknown(reason, message)
     else:
-        rotated, started = instant(role.rotated), created / 1e9
+        rotated = instant(role.rotated)
+        started = memory.since(mirror.id, created / 1e9, now)
         ends = started + (role.period or _NEVER)
         life = Life(started, ends, ends - started, renewed=True)
-    if role and rotated < created and world.vault.as_of <= mirror.created:
+    if role and rotated < created and world.vault.as_of <= memory.met_at(mirror.id, now):
         unknown = Unknown(Reason.LOOKING_AGAIN, "it is newer than the latest look at Vault")
     elif role and rotated < created:
         message = f"Vault says that {leased.role} was last rotated before {mirror.docker_name}"

@@ -56,6 +56,7 @@ def with_leases(
     targets: Sequence[Target],
     generations: Mapping[str, Sequence[Generation]],
     world: World,
+    memory: Memory,
     now: float,
 ) -> list[Target]:
     """Say for each leased secret which generations may be used and whether one is made."""
@@ -74,14 +75,14 @@ def with_leases(
             held = generations_of(target, generations)
             answer = with_kv_leases(target, held, timeout, now)
         elif target.secret.leased:
-            turn = many and (coming or _replacing(found.values(), desired.rollout, now))
+            turn = many and (coming or _replacing(found.values(), desired.rollout, memory, now))
             answer = with_generations(target, current)
-            answer = with_mint(answer, current, world, desired.rollout, now, in_turn=turn)
+            answer = with_mint(answer, current, world, memory, desired.rollout, now, in_turn=turn)
             coming = coming or answer.create is not None
         else:
             answer = target
         made.append(replace(answer, urgent=urgent))
-    return with_company(made, found, world, desired.rollout, now)
+    return with_company(made, found, world, memory, desired.rollout, now)
 
 
 def care_for_leases(
@@ -106,7 +107,7 @@ def care_for_leases(
         if target and target.secret.leased:
             current = generations_of(target, leased)
             due = due_of(target, current, world, desired.rollout, now)
-        one = tend(name, target, found, due, world, now, frozen=frozen)
+        one = tend(name, target, found, due, world, memory, now, frozen=frozen)
         care.chains += one.chains
         care.holds += one.holds
         care.wake += one.wake
@@ -127,7 +128,9 @@ def _many_vanished(generations: Iterable[Sequence[Generation]]) -> bool:
     return len(gone) >= MANY and len(gone) * 2 >= len(all_of_them)
 
 
-def _replacing(generations: Iterable[Sequence[Generation]], rollout: Rollout, now: float) -> bool:
+def _replacing(
+    generations: Iterable[Sequence[Generation]], rollout: Rollout, memory: Memory, now: float
+) -> bool:
     """Tell whether a generation that replaces a vanished one has yet to become good.
 
     One that does not in a roll's time may never do so, and others do not wait for it any longer.
@@ -136,7 +139,7 @@ def _replacing(generations: Iterable[Sequence[Generation]], rollout: Rollout, no
     return any(
         g.live and not g.mirror.good and g.mirror.leased and g.mirror.leased.vanished
         for g in newest
-        if now < g.mirror.created + rollout.timeout
+        if now < memory.since(g.mirror.id, g.mirror.created, now) + rollout.timeout
     )
 
 

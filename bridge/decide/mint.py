@@ -21,6 +21,7 @@ from bridge.decide.generation import (
 )
 from bridge.decide.target import Target
 from bridge.model.desired import KvPath, Rollout, StaticRoles
+from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror
 from bridge.model.naming import TRIES, VANISHED, instant, moment, timestamp
 from bridge.model.plan import Hold, MintGeneration
@@ -110,6 +111,8 @@ def _asked_since(mirror: Mirror) -> float:
     A password that was there before it was mirrored may be much older than that.
     """
     created = instant(mirror.identity.created) / 1e9
+    if not isinstance(mirror.identity.source, StaticRoles):
+        return created  # a lease is made when it is mirrored; the engine's clock may be another
     return mirror.created if mirror.created - created > A_WHILE else created
 
 
@@ -128,6 +131,7 @@ def with_mint(
     target: Target,
     found: Sequence[Generation],
     world: World,
+    memory: Memory,
     rollout: Rollout,
     now: float,
     *,
@@ -141,18 +145,19 @@ def with_mint(
     if target.hold or any(g.stage in (Stage.UNKNOWN, Stage.DOUBTFUL) for g in found):
         unproven = next(iter(target.unproven.values()), None)
         return target if target.hold or not unproven else replace(target, hold=unproven)
-    answer = _answer(target, found, world, rollout, now, in_turn=in_turn)
+    answer = _answer(target, found, world, memory, rollout, now, in_turn=in_turn)
     if answer is None:
         return target
     if isinstance(answer, Hold):
         return replace(target, hold=answer)
-    return replace(target, create=mint(target, found, world, *answer, now))
+    return replace(target, create=mint(target, found, world, memory, *answer, now))
 
 
 def _answer(
     target: Target,
     found: Sequence[Generation],
     world: World,
+    memory: Memory,
     rollout: Rollout,
     now: float,
     *,
@@ -174,12 +179,12 @@ def _answer(
     stopped = failed(newest.mirror) or cornered
     if stopped and not (asked or _asks_again(target, newest.mirror, due, world)):
         alone = all(g is newest for g in live)
-        return _after_failure(target, newest, due, rollout, now, alone=alone)
+        return _after_failure(target, newest, due, memory, rollout, now, alone=alone)
     lost = _lost(found, live)
     if lost or not live or (cornered and asked):
         if lost is None or lost.stage != Stage.VANISHED or asked:
             return Reason.ROTATION_ASKED, "the one before is not used any more"
-        return _after_vanishing(target, lost, newest.mirror, in_turn=in_turn, now=now)
+        return _after_vanishing(target, lost, newest.mirror, memory, in_turn=in_turn, now=now)
     if asked and newest.mirror.asides:
         # What is set aside somewhere comes to no end by itself.
         due = replace(due, open=False)
@@ -241,7 +246,14 @@ def _by_the_rules(
 
 
 def _after_failure(
-    target: Target, found: Generation, due: Due, rollout: Rollout, now: float, *, alone: bool
+    target: Target,
+    found: Generation,
+    due: Due,
+    memory: Memory,
+    rollout: Rollout,
+    now: float,
+    *,
+    alone: bool,
 ) -> tuple[Reason, str] | Hold:
     """Let some time pass, and more after each failure, but not beyond the end of what is in use.
 
@@ -260,7 +272,7 @@ def _after_failure(
             f" `vault-bridge rotate {name}` tries again"
         )
         return Hold(name, Reason.GENERATIONS_FAILED, message)
-    since = max(moment(mark.at) for mark in marks)
+    since = max(memory.since(newest.id, moment(mark.at), now) for mark in marks)
     until = since + rollout.timeout * 2.0 ** min(tries - 1, MOST_DOUBLED)
     if due.forced_at is not None:
         until = min(until, max(since, due.forced_at))
@@ -274,11 +286,17 @@ def _after_failure(
 
 
 def _after_vanishing(
-    target: Target, lost: Generation, newest: Mirror, *, in_turn: bool, now: float
+    target: Target,
+    lost: Generation,
+    newest: Mirror,
+    memory: Memory,
+    *,
+    in_turn: bool,
+    now: float,
 ) -> tuple[Reason, str] | Hold:
     """Let what vanished be replaced at once, but not for ever."""
     name, source = target.secret.name, target.secret.source
-    recent = _recently_vanished(newest, now)
+    recent = _recently_vanished(newest, memory, now)
     what = f"the lease of {lost.mirror.docker_name} was ended in Vault, or expired"
     if isinstance(source, StaticRoles):
         role = lost.mirror.leased.role if lost.mirror.leased else ""
@@ -286,7 +304,7 @@ def _after_vanishing(
         if len(source.roles) == 1:
             return Reason.ROTATION_DUE, what  # it has but one, and rotates it as it was told to
     if len(recent) >= MOST_VANISHED:
-        until = moment(recent[0]) + VANISHED_WITHIN
+        until = memory.since(newest.id, moment(recent[0]), now) + VANISHED_WITHIN
         message = f"{what}, for the third time within an hour: is somebody revoking them?"
         return Hold(name, Reason.LEASE_UNSTABLE, message, until=until)
     if in_turn:
@@ -295,15 +313,17 @@ def _after_vanishing(
     return Reason.LEASE_VANISHED, what
 
 
-def _recently_vanished(mirror: Mirror, now: float) -> list[str]:
+def _recently_vanished(mirror: Mirror, memory: Memory, now: float) -> list[str]:
     known = mirror.leased.vanished if mirror.leased else ()
-    return [at for at in known if moment(at) > now - VANISHED_WITHIN]
+    after = now - VANISHED_WITHIN
+    return [at for at in known if memory.since(mirror.id, moment(at), now) > after]
 
 
 def mint(
     target: Target,
     found: Sequence[Generation],
     world: World,
+    memory: Memory,
     reason: Reason,
     why: str,
     now: float,
@@ -319,7 +339,7 @@ def mint(
     if newest and newest.leased:
         if failed(newest):
             labels[TRIES] = str(newest.leased.tries + 1)
-        gone = _recently_vanished(newest, now)
+        gone = _recently_vanished(newest, memory, now)
         if reason == Reason.LEASE_VANISHED:
             gone.append(timestamp(now))
         if gone:
@@ -362,6 +382,7 @@ def with_company(
     targets: Iterable[Target],
     generations: dict[str, list[Generation]],
     world: World,
+    memory: Memory,
     rollout: Rollout,
     now: float,
 ) -> list[Target]:
@@ -388,6 +409,6 @@ def with_company(
         if due.at is None or due.open or paused or closed or due.at > now + rollout.timeout:
             continue
         why = f"{due.why}; a service of its is rolled now anyhow"
-        create = mint(target, found, world, Reason.ROTATION_DUE, why, now)
+        create = mint(target, found, world, memory, Reason.ROTATION_DUE, why, now)
         targets[place] = replace(target, create=create)
     return targets

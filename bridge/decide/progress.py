@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridge.model.desired import Rollout
-from bridge.model.memory import Watch
+from bridge.model.memory import Memory, Watch
 from bridge.model.world import Service, SwarmView, Task, UpdateState
 
 MOVING = frozenset((UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED))
@@ -164,6 +164,14 @@ def failure_of(
 def timeout_at(service: Service, watch: Watch, rollout: Rollout, now: float) -> float:
     """Tell when a roll will have failed, if no further task becomes good."""
     return now + max(0.0, _patience(service, rollout) - watch.idle)
+
+
+def overdue_at(service: Service, memory: Memory, rollout: Rollout, now: float) -> float:
+    """Tell when an update has taken too long.
+
+    It counts from when it was seen first: when it began is told by the engine's clock.
+    """
+    return memory.met_at(service.id, now, service.update_started) + rollout.timeout
 
 
 def _patience(service: Service, rollout: Rollout) -> float:

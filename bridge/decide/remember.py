@@ -56,7 +56,30 @@ def remember(
         rolls,
         {t.secret.name: doubt for t in targets if (doubt := doubt_of(t, memory, world.vault))},
         vanished(world, memory),
+        _dates(desired.instance, memory, world, now),
+        _met(desired.instance, memory, world, now),
     )
+
+
+def _dates(
+    instance: str, memory: Memory, world: World, now: float
+) -> Mapping[tuple[str, float], float]:
+    """Note when what has a date happened by our clock."""
+    own = (mirror for mirror in world.swarm.mirrors if mirror.instance == instance)
+    return {
+        (mirror.id, date): memory.since(mirror.id, date, now)
+        for mirror in own
+        for date in mirror.dates
+    }
+
+
+def _met(
+    instance: str, memory: Memory, world: World, now: float
+) -> Mapping[tuple[str, float], float]:
+    """Note when each update of a service and each Docker secret of ours was seen first."""
+    own = [(mirror.id, 0.0) for mirror in world.swarm.mirrors if mirror.instance == instance]
+    updates = [(service.id, service.update_started) for service in world.swarm.services]
+    return {(owner, date): memory.met_at(owner, now, date) for owner, date in (*own, *updates)}
 
 
 def _backoff(outcome: Outcome, before: Backoff | None, now: float) -> Backoff:

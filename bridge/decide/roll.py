@@ -26,6 +26,7 @@ from bridge.decide.progress import (
     Progress,
     baked_at,
     failure_of,
+    overdue_at,
     settled_at,
     timeout_at,
     watched,
@@ -75,7 +76,7 @@ def stand_of(
         want for want in stand.wants.values() if want.held and want.held.open_record(service.id)
     )
     stand.under_way = bool(under_way)
-    overdue = service.update_started + rollout.timeout
+    overdue = overdue_at(service, memory, rollout, now)
     stand.updating = _just_sent(service, memory, now) or (
         service.update in MOVING and now < overdue
     )
@@ -122,7 +123,7 @@ def _judge_roll(
     if any(want.back for want in under_way):
         return  # it has failed, and leaves what it failed on
     records = [want.held.records[service.id] for want in under_way if want.held]
-    stand.hung = wake_of(service, tasks, progress, watch, max(records, key=lambda r: r.at))
+    stand.hung = wake_of(service, tasks, progress, watch, max(records, key=lambda r: r.index))
     excused = is_excused(service, watch.lost)
     failure = failure_of(service, progress, watch, rollout, excused=excused)
     if failure and not stand.hung:
@@ -174,7 +175,7 @@ def pass_gates(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: 
     if service.torn:
         return
     ready = _apart(stand, _passed(stand, halt, memory, rollout, now))
-    if any(_is_coming(want, now) for want in stand.wants.values()) and ready:
+    if any(_is_coming(want, memory, now) for want in stand.wants.values()) and ready:
         # Another version is being made in this very cycle: it shall come with the same update.
         for want in ready:
             message = "waits for the newest version to be mirrored"
@@ -195,7 +196,7 @@ def pass_gates(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: 
 
 def _passed(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: float) -> list[Want]:
     """Return the wants that nothing holds, each for itself; the others are held."""
-    ours = _is_ours(stand, rollout, now)
+    ours = _is_ours(stand, memory, rollout, now)
     ready: list[Want] = []
     for want in stand.wants.values():
         if want.hold:
@@ -203,7 +204,7 @@ def _passed(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: flo
             continue
         if want.swap is None or want.name in stand.went_back:
             continue
-        hold = gates.hold_of(stand.service, want, halt, rollout, now, ours=ours)
+        hold = gates.hold_of(stand.service, want, halt, memory, rollout, now, ours=ours)
         hold = hold or _again(stand.service, want, memory, now)
         if hold:
             stand.hold(hold)
@@ -216,23 +217,25 @@ NEARLY = 60.0
 """Seconds after its making for which a generation is waited for, so that it comes along."""
 
 
-def _is_coming(want: Want, now: float) -> bool:
+def _is_coming(want: Want, memory: Memory, now: float) -> bool:
     """Tell whether another version is being made, which shall come with the same update."""
     if want.target.create:
         return True
     mirror = want.mirror
     hold = want.target.unproven.get(mirror.id) if mirror else None
-    return bool(hold and hold.waits and mirror and now < mirror.created + NEARLY)
+    if not (hold and hold.waits and mirror):
+        return False
+    return now < memory.since(mirror.id, mirror.created, now) + NEARLY
 
 
-def _is_ours(stand: Stand, rollout: Rollout, now: float) -> bool:
+def _is_ours(stand: Stand, memory: Memory, rollout: Rollout, now: float) -> bool:
     """Tell whether the service's latest update is one of ours, which a newer version may overtake.
 
     Swarm's rollback is let finish: whatever is sent into it could not be told from what it ends.
     """
     service = stand.service
     if service.update in ROLLED_BACK and service.previous is None:
-        overdue = now >= service.update_started + rollout.timeout
+        overdue = now >= overdue_at(service, memory, rollout, now)
         return service.update != UpdateState.ROLLBACK_STARTED or overdue
     records = (
         want.held.open_record(service.id) if want.held else None for want in stand.wants.values()

@@ -9,7 +9,7 @@ later login can look the generation up, renew it and end it, and nobody can log 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bridge.errors import ContentRefused
@@ -190,6 +190,10 @@ class Life:
     failed: str = ""
     foreign: bool = False
 
+    def moved(self, by: float) -> Life:
+        """Return the same on a clock that was set by so many seconds."""
+        return replace(self, started=self.started + by, ends=self.ends + by)
+
 
 @dataclass(frozen=True, slots=True)
 class Gone:
@@ -233,6 +237,14 @@ class GenerationView:
     def is_plain(self) -> bool:
         """Whether both were found alive; anything else is asked about again in the next look."""
         return isinstance(self.lease, Life) and isinstance(self.custody, Life)
+
+    def moved(self, by: float) -> GenerationView:
+        """Return the same on a clock that was set by so many seconds."""
+        lease, custody = (
+            fate.moved(by) if isinstance(fate, Life) else fate
+            for fate in (self.lease, self.custody)
+        )
+        return GenerationView(self.as_of + by, lease, custody)
 
     def is_outdated(self, now: float) -> bool:
         """Tell whether the lease should have ended since; it is asked about once a second then."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from bridge.model.mirror import Verdict
@@ -82,6 +82,10 @@ class Memory:
         doubts: By secret's name.
         vanished: When the look began that first saw the lease of a generation gone, by the id of
             its Docker secret.
+        dates: When something happened by our clock that has a date of another clock, or of ours
+            before it was set: by the id of what it happened to, and the date. See ``since``.
+        met: When each update of a service was seen first, by the service's id and the time at which
+            the update began by the engine's clock; each Docker secret, by its id and 0.
     """
 
     seen: Mapping[str, tuple[Identity, float]] = field(default_factory=dict)
@@ -91,6 +95,37 @@ class Memory:
     rolls: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
     vanished: Mapping[str, float] = field(default_factory=dict)
+    dates: Mapping[tuple[str, float], float] = field(default_factory=dict)
+    met: Mapping[tuple[str, float], float] = field(default_factory=dict)
+
+    def since(self, owner: str, date: float, now: float) -> float:
+        """Tell when something happened that has a date, so that seconds can be counted from it.
+
+        A date is compared with our clock once, when it is seen first; from then on the boot clock
+        counts, whatever becomes of either clock. What lies in the future happened just now.
+        """
+        return self.dates.get((owner, date), min(date, now))
+
+    def met_at(self, owner: str, now: float, date: float = 0.0) -> float:
+        """Tell when something was seen first."""
+        return self.met.get((owner, date), now)
+
+    def moved(self, by: float) -> Memory:
+        """Return the same on a clock that was set by so many seconds."""
+        return Memory(
+            {name: (identity, at + by) for name, (identity, at) in self.seen.items()},
+            {
+                key: replace(watch, since=watch.since + by, looked=watch.looked + by)
+                for key, watch in self.watches.items()
+            },
+            self.verdicts,
+            {key: replace(b, until=b.until + by) for key, b in self.backoffs.items()},
+            {key: tuple(at + by for at in times) for key, times in self.rolls.items()},
+            {key: replace(doubt, as_of=doubt.as_of + by) for key, doubt in self.doubts.items()},
+            {key: at + by for key, at in self.vanished.items()},
+            {key: at + by for key, at in self.dates.items()},
+            {key: at + by for key, at in self.met.items()},
+        )
 
 
 class Result(StrEnum):

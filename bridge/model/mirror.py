@@ -22,6 +22,7 @@ from bridge.model.naming import (
     UNUSED,
     Identity,
     instant,
+    moment,
     origin_of,
     read_source,
     source_label,
@@ -188,6 +189,17 @@ class Mirror:
         """Whether Vault no longer has it, since it was restored to before it."""
         mark = self.asides.get("")
         return mark is not None and mark.by == By.RESTORE
+
+    @property
+    def dates(self) -> frozenset[float]:
+        """All its times from which seconds are counted: the engine's, Vault's and those of labels.
+
+        Our own clock may have been another one when it wrote them.
+        """
+        texts = [self.identity.created, self.good, *(mark.at for mark in self.asides.values())]
+        if self.leased:
+            texts += [self.leased.retiring, *self.leased.vanished]
+        return frozenset((self.created, *(moment(text) for text in texts if text)))
 
     def made_before(self, other: Mirror) -> bool:
         """Tell whether Vault made it before another, whatever their numbers."""

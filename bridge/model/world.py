@@ -88,6 +88,12 @@ class VaultView:
     again: float | None = None
     generations: Mapping[str, GenerationView] = field(default_factory=dict)
 
+    def moved(self, by: float) -> VaultView:
+        """Return the same on a clock that was set by so many seconds; Vault's dates stay."""
+        again = None if self.again is None else self.again + by
+        generations = {key: view.moved(by) for key, view in self.generations.items()}
+        return VaultView(self.as_of + by, self.paths, again, generations)
+
 
 # --- Swarm ---------------------------------------------------------------------------------------
 

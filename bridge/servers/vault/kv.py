@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from urllib.parse import quote
 
 import requests
 
+from bridge.clock import boot_clock
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
 from bridge.model.desired import KvPath
 from bridge.model.reasons import Reason
@@ -31,9 +31,7 @@ class Vault:
         statics: What concerns its static roles.
     """
 
-    def __init__(
-        self, settings: VaultSettings, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: VaultSettings, clock: Callable[[], float] = boot_clock) -> None:
         self._http = Http(settings, clock)
         self.namespace = settings.namespace
         self._login = Login(self._http, settings.auth, clock)

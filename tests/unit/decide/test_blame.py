@@ -269,12 +269,12 @@ def test_an_update_that_was_never_sent_is_not_to_blame_for_an_earlier_rollback()
 
 def test_swarms_own_rollback_is_let_finish_unless_it_is_stuck() -> None:
     for age, waits in ((5, True), (700, False)):
-        service = service_of(
-            "api", "db_v1", update=UpdateState.ROLLBACK_STARTED, update_started=NOW - age
-        )
+        service = service_of("api", "db_v1", update=UpdateState.ROLLBACK_STARTED)
+        memory = Memory(met={(service.id, service.update_started): NOW - age})
         labels = {**rolled("api", "db_v1"), **aside(By.FAILURE, "api")}
         secrets = [secret_of(1, labels=GOOD), secret_of(2, labels=labels), secret_of(3)]
-        plan = plan_of(desired_of("api"), world_of(document(3), secrets, [service]))
+        world = world_of(document(3), secrets, [service])
+        plan = plan_of(desired_of("api"), world, memory)
         assert bool(rolls(plan)) != waits
         assert plan.finished is False
 

@@ -202,7 +202,7 @@ def test_services_must_leave_what_is_over_or_ends_soon() -> None:
         memory = vanished_before("one_v1") if view is GONE else Memory()
         target = find_target(desired.secrets[0], "default", world, memory, NOW)
         generations = generations_by_name("default", world, memory, NOW)
-        [found] = with_leases(desired, [target], generations, world, NOW)
+        [found] = with_leases(desired, [target], generations, world, memory, NOW)
         assert bool(found.urgent) is urgent
 
 

@@ -295,9 +295,10 @@ def test_an_update_that_ends_by_itself_is_waited_for() -> None:
         (UpdateState.UPDATING, 601, False),
         (UpdateState.PAUSED, 1, False),
     ):
-        service = service_of("api", "db_v1", update=state, update_started=NOW - age)
+        service = service_of("api", "db_v1", update=state)
         world = world_of(document(2), [secret_of(1), secret_of(2)], [service])
-        plan = plan_of(desired_of("api"), world)
+        memory = Memory(met={(service.id, service.update_started): NOW - age})
+        plan = plan_of(desired_of("api"), world, memory)
         assert [hold.waits for hold in plan.holds] == [waits]
         assert plan.finished != waits
 

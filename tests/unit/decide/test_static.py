@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.decide.cycle import decide
+from bridge.decide.remember import remember
 from bridge.model.desired import (
     Content,
     Desired,
@@ -159,7 +160,9 @@ def test_a_look_from_before_it_was_made_proves_nothing() -> None:
     plan = planned(old)
     assert plan.doubtful
     assert not [hold for hold in plan.holds if hold.reason == Reason.VERSION_WENT_BACK]
-    plan = planned(seen)
+    memory = remember(configured(), Memory(), old, (), NOW)
+    later = replace(seen, vault=replace(seen.vault, as_of=NOW + 1))
+    plan = decide(configured(), later, memory, NOW + 1)
     assert [h.reason for h in plan.holds if not h.waits] == [Reason.VERSION_WENT_BACK] * 2
     assert mints(plan) == []
 

@@ -1,0 +1,69 @@
+"""What is remembered moves with a wall clock that was set: all of it, and by as much."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import pytest
+
+from bridge.model.generation import GenerationView, Gone
+from bridge.model.memory import Backoff, Doubt, Memory, Watch
+from bridge.model.reasons import Reason
+from bridge.model.world import VaultView
+from tests.support.builders import NOW, custody, document, identity, life
+
+WATCH = Watch(frozenset({"a"}), frozenset({"t"}), NOW - 5, 1, 3.0, NOW - 1)
+FULL = Memory(
+    {"db": (identity(1), NOW - 1)},
+    {"s": WATCH},
+    {},
+    {"k": Backoff(1, NOW + 2, "m")},
+    {("s", "a"): (NOW - 4, NOW - 3)},
+    {"db": Doubt(Reason.PATH_MISSING, NOW - 6)},
+    {"i": NOW - 7},
+    {("i", NOW - 50): NOW - 40},
+    {("s", 12.0): NOW - 30},
+)
+VIEW = VaultView(
+    NOW - 1,
+    {identity(1).source: document(1)},
+    NOW + 3,
+    {"i": GenerationView(NOW - 2, life(), custody()), "j": GenerationView(NOW - 2, Gone(), life())},
+)
+NO_TIMES = {"idle", "granted", "period", "longest", "paths"}
+"""Spans of seconds, and what has dates of Vault's."""
+
+
+def _times(value: Any) -> list[float]:
+    """Return all times in a value; keys are no times."""
+    if isinstance(value, float):
+        return [value]
+    if is_dataclass(value):
+        known = [f.name for f in fields(value) if f.name not in NO_TIMES]
+        return [time for name in known for time in _times(getattr(value, name))]
+    if isinstance(value, dict):
+        return [time for part in value.values() for time in _times(part)]
+    if isinstance(value, tuple):
+        return [time for part in value for time in _times(part)]
+    return []
+
+
+@pytest.mark.parametrize("by", [-7200.0, 7200.0])
+@pytest.mark.parametrize("known", [FULL, VIEW])
+def test_all_times_move_and_nothing_else(known: Memory | VaultView, by: float) -> None:
+    moved = known.moved(by)
+    assert _times(moved) == [time + by for time in _times(known)]
+    assert moved.moved(-by) == known
+
+
+def test_nothing_of_the_memory_is_left_out() -> None:
+    """Whoever adds a field decides whether it moves, and fills it here."""
+    filled = {f.name for f in fields(Memory) if getattr(FULL, f.name)}
+    assert filled == {f.name for f in fields(Memory)} - {"verdicts"}
+
+
+def test_a_date_counts_from_when_it_is_seen_where_it_lies_in_the_future() -> None:
+    assert Memory().since("i", NOW + 7200, NOW) == NOW
+    assert Memory().since("i", NOW - 7200, NOW) == NOW - 7200
+    assert FULL.since("i", NOW - 50, NOW) == NOW - 40
