@@ -109,7 +109,8 @@ class Secret(Model):
     format: Literal["raw", "json", "dotenv"] | None = None
     """`raw` takes one field as it is and is the default; `json` and `dotenv` take all fields."""
     template: Text | None = None
-    """A jinja2 template in place of a format; every field by its name, `urlencode` for URLs."""
+    """A jinja2 template in place of a format: every field by its name, or as `fields["tls.crt"]`;
+    `urlencode` for URLs."""
     decode: Literal["base64"] | None = None
     """The field holds base64 of the bytes that are meant; for the format `raw`."""
     trailing_newline: Literal["keep", "strip", "add"] | None = None

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -185,6 +186,126 @@ def test_a_template_that_fails_says_so_without_a_value(text: str, reason: str) -
         render(fields, template(text))
     assert caught.value.reason == reason
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["namespace", "range", "dict", "cycler", "joiner", "lipsum", "loop"]
+)
+def test_a_name_of_jinja_s_own_hides_no_field(name: str) -> None:
+    """Else ``<class 'range'>`` would be rolled in place of a field that is missing."""
+    for text in (
+        f"{{{{ {name} }}}}",
+        f"{{{{ {name} | urlencode }}}}",
+        f"{{{{ fields['{name}'] }}}}",
+    ):
+        with pytest.raises(ContentRefused, match=f"names '{name}'") as caught:
+            render({"password": "x"}, template(text))
+        assert caught.value.reason == "FieldMissing"
+        assert render({name: "x"}, template(text)).reveal() == b"x"
+    assert render({"a": "x"}, template(f"{{{{ {name} | default('y') }}}}")).reveal() == b"y"
+
+
+def test_jinja_s_functions_are_there_where_they_are_called() -> None:
+    text = (
+        "{% set sum = namespace(n=0) %}"
+        "{% for i in range(3) %}{% set sum.n = sum.n + i %}{% endfor %}"
+        "{{ sum.n }}{% set comma = joiner(',') %}{{ comma() }}{{ comma() }}{{ dict(a=1).a }}"
+    )
+    assert render({"a": "x"}, template(text)).reveal() == b"3,1"
+
+
+def test_any_field_is_reached_by_its_name_as_text() -> None:
+    fields = {"tls.crt": "c", "db-password": "p", "fields": "f", "items": "i", "self": "s"}
+    text = "".join(f"{{{{ fields['{name}'] }}}}" for name in fields)
+    assert render(fields, template(text)).reveal() == b"cpfis"
+    everything = template(
+        "{% for name, value in fields | dictsort %}{{ name }}={{ value }};{% endfor %}"
+    )
+    assert render(fields, everything).reveal() == (
+        b"db-password=p;fields=f;items=i;self=s;tls.crt=c;"
+    )
+    assert (
+        render({"tls": {"crt": "c"}}, template("{{ tls.crt }}{{ fields.tls.crt }}")).reveal()
+        == b"cc"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("{{ tls.crt }}", "tls.crt"),
+        ("{{ tls.crt | urlencode }}", "tls.crt"),
+        ("{{ key-1 }}", "key-1"),
+        ("{{ fields }}", "fields"),
+    ],
+)
+def test_a_field_that_is_not_reached_is_named_with_what_reaches_it(text: str, field: str) -> None:
+    with pytest.raises(ContentRefused) as caught:
+        render({field: CANARY, "key": CANARY}, template(text))
+    assert f'fields["{field}"]' in str(caught.value)
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ db-password }}",
+        "{{ db-password | urlencode }}",
+        "{{- db-password -}}",
+        "{% if db-password %}x{% endif %}",
+        "a\n{{ tls-key.pem }}",
+        "{{ x ~ db-admin-password }}",
+        "{{ db/password }}",
+    ],
+)
+def test_a_name_that_reads_as_a_difference_is_a_mistake_of_the_template(text: str) -> None:
+    """Before any version is read; the field may be there all right."""
+    (name,) = re.findall(r"[a-z]+[-/][a-z.-]+[a-z]", text)
+    line = text.count("\n") + 1
+    mistake = mistake_in(text)
+    assert mistake.startswith(f"line {line} of the template: `{name}` ")
+    assert f'fields["{name}"]' in mistake
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ port - offset }}",
+        "{{ port-1 }}",
+        "{{ 'db-password' }} db-password {# db-password #}",
+        "{{ fields['db-password'] }}",
+        "{% for x in xs %}{{ loop.length-loop.index }}{% endfor %}",
+        "{% set a = 1 %}{% set b = 2 %}{{ a-b }}",
+        "{% raw %}{{ db-password }}{% endraw %}",
+    ],
+)
+def test_a_difference_that_is_meant_is_none(text: str) -> None:
+    assert not mistake_in(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{{ env('X') }}", "`env`"),
+        ("{{ lookup('file', 'x') }}", "`lookup`"),
+        ("{{ self }}", 'fields["self"]'),
+        ("{{ user@host }}", 'fields["'),
+        ("{{ my field }}", 'fields["'),
+    ],
+)
+def test_what_a_template_cannot_have_is_answered_with_what_it_can(text: str, words: str) -> None:
+    assert words in mistake_in(text)
+
+
+@pytest.mark.parametrize(("value", "text"), [(True, b"true"), (5, b"5"), ("a/b", b"a%2Fb")])
+def test_what_goes_into_a_url_is_written_as_it_is_printed(value: object, text: bytes) -> None:
+    assert render({"a": value}, template("{{ a | urlencode }}")).reveal() == text
+
+
+@pytest.mark.parametrize("value", [None, ["a"], {"a": "b"}])
+def test_what_is_not_printed_goes_into_no_url(value: object) -> None:
+    with pytest.raises(ContentRefused, match="tojson"):
+        render({"a": value}, template("{{ a | urlencode }}"))
 
 
 def test_the_sandbox_keeps_what_is_given_as_it_is() -> None:
