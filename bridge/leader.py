@@ -19,8 +19,9 @@ from typing import Any
 
 from bridge.clock import boot_clock
 from bridge.errors import NameTaken, OutOfSequence, SwarmError
-from bridge.model.leader import HOLDER, TTL, Holder, lease_config_name
+from bridge.model.leader import HOLDER, SEEN, TTL, Holder, lease_config_name, write_seen
 from bridge.model.naming import PREFIX, timestamp
+from bridge.model.world import Seen
 from bridge.servers.swarm import Swarm
 
 _DATA = b"the leader's lease of vault-swarm-bridge\n"
@@ -54,6 +55,7 @@ class Lease:
         host = socket.gethostname()
         self._me = Holder(uuid.uuid4().hex, host, this_process(), configuration, "")
         self._sent: float | None = None
+        self._report = ""
         self._seen: tuple[int, float] | None = None
         self.other: Holder | None = None
 
@@ -105,6 +107,19 @@ class Lease:
         """Tell whether the latest write that was answered was sent less than so long ago."""
         return self._sent is not None and self._clock() < self._sent + seconds
 
+    def report(self, seen: Seen) -> None:
+        """Let the heartbeat say what of Vault cannot be used; at once where that is new.
+
+        Raises:
+            SwarmError: No answer came; the next heartbeat says it.
+        """
+        text = write_seen(seen) if seen else ""
+        if text == self._report:
+            return
+        self._report = text
+        if self._sent is not None:
+            self._take()
+
     def release(self) -> None:
         """Let another bridge take it at once, if it is ours."""
         if self._sent is None:
@@ -133,6 +148,7 @@ class Lease:
             self._sent, self.other = None, holder
             return False
         mine = self._labels() | {HOLDER: replace(self._me, at=timestamp(time.time())).write()}
+        mine |= {SEEN: self._report} if self._report else {}
         if config is None:
             self._swarm.create_config(lease_config_name(self._instance), _DATA, mine)
         else:

@@ -32,6 +32,7 @@ from bridge.model.plan import MintGeneration, Plan, Tend, TendGeneration
 from bridge.model.world import SwarmView, Unreadable, VaultView, World
 from bridge.observe import look_at_swarm, look_at_vault
 from bridge.report.news import News
+from bridge.servers.state import write_troubles
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
@@ -246,6 +247,8 @@ class Loop:
         plan = decide(desired, world, self._memory, self._clock())
         if plan.doubtful:
             self._vault_due = min(self._vault_due, self._clock() + SECOND_LOOK)
+        if leads:
+            self._report_troubles(plan, world)
         self._news.tell(plan)
         outcomes: tuple[Outcome, ...] = ()
         try:
@@ -255,6 +258,19 @@ class Loop:
         finally:
             self._memory = remember(desired, self._memory, world, outcomes, self._clock())
         return Step(world, plan, outcomes, "" if leads else self.leader)
+
+    def _report_troubles(self, plan: Plan, world: World) -> None:
+        """Let the commands of operators, which are other processes, know what is in trouble.
+
+        Its failure holds nothing up: the next cycle writes it again.
+        """
+        if self._must_not_act():
+            return
+        known, instance = world.swarm.troubles, self.configuration.desired.instance
+        with contextlib.suppress(SwarmError):
+            self._lease.report(plan.seen)
+            if world.swarm.has_state:
+                write_troubles(self._swarm, instance, known, plan.troubles)
 
     def _forget_what_changed(self, outcomes: Iterable[Outcome]) -> None:
         """Let the next look ask Vault again about what we have written there."""

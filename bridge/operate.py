@@ -7,21 +7,21 @@ answered by the bridge, and ``follow`` waits for that.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from bridge.clock import Clock
 from bridge.decide.cycle import decide
+from bridge.decide.inferred import infer_vault
 from bridge.decide.remember import remember
 from bridge.errors import BridgeError, Exit
-from bridge.model.desired import Desired, Source, StaticRoles
-from bridge.model.generation import GenerationView, Life, StaticDocument, StaticRole
+from bridge.model.desired import Desired
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror
 from bridge.model.naming import timestamp
 from bridge.model.plan import Plan, RollService
 from bridge.model.reasons import Reason
 from bridge.model.wishes import APPROVED, WISH, Approval, Do, Pause, Wish, pause_label
-from bridge.model.world import Document, SwarmView, Unreadable, VaultView, World
+from bridge.model.world import SwarmView, World
 from bridge.observe import look_at_swarm
 from bridge.servers.state import write_state
 from bridge.servers.swarm import Swarm
@@ -186,7 +186,7 @@ class Operator:
             if wish and wish.refused:
                 raise WishRefused(f"{wish.do} of {name}: {wish.refused}")
             now = self._clock()
-            world = World(self._no_vault(now, view), view)
+            world = World(infer_vault(self._desired, view, now), view)
             plan = decide(self._desired, world, memory, now)
             if wish is None and not _rolls(plan) and not plan.rolling:
                 return
@@ -201,21 +201,6 @@ class Operator:
 
     def _look(self) -> SwarmView:
         return look_at_swarm(self._swarm, self._desired.instance, self._clock())
-
-    def _no_vault(self, now: float, view: SwarmView) -> VaultView:
-        """Know nothing of Vault, but take what it leases for alive, as the bridge would know it.
-
-        Else services would seem to rest that the bridge is about to roll.
-        """
-        unknown = Unreadable(Reason.VAULT_UNREACHABLE, "it is not asked")
-        paths: dict[Source, Document | Unreadable] = dict.fromkeys(self._desired.sources, unknown)
-        for secret in self._desired.secrets:
-            if isinstance(secret.source, StaticRoles):
-                own = view.mirrors_of(self._desired.instance, secret.name)
-                paths[secret.source] = _as_mirrored(own)
-        alive = Life(now, now + _A_DAY, _A_DAY, renewed=True)
-        generations = {m.id: GenerationView(now, alive, alive) for m in view.mirrors if m.leased}
-        return VaultView(now, paths, generations=generations)
 
     def _known(self, view: SwarmView, name: str) -> list[Mirror]:
         """Return the mirrored versions of a secret, newest first. Raises ``NoSuchSecret``."""
@@ -236,18 +221,6 @@ class Operator:
 
     def _write(self, put: dict[str, str], drop: list[str] | None = None) -> None:
         write_state(self._swarm, self._desired.instance, put, dict.fromkeys(drop or []))
-
-
-_A_DAY = 86400.0
-
-
-def _as_mirrored(mirrors: Iterable[Mirror]) -> StaticDocument:
-    """Return static roles as they are where nobody has rotated them since they were mirrored."""
-    roles: dict[str, StaticRole] = {}
-    for mirror in mirrors:  # the newest first
-        if mirror.leased:
-            roles.setdefault(mirror.leased.role, StaticRole(mirror.identity.created, 0.0))
-    return StaticDocument(roles)
 
 
 def _rolls(plan: Plan) -> bool:

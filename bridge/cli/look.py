@@ -6,14 +6,21 @@ import re
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import click
 
 from bridge.check import Finding
 from bridge.check import check as check_all
 from bridge.cli.shared import Options, command, console, open_loop, print_json
+from bridge.decide.cycle import decide
+from bridge.decide.inferred import infer_vault
 from bridge.errors import Exit
 from bridge.leader import holder_of
+from bridge.model.desired import Desired
+from bridge.model.memory import Memory
+from bridge.model.plan import Plan
+from bridge.model.world import Seen, World
 from bridge.observe import look_at_swarm
 from bridge.report.policy import CUSTODY_NAME, NAME, commands, custody_hcl, policy_hcl
 from bridge.report.render import current_names, override, variables
@@ -50,24 +57,49 @@ def plan(options: Options, *, tell: bool, now: bool) -> None:
 
 
 @command
+@click.option("--vault", "ask_vault", is_flag=True, help="Ask Vault, even where a bridge leads.")
 @click.pass_obj
-def status(options: Options) -> None:
-    """Show how each secret and its services stand."""
+def status(options: Options, *, ask_vault: bool) -> None:
+    """Show how each secret and its services stand.
+
+    Where a bridge leads, the swarm answers and Vault is not asked, unless the configuration has
+    leased credentials: how long their leases last is known to Vault alone.
+    """
     configuration = options.load()
-    with open_loop(configuration) as loop:
-        _, planned = loop.plan()
-        ends = loop.credential_end()
+    desired, now = configuration.desired, time.time()
     with closing(Swarm(configuration.settings.docker)) as swarm:
-        holder = holder_of(swarm, configuration.desired.instance)
+        holder = holder_of(swarm, desired.instance)
+        leads = holder is not None and holder.leads(now) and holder.goes_by(desired)
+        inferred = _without_vault(swarm, desired, holder.seen, now) if holder and leads else None
+    ends: float | None = None
+    planned = inferred
+    leased = any(secret.leased or secret.content.lease for secret in desired.secrets)
+    if inferred is None or ask_vault or leased:
+        with open_loop(configuration) as loop:
+            world, planned = loop.plan()
+            ends = loop.credential_end()
+        if inferred and not ask_vault and world.vault.login_refused:
+            # Our own login, and not that of the bridge that leads, which is well.
+            planned = inferred
+    assert planned is not None  # noqa: S101 - one of both was made
+    asked = planned is not inferred
     if options.as_json:
         more = {"leader": leader_json(holder), "credential": credential_json(ends)}
-        print_json(status_json(planned.conditions) | more)
+        print_json(status_json(planned.conditions) | more | {"vault_asked": asked})
     else:
-        print_status(planned.conditions, console(), time.time())
+        print_status(planned.conditions, console(), now)
         leased = any(condition.leases for condition in planned.conditions)
-        print_leader(holder, console(), time.time(), leased=leased)
-        print_credential(ends, console(), time.time())
+        print_leader(holder, console(), now, leased=leased, asked=asked)
+        print_credential(ends, console(), now)
     sys.exit(exit_code(planned))
+
+
+def _without_vault(swarm: Swarm, desired: Desired, seen: Seen, now: float) -> Plan:
+    """Judge what the swarm alone shows; of leases it knows no ends, so none is shown."""
+    view = look_at_swarm(swarm, desired.instance, now)
+    planned = decide(desired, World(infer_vault(desired, view, now, seen), view), Memory(), now)
+    conditions = tuple(replace(condition, leases=()) for condition in planned.conditions)
+    return replace(planned, conditions=conditions)
 
 
 @command

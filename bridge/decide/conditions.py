@@ -9,7 +9,7 @@ from bridge.decide.care import Care
 from bridge.decide.stand import Stand
 from bridge.decide.target import Target
 from bridge.model.desired import Desired
-from bridge.model.mirror import Mirror, Trouble
+from bridge.model.mirror import Mirror
 from bridge.model.naming import Identity, instant
 from bridge.model.plan import Condition, Hold, ServiceCondition
 from bridge.model.reasons import Reason, State
@@ -49,14 +49,6 @@ def condition_of(
         _created(running),
         tuple(mirror.identity.version for mirror in reversed(mirrors) if mirror.unused),
     )
-
-
-def with_trouble(condition: Condition, trouble: Trouble | None) -> Condition:
-    """Say why the generation that is on its way does not come, where the bridge has noted it."""
-    if trouble is None or condition.state != State.ROLLING:
-        return condition
-    message = f"{trouble.message} (since {trouble.at})"
-    return replace(condition, state=State.HELD, reason=trouble.reason, message=message)
 
 
 def with_care(condition: Condition, care: Care) -> Condition:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from bridge.decide.conditions import condition_of, unmapped, with_care, with_trouble
+from bridge.decide.conditions import condition_of, unmapped, with_care
 from bridge.decide.doubt import many_missing, with_doubt
 from bridge.decide.gates import Halt, trying_again
 from bridge.decide.leased import care_for_leases, generations_by_name, with_leases
@@ -16,7 +16,7 @@ from bridge.decide.prune import prune
 from bridge.decide.roll import pass_gates, roll_chain, stand_of
 from bridge.decide.stand import Stand
 from bridge.decide.target import Target, find_target, missing_service
-from bridge.decide.troubles import troubles
+from bridge.decide.troubles import seen_in_vault, show_troubles, troubles
 from bridge.decide.wants import want_of
 from bridge.decide.wishes import carry_out, forget, say_refusal, wishes_for_nothing
 from bridge.model.desired import Desired
@@ -84,10 +84,12 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     conditions = [condition_of(target, stands, world, holds) for target in targets]
     conditions += unmapped(desired, world)
     conditions = [with_care(condition, care) for condition in conditions]
-    conditions = [with_trouble(c, world.swarm.troubles.get(c.name)) for c in conditions]
     chains += _let_go(desired, world)
-    for before, after in zip(wanted, targets, strict=True):
-        chains += [(note,) for note in troubles(before, after, world, memory, now)]
+    inferred = world.vault.inferred
+    conditions, known = show_troubles(conditions, holds, world.swarm, inferred=inferred)
+    holds += known
+    names = frozenset(secret.name for secret in desired.secrets)
+    refused = troubles(names, chains, world, memory, now)
     waiting = [backoff for chain in chains for backoff in _backoffs(chain, memory, now)]
     chains = [chain for chain in chains if not any(_backoffs(chain, memory, now))]
     return Plan(
@@ -102,6 +104,8 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         or any(s.state == State.ROLLING for c in conditions for s in c.services),
         any(t.hold and t.hold.reason == Reason.LOOKING_AGAIN for t in targets)
         or any(h.reason == Reason.LOOKING_AGAIN for t in targets for h in t.unproven.values()),
+        refused,
+        seen_in_vault(wanted, world.vault),
     )
 
 

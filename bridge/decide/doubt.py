@@ -57,7 +57,7 @@ def doubt_of(target: Target, memory: Memory, vault: VaultView) -> Doubt | None:
 def with_doubt(target: Target, memory: Memory, vault: VaultView) -> Target:
     """Let a second look come before it is said that something is gone in Vault."""
     doubt = doubt_of(target, memory, vault)
-    if doubt is None or target.hold is None or doubt.as_of < vault.as_of:
+    if doubt is None or target.hold is None or doubt.as_of < vault.as_of or vault.inferred:
         return target
     message = f"{target.hold.message}; one more look is to prove it"
     hold = Hold(target.secret.name, Reason.LOOKING_AGAIN, message, waits=True)

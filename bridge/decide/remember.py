@@ -13,7 +13,7 @@ from bridge.decide.target import Target, find_target
 from bridge.model.desired import Desired
 from bridge.model.memory import Backoff, Memory, Outcome, Result, Watch
 from bridge.model.naming import Identity
-from bridge.model.plan import CreateSecret, RollService, TendGeneration, action_key
+from bridge.model.plan import CreateSecret, RollService, TendGeneration, action_key, concerns
 from bridge.model.reasons import Reason
 from bridge.model.world import World
 
@@ -89,7 +89,10 @@ def _backoff(outcome: Outcome, before: Backoff | None, now: float) -> Backoff:
         pause = min(pause, outcome.action.patience)  # a lease does not wait
     unknown = outcome.result == Result.UNKNOWN
     passes = outcome.result != Result.FAILED or outcome.reason == Reason.VAULT_UNREACHABLE
-    return Backoff(tries, now + pause, outcome.message, outcome.reason, passes, unknown)
+    secrets, service = concerns(outcome.action)
+    return Backoff(
+        tries, now + pause, outcome.message, outcome.reason, passes, unknown, secrets, service
+    )
 
 
 def _seen(

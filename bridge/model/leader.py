@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from bridge.model.desired import Desired
 from bridge.model.naming import PREFIX, instant
+from bridge.model.reasons import Reason
+from bridge.model.world import Seen, Unreadable
 
 HOLDER = f"{PREFIX}holder"
+
+SEEN = f"{PREFIX}seen"
+"""Label with what of Vault the holder cannot use, for commands that do not ask Vault."""
 
 _KEYS = ("id", "host", "process", "configuration", "at")
 
@@ -30,6 +36,7 @@ class Holder:
         process: What tells whether it still runs, for those on the same kernel; see ``leader``.
         configuration: Which configuration it goes by, see ``Desired.digest``.
         at: When it was renewed last, RFC 3339, by its own clock: for people only.
+        seen: What of Vault it cannot use, by the secret's name.
     """
 
     id: str
@@ -37,6 +44,7 @@ class Holder:
     process: str
     configuration: str
     at: str
+    seen: Seen = field(default_factory=dict)
 
     def write(self) -> str:
         """Write the label's value."""
@@ -47,7 +55,8 @@ class Holder:
         """Read it from a config's labels; None where nobody holds it, or it is damaged."""
         try:
             raw = json.loads(labels[HOLDER])
-            holder = cls(*(str(raw[key]) for key in _KEYS))
+            own = {key: str(raw[key]) for key in _KEYS}
+            holder = cls(**own, seen=read_seen(labels.get(SEEN, "{}")))
             instant(holder.at)
         except (ValueError, KeyError, TypeError):
             return None
@@ -56,6 +65,31 @@ class Holder:
     def age(self, now: float) -> float:
         """Return how many seconds ago it was renewed, as far as both clocks agree."""
         return max(0.0, now - instant(self.at) / 1e9)
+
+    def leads(self, now: float) -> bool:
+        """Tell whether it is to be taken for running, as far as both clocks agree."""
+        return self.age(now) <= TTL
+
+    def goes_by(self, desired: Desired) -> bool:
+        """Tell whether it has the same configuration."""
+        return self.configuration == desired.digest
+
+
+def write_seen(seen: Seen) -> str:
+    """Write what of Vault cannot be used as a label's value."""
+    raw = {name: [what.reason, what.message, what.everywhere] for name, what in seen.items()}
+    return json.dumps(raw, ensure_ascii=False)
+
+
+def read_seen(text: str) -> Seen:
+    """Read the label's value; what is damaged, or a newer bridge's, is left out."""
+    found: dict[str, Unreadable] = {}
+    try:
+        for name, (reason, message, everywhere) in json.loads(text).items():
+            found[name] = Unreadable(Reason(reason), str(message), bool(everywhere))
+    except (ValueError, TypeError, AttributeError):
+        return found
+    return found
 
 
 def lease_config_name(instance: str) -> str:

@@ -47,6 +47,8 @@ class Backoff:
         reason: What is said of what waits for it.
         passes: Whether it goes away by itself, rather than when somebody mends something.
         unknown: Whether the action may have been carried out, or may yet be (I13).
+        secrets: Names of the secrets that the action is for.
+        service: Name of the service that it writes; empty where it writes none.
     """
 
     tries: int
@@ -55,6 +57,8 @@ class Backoff:
     reason: Reason = Reason.TRYING_AGAIN
     passes: bool = True
     unknown: bool = False
+    secrets: tuple[str, ...] = ()
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)

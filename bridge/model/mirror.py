@@ -291,19 +291,28 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why no new generation of a credential can be made, so that others than the bridge know it.
+    """What a server refuses for a secret, kept in the swarm for those who did not see it.
 
     Attributes:
         at: When it was first so, RFC 3339.
+        services: Names of the services whose update is refused; empty for the whole secret.
     """
 
     reason: Reason
     message: str
     at: str
+    services: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What is wrong, and since when."""
+        return f"{self.message} (since {self.at})"
 
     def write(self) -> str:
         """Write the label's value."""
-        raw = {"reason": self.reason, "message": self.message, "at": self.at}
+        raw: dict[str, object] = {"reason": self.reason, "message": self.message, "at": self.at}
+        if self.services:
+            raw["services"] = self.services
         return json.dumps(raw, ensure_ascii=False)
 
     @classmethod
@@ -311,8 +320,10 @@ class Trouble:
         """Read the label's value; None where somebody has damaged it."""
         try:
             raw = json.loads(text)
-            return cls(Reason(raw["reason"]), str(raw["message"]), str(raw["at"]))
-        except (ValueError, KeyError, TypeError):
+            services = tuple(str(name) for name in raw.get("services", ()))
+            message, at = str(raw["message"]), str(raw["at"])
+            return cls(Reason(raw["reason"]), message, at, services)
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
 

@@ -8,9 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 from bridge.model.desired import Content, DatabaseRole, FileFields, StaticRoles
+from bridge.model.mirror import Trouble
 from bridge.model.naming import Identity
 from bridge.model.reasons import Reason, State
-from bridge.model.world import short_target
+from bridge.model.world import Seen, short_target
 
 # --- Actions -------------------------------------------------------------------------------------
 
@@ -286,6 +287,17 @@ def action_key(action: Action) -> str:
             return f"state {action.secret} {action.reason}"
 
 
+def concerns(action: Action) -> tuple[tuple[str, ...], str]:
+    """Return the names of the secrets that an action is for, and the service that it writes."""
+    match action:
+        case RollService():
+            return tuple(swap.secret for swap in action.swaps), action.service_name
+        case WakeUpdater():
+            return (), action.service_name
+        case _:
+            return (action.secret,), ""
+
+
 # --- What is said --------------------------------------------------------------------------------
 
 
@@ -382,6 +394,9 @@ class Plan:
         wake_at: When time alone may change the plan, seconds since the epoch.
         rolling: Whether something is on its way, so that the swarm is looked at again soon.
         doubtful: Whether Vault is to be looked at again soon, since one look proves too little.
+        troubles: What a server refuses, by name of the secret, for the state config. It is a
+            report for other processes, and no change of anything.
+        seen: What of Vault cannot be used, for the leader's heartbeat.
     """
 
     chains: tuple[Chain, ...]
@@ -391,6 +406,8 @@ class Plan:
     wake_at: float | None = None
     rolling: bool = False
     doubtful: bool = False
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    seen: Seen = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:

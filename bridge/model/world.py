@@ -70,6 +70,12 @@ class Unreadable:
 
 Document = KvDocument | RoleDocument | StaticDocument
 
+EVERYTHING = ""
+"""The name that stands for all secrets."""
+
+Seen = Mapping[str, Unreadable]
+"""Why Vault's current version of a secret cannot be used, by the secret's name."""
+
 
 @dataclass(frozen=True, slots=True)
 class VaultView:
@@ -81,12 +87,22 @@ class VaultView:
             for rotations.
         again: When the next look is to be, seconds since the epoch; None where none is planned.
         generations: By id of the Docker secret.
+        inferred: Whether Vault was not asked, and this is what the swarm says of it.
     """
 
     as_of: float
     paths: Mapping[Source, Document | Unreadable]
     again: float | None = None
     generations: Mapping[str, GenerationView] = field(default_factory=dict)
+    inferred: bool = False
+
+    @property
+    def login_refused(self) -> bool:
+        """Whether Vault answers, and does not let us in."""
+        return any(
+            isinstance(seen, Unreadable) and seen.reason == Reason.LOGIN_REFUSED
+            for seen in self.paths.values()
+        )
 
     def moved(self, by: float) -> VaultView:
         """Return the same on a clock that was set by so many seconds; Vault's dates stay."""

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.errors import Exit
-from bridge.model.leader import TTL, Holder
+from bridge.model.leader import Holder
 from bridge.model.naming import timestamp
 from bridge.model.plan import Condition, LeaseCondition, Plan
 from bridge.model.reasons import Reason, State
@@ -172,21 +172,23 @@ def leader_json(holder: Holder | None) -> dict[str, Any] | None:
 
 
 def print_leader(
-    holder: Holder | None, console: Console, now: float, *, leased: bool = False
+    holder: Holder | None, console: Console, now: float, *, leased: bool = False, asked: bool = True
 ) -> None:
-    """Say below the table whether anybody acts on it.
+    """Print below the table whether a bridge acts on it, and where the table is from.
 
     Args:
         leased: Whether there are leases that somebody must renew.
+        asked: Whether Vault was asked.
     """
     end = " Nobody renews the leases." if leased else ""
     if holder is None:
         console.print(Text(f"\nNo bridge is running.{end}", style="yellow"))
-    elif holder.age(now) > TTL:
+    elif not holder.leads(now):
         words = f"\nNo bridge is running: the one on {holder.host} was last seen at {holder.at}."
         console.print(Text(words + end, style="yellow"))
     else:
-        console.print(Text(f"\nThe bridge on {holder.host} leads."))
+        words = "" if asked else " This is what it knows; `status --vault` asks Vault itself."
+        console.print(Text(f"\nThe bridge on {holder.host} leads.{words}"))
 
 
 CREDENTIAL_SOON = 7 * 86400.0

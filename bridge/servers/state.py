@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.errors import NameTaken, OutOfSequence
-from bridge.model.mirror import state_config_name
-from bridge.model.naming import PREFIX
+from bridge.model.mirror import Trouble, state_config_name
+from bridge.model.naming import PREFIX, TROUBLE
 from bridge.servers.swarm import Swarm
 
 _TRIES = 5
 _DATA = b"wishes and verdicts of vault-swarm-bridge\n"
+
+
+def write_troubles(
+    swarm: Swarm, instance: str, known: Mapping[str, Trouble], wanted: Mapping[str, Trouble]
+) -> None:
+    """Let the state config show what is in trouble, in one write; nothing where it shows that.
+
+    Raises:
+        SwarmError: As every write to the swarm.
+    """
+    put = {f"{TROUBLE}{n}": t.write() for n, t in wanted.items() if known.get(n) != t}
+    drop = {f"{TROUBLE}{n}": None for n in known.keys() - wanted.keys()}
+    if put or drop:
+        write_state(swarm, instance, put, drop)
 
 
 def write_state(

@@ -163,6 +163,11 @@ class LeasedDatabase:
         """Return the id of a generation's lease."""
         return self.labels()[version]["lease"]
 
+    def refers_to(self, service: str = "api") -> int:
+        """Return the generation that a service's Spec refers to."""
+        (name,) = self.lab.swarm.references(self.lab.name(service)).values()
+        return int(name.removeprefix(self.lab.name("db_v")))
+
     def credential(self, service: str = "api") -> tuple[str, str]:
         """Return user and password that a task of a service has."""
         name = self.lab.name(service)

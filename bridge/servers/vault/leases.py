@@ -153,7 +153,7 @@ class Leases:
                 Reason.CUSTODY_REFUSED,
                 f"Vault makes no custody token for {role} with the token role"
                 f" {custody.token_role} ({error.text})",
-                hint="`vault-bridge policy` prints the role and what our token needs for it",
+                hint=_custody_hint(error),
             ) from None
         except (KeyError, TypeError):
             raise VaultUnreachable("Vault's answer is not understood") from None
@@ -248,6 +248,18 @@ class Leases:
         if any(words in text for words in _PASSING):
             raise VaultUnreachable(f"Vault's database engine is not ready ({text})") from None
         raise VaultRefused(Reason.VAULT_REFUSED, f"Vault answered {text} at {place}") from None
+
+
+_OUR_LOGIN = "on the role that the bridge logs in with; `vault-bridge policy` prints it"
+
+
+def _custody_hint(error: Answer) -> str:
+    """Return what to do where Vault makes no custody token; the phrases are Vault's."""
+    if "batch token" in error.text:
+        return f"set `token_type=service` {_OUR_LOGIN}"
+    if "restricted use token" in error.text:
+        return f"set `token_num_uses=0` {_OUR_LOGIN}"
+    return "`vault-bridge policy` prints the role and what our token needs for it"
 
 
 _PASSING = ("connection refused", "failed to connect", "timeout", "starting up", "shutting down")

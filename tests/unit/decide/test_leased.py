@@ -23,7 +23,7 @@ from bridge.model.naming import (
     VANISHED,
     timestamp,
 )
-from bridge.model.plan import MintGeneration, NoteState, Plan, RollService, Tend, TendGeneration
+from bridge.model.plan import MintGeneration, Plan, RollService, Tend, TendGeneration
 from bridge.model.reasons import Reason, State
 from bridge.model.wishes import Pause
 from bridge.model.world import Unreadable, World
@@ -287,18 +287,16 @@ def test_what_cannot_be_made_is_known_to_commands_too() -> None:
     services = [service_of("api", "db_v1")]
     world = leased_world([generation_secret(1)], services)
     why = Reason.CUSTODY_REFUSED
-    failing = Memory(backoffs={"mint db": Backoff(2, NOW + 9, "no role", why, passes=False)})
+    backoff = Backoff(1, NOW + 9, "no role", why, passes=False, secrets=("db",))
+    failing = Memory(backoffs={"mint db": backoff})
     plan = plan_of(desired, world, failing)
-    (note,) = actions_of(plan, NoteState)
-    label, value = next(iter(note.put.items()))
-    assert label == "vault-bridge.trouble.db"
-    kept = Trouble.read(value)
-    assert kept is not None
+    kept = plan.troubles["db"]
+    assert Trouble.read(kept.write()) == kept
     known = replace(world, swarm=replace(world.swarm, troubles={"db": kept}))
-    assert actions_of(plan_of(desired, known, failing), NoteState) == []
+    assert plan_of(desired, known, failing).troubles == {"db": kept}
     (condition,) = plan_of(desired, known).conditions
     assert (condition.state, condition.reason) == (State.HELD, Reason.CUSTODY_REFUSED)
     assert condition.message.startswith("no role (since ")
+    assert plan_of(desired, known).troubles == {"db": kept}  # it is about to be tried again
     quiet = desired_of(secrets=[leased("api")])
-    (note,) = actions_of(plan_of(quiet, known), NoteState)
-    assert note.drop == {label: value}
+    assert plan_of(quiet, known).troubles == {}
