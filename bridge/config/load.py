@@ -18,6 +18,7 @@ from bridge.errors import ConfigError, Problem
 from bridge.model.desired import (
     Content,
     DatabaseRole,
+    Decode,
     Desired,
     DesiredSecret,
     FileFields,
@@ -219,7 +220,7 @@ def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
             Format.TEMPLATE if secret.template else Format(secret.format or "raw"),
             secret.kv.field if secret.kv else None,
             secret.template,
-            secret.decode == "base64",
+            Decode(secret.decode) if secret.decode else None,
             TrailingNewline(secret.trailing_newline or "keep"),
             _kv_lease(secret.kv, namespace) if secret.kv else None,
         ),

@@ -111,8 +111,9 @@ class Secret(Model):
     template: Text | None = None
     """A jinja2 template in place of a format: every field by its name, or as `fields["tls.crt"]`;
     `urlencode` for URLs."""
-    decode: Literal["base64"] | None = None
-    """The field holds base64 of the bytes that are meant; for the format `raw`."""
+    decode: Literal["base64", "base64url"] | None = None
+    """The field holds base64 of the bytes that are meant, in the standard or in the url-safe
+    alphabet, padded or not; for the format `raw`."""
     trailing_newline: Literal["keep", "strip", "add"] | None = None
     """Newlines at the end of the content are kept (the default), stripped, or one is added."""
     services: dict[ServiceName, Service] = {}

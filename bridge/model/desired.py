@@ -96,6 +96,13 @@ class Format(StrEnum):
     TEMPLATE = "template"
 
 
+class Decode(StrEnum):
+    """How a field's text stands for bytes; each with its padding or without."""
+
+    BASE64 = "base64"
+    BASE64URL = "base64url"
+
+
 class TrailingNewline(StrEnum):
     """What becomes of newlines at the end of the content."""
 
@@ -126,14 +133,14 @@ class Content:
     Attributes:
         field: The one field taken, for ``raw``; else absent.
         template: The jinja2 template, for ``template``; else absent.
-        base64: Whether the field holds base64 of the bytes that are meant; for ``raw`` only.
+        decode: How the field's text stands for the bytes that are meant; for ``raw`` only.
         lease: The lease that a KV version holds; its fields are for the bridge, and not content.
     """
 
     format: Format
     field: str | None = None
     template: str | None = None
-    base64: bool = False
+    decode: Decode | None = None
     trailing_newline: TrailingNewline = TrailingNewline.KEEP
     lease: KvLease | None = None
 
@@ -145,8 +152,8 @@ class Content:
             parts.append(self.field)
         if self.template is not None:
             parts.append(hashlib.sha256(self.template.encode()).hexdigest()[:16])
-        if self.base64:
-            parts.append("base64")
+        if self.decode is not None:
+            parts.append(f"decode={self.decode.value}")
         if self.trailing_newline != TrailingNewline.KEEP:
             parts.append(self.trailing_newline.value)
         if self.lease is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode
+import re
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any, NoReturn, assert_never
 
 from bridge.errors import ContentRefused
-from bridge.model.desired import Content, Format, TrailingNewline
+from bridge.model.desired import Content, Decode, Format, TrailingNewline
 from bridge.model.dotenv import dotenv
 from bridge.model.fields import text_of
 from bridge.model.reasons import Reason
@@ -46,9 +47,9 @@ class Concealed:
 def render(fields: Mapping[str, Any], content: Content) -> Concealed:
     """Make the content of a Docker secret.
 
-    ``raw`` is the text of one field as it is, or the bytes that its base64 stands for. ``json`` is
-    the whole version on one line, its keys sorted, without spaces. ``dotenv`` is one line a field,
-    ``template`` what its text says. ``trailing_newline`` comes last and applies to all.
+    ``raw`` is the text of one field as it is, or the bytes that it stands for in base64. ``json``
+    is the whole version on one line, its keys sorted, without spaces. ``dotenv`` is one line a
+    field, ``template`` what its text says. ``trailing_newline`` comes last and applies to all.
 
     Raises:
         ContentRefused: The version cannot become what is asked for, or it cannot be a Docker
@@ -82,16 +83,37 @@ def render(fields: Mapping[str, Any], content: Content) -> Concealed:
 def _raw(fields: Mapping[str, Any], content: Content) -> bytes:
     name = content.field or ""
     data = _encoded(text_of(fields, name))
-    if not content.base64:
+    if content.decode is None:
         return data
+    data = b"".join(data.split())  # tools break lines at 64 or 76 characters
+    decoded = _decoded(data, content.decode)
+    if decoded is not None:
+        return decoded
+    message = f"the field {name!r} is not {content.decode}"
+    other = Decode.BASE64 if content.decode is Decode.BASE64URL else Decode.BASE64URL
+    if _decoded(data, other) is not None:
+        message += f": it is in the other alphabet, write `decode: {other}`"
+    raise ContentRefused(Reason.NOT_BASE64, message)
+
+
+_ALPHABETS = {Decode.BASE64: rb"[A-Za-z0-9+/]+", Decode.BASE64URL: rb"[A-Za-z0-9_-]+"}
+
+
+def _decoded(data: bytes, alphabet: Decode) -> bytes | None:
+    """Return the bytes that a text stands for; None where it stands for none."""
+    bare = data.rstrip(b"=")
+    if not re.fullmatch(_ALPHABETS[alphabet], bare):
+        return None
+    standard = bare.translate(bytes.maketrans(b"-_", b"+/"))
     try:
-        # Tools break lines at 64 or 76 characters.
-        return b64decode(b"".join(data.split()), validate=True)
+        decoded = b64decode(standard + b"=" * (-len(bare) % 4), validate=True)
     except ValueError:
-        raise ContentRefused(
-            Reason.NOT_BASE64,
-            f"the field {name!r} is not base64 (the standard alphabet, with its padding)",
-        ) from None
+        return None
+    whole = b64encode(decoded)
+    if len(bare) == len(data):
+        # Nothing but the bits that it leaves unused tells that such a text has lost its end.
+        return decoded if whole.rstrip(b"=") == standard else None
+    return decoded if len(whole) == len(data) else None
 
 
 def _encoded(text: str) -> bytes:

@@ -24,7 +24,9 @@ def test_what_the_container_reads(lab: Lab) -> None:
     fields: dict[str, Any] = {"user": "shop", "password": f"{value}/@:é", "text": "two words\n"}
     lab.vault.write(lab.mount, "all", **fields)
     lab.vault.write(lab.mount, "json", awkward=AWKWARD, number=5, nested={"a": [None, True]})
-    lab.vault.write(lab.mount, "bytes", key=base64.b64encode(bytes(range(256))).decode())
+    data = bytes(range(256))
+    url_safe = base64.urlsafe_b64encode(data).decode().rstrip("=")
+    lab.vault.write(lab.mount, "bytes", key=base64.b64encode(data).decode(), url=url_safe)
     lab.service("api", replicas=1)
     kv = {"mount": lab.mount, "path": "all"}
     for name, more in (
@@ -36,12 +38,19 @@ def test_what_the_container_reads(lab: Lab) -> None:
     lab.secret("json", {"api": {"target": "json"}}, format="json")
     key = {"mount": lab.mount, "path": "bytes", "field": "key"}
     lab.secret("bytes", {"api": {"target": "bytes"}}, kv=key, decode="base64")
+    url = {**key, "field": "url"}
+    lab.secret("url", {"api": {"target": "url"}}, kv=url, decode="base64url")
+    chain = {"template": '{{ fields["tls.crt"] }}{{ fields["tls-key"] }}'}
+    names = {"mount": lab.mount, "path": "names"}
+    lab.vault.write(lab.mount, "names", **{"tls.crt": "crt", "tls-key": value})
+    lab.secret("chain", {"api": {"target": "chain"}}, kv=names, **chain)
     lab.sync()
 
     assert dotenv.dotenv_values(stream=io.StringIO(_read(lab, "env").decode())) == fields
     assert _read(lab, "dsn").decode() == f"pg://shop:{value}%2F%40%3A%C3%A9@db/x\n"
     assert _read(lab, "bare") == b"two words"
-    assert _read(lab, "bytes") == bytes(range(256))
+    assert _read(lab, "bytes") == _read(lab, "url") == data
+    assert _read(lab, "chain").decode() == f"crt{value}"
     assert json.loads(_read(lab, "json")) == {
         "awkward": AWKWARD,
         "number": 5,

@@ -16,6 +16,7 @@ from bridge.config.values import Duration, Mode
 from bridge.errors import ConfigError
 from bridge.model.desired import (
     Content,
+    Decode,
     FileFields,
     Format,
     KvPath,
@@ -254,7 +255,9 @@ def test_a_format_and_its_field(read: Read) -> None:
 def test_what_a_secret_s_content_is_made_of(read: Read) -> None:
     kv = "kv: {mount: s, path: p, field: f}"
     (made,) = read(secret(f"{kv}\n    decode: base64\n    trailing_newline: strip")).desired.secrets
-    assert made.content == Content(Format.RAW, "f", None, True, TrailingNewline.STRIP)
+    assert made.content == Content(Format.RAW, "f", None, Decode.BASE64, TrailingNewline.STRIP)
+    (made,) = read(secret(f"{kv}\n    decode: base64url")).desired.secrets
+    assert made.content == Content(Format.RAW, "f", None, Decode.BASE64URL)
     (made,) = read(secret("kv: {mount: s, path: p}\n    template: '{{ a }}'")).desired.secrets
     assert made.content == Content(Format.TEMPLATE, None, "{{ a }}")
     (made,) = read(secret("kv: {mount: s, path: p}\n    format: dotenv")).desired.secrets

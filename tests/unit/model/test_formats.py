@@ -20,7 +20,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bridge.errors import ContentRefused
-from bridge.model.desired import Content, Format, TrailingNewline
+from bridge.model.desired import Content, Decode, Format, TrailingNewline
 from bridge.model.payload import render
 from bridge.model.template import mistake_in
 
@@ -114,21 +114,48 @@ def test_what_dotenv_cannot_hold_is_refused(fields: dict[str, Any], reason: str)
 
 # --- base64 ---------------------------------------------------------------------------------------
 
+_BASE64 = Content(Format.RAW, "cert", decode=Decode.BASE64)
+_BASE64URL = Content(Format.RAW, "cert", decode=Decode.BASE64URL)
+
 
 @given(st.binary(min_size=1))
 def test_base64_gives_the_bytes(data: bytes) -> None:
     """As ``base64`` writes it, with its line breaks and its newline at the end."""
     for text in (base64.b64encode(data), base64.encodebytes(data)):
-        content = Content(Format.RAW, "cert", base64=True)
-        assert render({"cert": text.decode()}, content).reveal() == data
+        for written in (text, text.replace(b"=", b"")):
+            assert render({"cert": written.decode()}, _BASE64).reveal() == data
 
 
-@pytest.mark.parametrize("text", ["a", "ab=c", "ä", "YQ", "_-8=", CANARY])
-def test_what_is_not_base64_is_refused(text: str) -> None:
+@given(st.binary(min_size=1))
+def test_base64url_gives_the_bytes(data: bytes) -> None:
+    """As web libraries write it, with its padding or without."""
+    text = base64.urlsafe_b64encode(data)
+    for written in (text, text.rstrip(b"="), text + b"\n"):
+        assert render({"cert": written.decode()}, _BASE64URL).reveal() == data
+
+
+@pytest.mark.parametrize("content", [_BASE64, _BASE64URL])
+@pytest.mark.parametrize(
+    "text", ["a", "ab=c", "ä", "YQ=", "YR", "YQ===", "+_8=", "=", f"{CANARY}x!", f"{CANARY}+/"]
+)
+def test_what_is_not_base64_is_refused(content: Content, text: str) -> None:
+    """``YR`` has bits that no encoder leaves: its end is missing."""
     with pytest.raises(ContentRefused) as caught:
-        render({"cert": text}, Content(Format.RAW, "cert", base64=True))
+        render({"cert": text}, content)
     assert caught.value.reason == "NotBase64"
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "content", "remedy"),
+    [("_-8", _BASE64, "`decode: base64url`"), ("/+8", _BASE64URL, "`decode: base64`")],
+)
+def test_the_other_alphabet_is_answered_with_its_name(
+    text: str, content: Content, remedy: str
+) -> None:
+    with pytest.raises(ContentRefused, match=remedy) as caught:
+        render({"cert": text}, content)
+    assert caught.value.reason == "NotBase64"
 
 
 # --- templates ------------------------------------------------------------------------------------
@@ -356,7 +383,8 @@ def test_another_shape_deserves_another_look() -> None:
     shapes = [
         Content(Format.RAW, "a"),
         Content(Format.RAW, "b"),
-        Content(Format.RAW, "a", base64=True),
+        Content(Format.RAW, "a", decode=Decode.BASE64),
+        Content(Format.RAW, "a", decode=Decode.BASE64URL),
         Content(Format.RAW, "a", trailing_newline=TrailingNewline.ADD),
         Content(Format.JSON),
         DOTENV,
