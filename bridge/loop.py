@@ -6,14 +6,11 @@ which events of the swarm bring forward, as does something that is on its way.
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import random
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import structlog
 
@@ -22,8 +19,9 @@ from bridge.clock import Clock
 from bridge.config import Configuration
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
-from bridge.errors import BridgeError, Exit, SwarmError, SwarmUnreachable, VaultError
+from bridge.errors import BridgeError, Exit, SwarmError, VaultError
 from bridge.leader import Lease
+from bridge.listen import Bell, Event, Listener
 from bridge.logs import where
 from bridge.lookups import Lookups
 from bridge.model.leader import TTL, lease_config_name
@@ -52,35 +50,6 @@ LONGEST_PAUSE = 60.0
 
 LOOKUPS = 0.25
 """Part of the requests that ``max_rps`` allows which may be spent on asking about leases."""
-
-
-class Bell:
-    """Wakes a sleeper from another thread or a signal handler.
-
-    ``threading.Event`` must not be set in a handler that may have interrupted its own methods: it
-    takes a lock that is not reentrant. ``SimpleQueue.put`` is made for that.
-    """
-
-    def __init__(self) -> None:
-        self._rung: queue.SimpleQueue[None] = queue.SimpleQueue()
-
-    def ring(self) -> None:
-        """Wake the sleeper, or let the next sleep be none."""
-        self._rung.put(None)
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep; tells whether the bell rang."""
-        try:
-            self._rung.get(timeout=seconds)
-        except queue.Empty:
-            return False
-        return True
-
-    def silence(self) -> None:
-        """Forget that it rang."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._rung.get_nowait()
 
 
 class OtherConfiguration(BridgeError):
@@ -267,7 +236,7 @@ class Loop:
         if self._must_not_act():
             return
         known, instance = world.swarm.troubles, self.configuration.desired.instance
-        with contextlib.suppress(SwarmError):
+        with suppress(SwarmError):
             self._lease.report(plan.seen)
             if world.swarm.has_state:
                 write_troubles(self._swarm, instance, known, plan.troubles)
@@ -409,36 +378,16 @@ class Loop:
             time.sleep(min(seconds, EVENT_GAP))
         self._bell.silence()
 
-    @contextlib.contextmanager
-    def _listening(self) -> Generator[None]:
-        """Listen to the swarm's events in the background: they only wake."""
-        over = threading.Event()
-        listener = threading.Thread(target=self._listen, args=(over,), daemon=True)
-        listener.start()
-        try:
-            yield
-        finally:
-            over.set()
+    def _listening(self) -> AbstractContextManager[None]:
+        """Listen to the swarm's events in the background."""
+        settings = self.configuration.settings.docker
+        return Listener(lambda: Swarm(settings), self._bell, self._matters).listening()
 
-    def _listen(self, over: threading.Event) -> None:
-        pause = ROLLING_LOOK
-        while not (over.is_set() or self._stopping):
-            events = Swarm(self.configuration.settings.docker)
-            try:
-                for event in events.events():
-                    pause = ROLLING_LOOK
-                    if not (self.leads and self._is_heartbeat(event)):
-                        self._bell.ring()
-                    if over.is_set():
-                        break
-            except SwarmUnreachable:
-                pass
-            finally:
-                events.close()
-            over.wait(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+    def _matters(self, event: Event) -> bool:
+        """Tell whether an event is worth a look: our own heartbeats are not."""
+        return not (self.leads and self._is_heartbeat(event))
 
-    def _is_heartbeat(self, event: Mapping[str, Any]) -> bool:
+    def _is_heartbeat(self, event: Event) -> bool:
         attributes = (event.get("Actor") or {}).get("Attributes") or {}
         name = lease_config_name(self.configuration.desired.instance)
         return event.get("Type") == "config" and attributes.get("name") == name

@@ -1,0 +1,116 @@
+"""What wakes the loop: events of the swarm, and whoever asks it to stop. They only wake."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+
+import structlog
+
+from bridge.errors import SwarmUnreachable
+from bridge.logs import where
+from bridge.servers.swarm import Swarm
+
+SHORTEST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds before the stream is opened again, and again after that."""
+
+Event = Mapping[str, Any]
+
+
+class Bell:
+    """Wakes a sleeper from another thread or a signal handler.
+
+    ``threading.Event`` must not be set in a handler that may have interrupted its own methods: it
+    takes a lock that is not reentrant. ``SimpleQueue.put`` is made for that.
+    """
+
+    def __init__(self) -> None:
+        self._rung: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def ring(self) -> None:
+        """Wake the sleeper, or let the next sleep be none."""
+        self._rung.put(None)
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep; tells whether the bell rang."""
+        try:
+            self._rung.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        return True
+
+    def silence(self) -> None:
+        """Forget that it rang."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._rung.get_nowait()
+
+
+class Listener:
+    """Listens to the swarm's events in a thread of its own, and goes on whatever happens there.
+
+    Args:
+        connect: Makes a connection to listen on; another one after each trouble.
+        bell: Is rung for each event that matters.
+        matters: Tells whether an event is worth a look.
+    """
+
+    def __init__(
+        self, connect: Callable[[], Swarm], bell: Bell, matters: Callable[[Event], bool]
+    ) -> None:
+        self._connect = connect
+        self._bell = bell
+        self._matters = matters
+        self._over = threading.Event()
+        self._said: type[Exception] | None = None
+        self._log = structlog.get_logger("bridge")
+
+    @contextlib.contextmanager
+    def listening(self) -> Generator[None]:
+        """Listen until the block ends."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        try:
+            yield
+        finally:
+            self._over.set()
+
+    def _listen(self) -> None:
+        pause = SHORTEST_PAUSE
+        while not self._over.is_set():
+            try:
+                opened = self._hear()
+            except Exception as error:  # noqa: BLE001 - without events every change is seen late
+                self._say(error)
+                opened = False
+            pause = SHORTEST_PAUSE if opened else min(pause * 2, LONGEST_PAUSE)
+            self._over.wait(pause)
+
+    def _hear(self) -> bool:
+        """Ring for the events of one stream until it ends; tells whether it was open at all."""
+        opened = False
+        events = self._connect()
+        try:
+            for event in events.events():
+                opened, self._said = True, None
+                if self._over.is_set():
+                    break
+                if self._matters(event):
+                    self._bell.ring()
+        except SwarmUnreachable:
+            pass  # the next look at the swarm says so
+        finally:
+            events.close()
+        return opened
+
+    def _say(self, error: Exception) -> None:
+        """Report an unexpected error, once while it is the same."""
+        if self._said is not type(error):
+            self._log.error(
+                "unexpected error while listening to events, they are listened to anew",
+                error=where(error),
+            )
+        self._said = type(error)
