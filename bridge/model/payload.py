@@ -96,7 +96,7 @@ def _raw(fields: Mapping[str, Any], content: Content) -> bytes:
     raise ContentRefused(Reason.NOT_BASE64, message)
 
 
-_ALPHABETS = {Decode.BASE64: rb"[A-Za-z0-9+/]+", Decode.BASE64URL: rb"[A-Za-z0-9_-]+"}
+_ALPHABETS = {Decode.BASE64: rb"[A-Za-z0-9+/]*", Decode.BASE64URL: rb"[A-Za-z0-9_-]*"}
 
 
 def _decoded(data: bytes, alphabet: Decode) -> bytes | None:

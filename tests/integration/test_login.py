@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import signal
 from pathlib import Path
 
@@ -43,6 +44,23 @@ def test_approle_with_the_least_policy(lab: Lab, approle: tuple[str, Path]) -> N
     value = lab.rotate("db")
     lab.cli("sync")
     assert lab.swarm.read(lab.name("api"), "db") == [value]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_credential(lab: Lab, approle: tuple[str, Path]) -> None:
+    """PowerShell and some editors begin a file with one."""
+    _, secret_id = approle
+    token = lab.folder / "token"
+    token.write_text(lab.vault.token)
+    for file in (secret_id.with_name("role_id"), secret_id, token):
+        file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
+    lab.rotate("db")
+    lab.cli("check")
+    auth = {"method": "token", "token_file": str(token)}
+    lab.settings(vault={"address": lab.vault_address, "auth": auth})
+    lab.cli("check")
+    token.write_text("\n")
+    messages = [finding["message"] for finding in lab.json("check", code=4)["findings"]]
+    assert any(message.startswith(f"{token} is empty") for message in messages)
 
 
 def test_a_refused_secret_id_is_tried_once_and_a_fresh_one_at_once(

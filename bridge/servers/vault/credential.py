@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from pathlib import Path
 from typing import assert_never
@@ -17,9 +18,17 @@ Method = AppRole | JwtLogin | CertLogin
 """The methods that ask Vault for a token."""
 
 
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
 def text_of(content: bytes) -> str:
-    """Return what a file says, without the newline that editors and commands leave."""
-    return content.decode(errors="replace").strip()
+    """Return what a file says, without what editors and shells leave: newlines, a mark of order."""
+    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    return content.decode(encoding, errors="replace").strip()
 
 
 class Credential:
@@ -68,23 +77,46 @@ class Credential:
         return self._unwrapped[1]
 
     def read(self) -> Files:
-        """Read the files; empty where that fails."""
+        """Read the files; empty where that fails, or where one cannot be a credential."""
         try:
-            return tuple(Path(name).read_bytes() for name in self.names)
+            files = tuple(Path(name).read_bytes() for name in self.names)
         except OSError:
             return ()
+        return () if any(map(self._fault, self.names, files)) else files
 
     def unreadable(self) -> LoginRefused:
-        """Say which file cannot be read."""
+        """Say which file cannot be used."""
         for name in self.names:
             try:
-                Path(name).read_bytes()
+                fault = self._fault(name, Path(name).read_bytes())
             except OSError as error:
                 return LoginRefused(
                     f"cannot read {name} ({error.strerror})",
                     hint="it holds the credential for Vault, see `vault.auth`",
                 )
+            if fault:
+                return LoginRefused(f"{name} {fault}")
         return LoginRefused("the credential's files are just being written")
+
+    def _fault(self, name: str, content: bytes) -> str:
+        """Say why a file cannot be a credential, without a byte of it."""
+        text = text_of(content)
+        if not text:
+            return "is empty: it is to hold the credential for Vault, see `vault.auth`"
+        if name == self._token_file and not all("!" <= letter <= "~" for letter in text):
+            return "holds more than a token: write one token into it, and nothing else"
+        return ""
+
+    @property
+    def _token_file(self) -> str:
+        """Name the file whose text is sent as a token."""
+        match self._auth:
+            case TokenFile(token_file):
+                return token_file
+            case AppRole(_, secret_id_file) if self._auth.secret_id_wrapped:
+                return secret_id_file
+            case _:
+                return ""
 
     def login_body(self, files: Files) -> Json:
         """Return what is sent to log in.

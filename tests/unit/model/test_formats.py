@@ -146,6 +146,12 @@ def test_what_is_not_base64_is_refused(content: Content, text: str) -> None:
     assert CANARY not in str(caught.value)
 
 
+def test_an_empty_field_is_empty_however_it_is_decoded() -> None:
+    with pytest.raises(ContentRefused) as caught:
+        render({"cert": "\n"}, _BASE64)
+    assert caught.value.reason == "ContentEmpty"
+
+
 @pytest.mark.parametrize(
     ("text", "content", "remedy"),
     [("_-8", _BASE64, "`decode: base64url`"), ("/+8", _BASE64URL, "`decode: base64`")],
