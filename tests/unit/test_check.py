@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.check import Level, check_role, check_static
+from bridge.check.findings import Level
+from bridge.check.leases import check_role, check_static
 from bridge.errors import Exit
 from bridge.model.desired import Rollout, StaticRoles
 from bridge.model.generation import RoleDocument, StaticDocument, StaticRole

@@ -1,0 +1,31 @@
+"""Reports what is wrong with a configuration where it runs, and the remedy; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bridge.check.findings import Finding, Level
+from bridge.check.swarm import check_swarm
+from bridge.check.vault import check_vault
+from bridge.model.desired import Desired
+from bridge.model.settings import Settings
+from bridge.servers.swarm import Swarm
+from bridge.servers.vault import Vault
+
+__all__ = ["Finding", "Level", "check"]
+
+
+def check(desired: Desired, settings: Settings, now: float) -> Iterator[Finding]:
+    """Check the servers against the configuration; one finding after the other."""
+    count = len(desired.secrets)
+    yield Finding(Level.OK, "configuration", f"{count} secret{'s' * (count != 1)}")
+    vault = Vault(settings.vault)
+    try:
+        yield from check_vault(vault, desired, settings, now)
+    finally:
+        vault.close()
+    swarm = Swarm(settings.docker)
+    try:
+        yield from check_swarm(swarm, desired, settings, now)
+    finally:
+        swarm.close()

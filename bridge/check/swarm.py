@@ -1,0 +1,111 @@
+"""Is the engine a manager, and can the services that are configured be rolled well?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bridge.check.findings import Finding, Level
+from bridge.decide.target import missing_service
+from bridge.errors import BridgeError, Exit, SwarmUnreachable
+from bridge.model.desired import Desired
+from bridge.model.naming import is_hand_made
+from bridge.model.settings import Settings
+from bridge.model.world import Service, SwarmView
+from bridge.observe import look_at_swarm
+from bridge.report.advice import advice, pinned_by
+from bridge.servers.swarm import Swarm
+
+Json = dict[str, Any]
+
+
+def check_swarm(
+    swarm: Swarm, desired: Desired, settings: Settings, now: float
+) -> Iterator[Finding]:
+    """Report on the engine and on each service that is configured."""
+    host = settings.docker.host
+    try:
+        control = swarm.info().get("Swarm") or {}
+        if control.get("LocalNodeState") != "active" or not control.get("ControlAvailable"):
+            raise SwarmUnreachable(
+                f"the engine at {host} is not a swarm manager",
+                hint="run `docker swarm init`, or set `docker.host` to a manager",
+            )
+        engine = swarm.version()
+        locked = swarm.autolock()
+        view = look_at_swarm(swarm, desired.instance, now)
+        services = {raw["ID"]: raw for raw in swarm.services()}
+        images = {image: swarm.image(image) for image in set(map(_image, services.values()))}
+    except BridgeError as error:
+        yield Finding(Level.ERROR, "docker", str(error), Exit.UNREACHABLE)
+        return
+    version, api = engine.get("Version"), engine.get("ApiVersion")
+    yield Finding(Level.OK, "docker", f"{host} is a swarm manager, engine {version}, API {api}")
+    if not locked:
+        yield Finding(
+            Level.NOTE,
+            "docker",
+            "the managers keep the key to all Docker secrets unprotected on their disks;"
+            " `docker swarm update --autolock=true` asks for one at each start",
+        )
+    yield from _check_verdicts(desired, view)
+    yield from _check_services(desired, view, services, images)
+
+
+def _check_verdicts(desired: Desired, view: SwarmView) -> Iterator[Finding]:
+    for secret in desired.secrets:
+        verdict = view.verdicts.get(secret.name)
+        if verdict and verdict.shape == secret.content.shape:
+            message = f"{verdict.reason}: version {verdict.identity.version}: {verdict.message}"
+            yield Finding(Level.ERROR, f"secrets.{secret.name}", message, Exit.HELD)
+
+
+def _check_services(
+    desired: Desired, view: SwarmView, services: Mapping[str, Json], images: Mapping[str, Any]
+) -> Iterator[Finding]:
+    advised: set[str] = set()
+    for secret in desired.secrets:
+        for mapping in secret.services:
+            where = f"secrets.{secret.name}.services.{mapping.service}"
+            service = view.service_by_name.get(mapping.service)
+            raw = services.get(service.id) if service else None
+            if service is None or raw is None:
+                message = missing_service(mapping.service, view)
+                yield Finding(Level.ERROR, where, message, Exit.HELD)
+                continue
+            yield from _check_mapping(secret.name, where, service, raw, view)
+            if service.id not in advised and not service.reruns:
+                advised.add(service.id)
+                for words in advice(raw, images.get(_image(raw))):
+                    yield Finding(Level.WARNING, service.name, words)
+
+
+def _check_mapping(
+    name: str, where: str, service: Service, raw: Json, view: SwarmView
+) -> Iterator[Finding]:
+    if service.reruns:
+        message = "WouldRerun: an update would run its tasks again, so it is never rolled"
+        yield Finding(Level.WARNING, where, message)
+        return
+    count = service.desired_tasks
+    yield Finding(Level.OK, where, f"{count} task{'s' * (count != 1)}")
+    ours = frozenset(
+        secret.name
+        for secret in view.secrets
+        if is_hand_made(name, secret.name)
+        or ((mirror := view.mirror_by_id.get(secret.id)) and mirror.secret == name)
+    )
+    stack, pinned = pinned_by(raw, ours)
+    if stack and pinned:
+        yield Finding(
+            Level.NOTE,
+            where,
+            f"it was deployed by the stack {stack} with {', '.join(pinned)}: where the stack's file"
+            " names a version, the next `docker stack deploy` sends it back there; let the file"
+            " take the current one from `vault-bridge render`",
+        )
+
+
+def _image(raw: Json) -> str:
+    container = raw["Spec"]["TaskTemplate"].get("ContainerSpec") or {}
+    return str(container.get("Image", ""))

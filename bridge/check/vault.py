@@ -1,0 +1,130 @@
+"""Can Vault be reached, and does it grant what the configuration needs?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bridge.check.findings import Finding, Level, to_grant
+from bridge.check.leases import check_leases, check_role, check_rules, check_static
+from bridge.decide.target import current_of
+from bridge.errors import Exit, VaultError, VaultRefused
+from bridge.model.desired import DatabaseRole, Desired, KvPath, Source, StaticRoles
+from bridge.model.generation import RoleDocument, StaticDocument
+from bridge.model.naming import Identity, timestamp
+from bridge.model.reasons import Reason
+from bridge.model.settings import Auth, Settings
+from bridge.model.world import Document, KvDocument, Unreadable
+from bridge.observe import look_at_vault
+from bridge.report.policy import CAPABILITIES, LOOKUP_SELF, NAME, own_rules, rules_for
+from bridge.report.status import CREDENTIAL_SOON
+from bridge.servers.vault import Vault
+
+
+def check_vault(
+    vault: Vault, desired: Desired, settings: Settings, now: float
+) -> Iterator[Finding]:
+    """Report on the server, on our token, and on each path and role that is configured."""
+    address = settings.vault.address
+    try:
+        health = vault.health()
+        if health.get("sealed"):
+            yield Finding(Level.ERROR, "vault", f"{address} is sealed: unseal it", Exit.UNREACHABLE)
+            return
+        vault.login()
+    except VaultError as error:
+        yield Finding(Level.ERROR, "vault", str(error), Exit.UNREACHABLE)
+        return
+    view = look_at_vault(vault, desired, now)
+    unreadable = [seen for seen in view.paths.values() if isinstance(seen, Unreadable)]
+    away = [seen.message for seen in unreadable if seen.away]
+    if away and len(away) == len(view.paths):
+        yield Finding(Level.ERROR, "vault", away[0], Exit.UNREACHABLE)
+        return
+    yield Finding(Level.OK, "vault", f"{address} answers and takes our credential")
+    yield from _check_own_token(vault, settings.vault.auth)
+    yield from _check_credential(vault, now)
+    for source, seen in view.paths.items():
+        yield from _check_source(vault, source, seen, desired, now)
+    if any(isinstance(s.source, DatabaseRole) or s.content.lease for s in desired.secrets):
+        yield from check_leases(vault, desired, settings.vault)
+
+
+def _check_source(
+    vault: Vault, source: Source, seen: Document | Unreadable, desired: Desired, now: float
+) -> Iterator[Finding]:
+    where = ", ".join(f"secrets.{s.name}" for s in desired.secrets if s.source == source)
+    if isinstance(seen, Unreadable) and not where and seen.reason == Reason.PATH_MISSING:
+        message = f"{seen.message} yet: writing it asks for the first rotation"
+        yield Finding(Level.NOTE, _asking(source, desired), message)
+    elif isinstance(seen, Unreadable):
+        message = f"{seen.reason}: {seen.message}"
+        if seen.reason == Reason.PERMISSION_DENIED:
+            message += to_grant(*rules_for(source)[: None if where else 1])
+        yield Finding(Level.ERROR, where or _asking(source, desired), message, Exit.HELD)
+    elif isinstance(seen, RoleDocument):
+        yield from check_role(source, seen, desired)
+    elif isinstance(source, StaticRoles) and isinstance(seen, StaticDocument):
+        yield from check_static(source, seen, desired)
+        yield from check_rules(vault, where, rules_for(source))
+    elif where and isinstance(source, KvPath) and isinstance(seen, KvDocument):
+        yield from _check_version(source, where, seen, now)
+        yield from _check_read(vault, source, where)
+
+
+def _asking(source: Source, desired: Desired) -> str:
+    """Name the keys of a path that is watched for requests only."""
+    asking = (s.name for s in desired.secrets if s.lease.rotate_on == source)
+    return ", ".join(f"secrets.{name}.lease.rotate_on" for name in asking)
+
+
+def _check_own_token(vault: Vault, auth: Auth) -> Iterator[Finding]:
+    try:
+        if not vault.may_look_at_itself():
+            message = "our token may not look itself up: a forbidden path looks like a dead token"
+            yield Finding(Level.WARNING, "vault", message + to_grant(LOOKUP_SELF))
+        rules = [rule for rule in own_rules(auth, vault.role or NAME) if rule != LOOKUP_SELF]
+        granted = vault.capabilities([rule.path for rule in rules])
+    except VaultRefused:
+        return  # each path's own check says it
+    except VaultError as error:
+        yield Finding(Level.ERROR, "vault", str(error), Exit.UNREACHABLE)
+        return
+    for rule in rules:
+        if not {*rule.capabilities, "root"} & set(granted[rule.path]):
+            message = f"our token lacks what is needed to {rule.why}"
+            yield Finding(Level.WARNING, "vault", message + to_grant(rule))
+
+
+def _check_credential(vault: Vault, now: float) -> Iterator[Finding]:
+    try:
+        ends = vault.credential_end()
+    except VaultError:
+        return  # it was said above
+    if ends is not None and ends - now < CREDENTIAL_SOON:
+        message = f"our secret id ends at {timestamp(ends)}: put a fresh one into its file"
+        yield Finding(Level.WARNING, "vault", message)
+
+
+def _check_version(path: KvPath, where: str, seen: KvDocument, now: float) -> Iterator[Finding]:
+    found = current_of(path, seen, now)
+    if isinstance(found, Identity):
+        message = f"{path} is at version {found.version}; its content is judged when it is mirrored"
+        yield Finding(Level.OK, where, message)
+    else:
+        reason, message = found
+        yield Finding(Level.ERROR, where, f"{reason}: {message}", Exit.HELD)
+
+
+def _check_read(vault: Vault, path: KvPath, where: str) -> Iterator[Finding]:
+    _, read = rules_for(path)
+    try:
+        capabilities = vault.capabilities([read.path])[read.path]
+    except VaultRefused as error:
+        yield Finding(Level.WARNING, where, f"{error}{to_grant(CAPABILITIES)}")
+        return
+    except VaultError as error:
+        yield Finding(Level.ERROR, where, str(error), Exit.UNREACHABLE)
+        return
+    if not {"read", "root"} & set(capabilities):
+        message = f"our token sees the versions of {path} and may not read them"
+        yield Finding(Level.ERROR, where, message + to_grant(read), Exit.HELD)
