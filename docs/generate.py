@@ -48,8 +48,9 @@ def _configuration(schema: Json) -> Iterator[str]:
     )
     yield ""
     yield (
-        "Durations carry their unit: `500ms`, `10s`, `1m30s`, `24h`, `90d`. Editors that know the"
-        " YAML language server complete and check the file by its first line,"
+        "Durations carry their unit: `500ms`, `10s`, `1m30s`, `24h`, `90d`. Slashes at the ends of"
+        " mounts, paths and namespaces do not matter: Vault lists them as `secret/`. Editors that"
+        " know the YAML language server complete and check the file by its first line,"
         " `# yaml-language-server: $schema=schema.json`, with the path of"
         " [schema.json](../../config/schema.json)."
     )

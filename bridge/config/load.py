@@ -60,7 +60,7 @@ _WORDS = {
     "int_parsing": "a whole number is needed",
     "float_type": "a number is needed",
     "float_parsing": "a number is needed",
-    "bool_type": "true or false is needed",
+    "bool_type": "true or false is needed, without quotes",
     "list_type": "a list is needed",
     "dict_type": "a mapping is needed",
     "model_type": "a mapping is needed",
@@ -184,6 +184,8 @@ def _words(key: Key, kind: str, detail: Any) -> str:
         return f"a number {'from' if 'ge' in context else 'above'} {least} is needed"
     if kind in {"too_short", "too_long"}:
         return f"{context.get('min_length', context.get('max_length'))} at {_MOST[kind]}"
+    if kind == "dict_type" and key[-1:] == ("services",):
+        return "a mapping of services to files is needed, as in `shop_api: {}`"
     return _WORDS.get(kind) or str(detail["msg"])
 
 

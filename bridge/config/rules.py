@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge.config.source import Key, Source
-from bridge.config.values import is_plain_and_remote
+from bridge.config.values import docker_host, is_plain_and_remote, without_slashes
 from bridge.errors import ContentRefused, Problem
 from bridge.model.template import fill, mistake_in
 from bridge.model.window import Window
@@ -73,8 +73,9 @@ Found = Iterator[tuple[Key, str]]
 
 def _docker(data: dict[str, Any]) -> Found:
     docker = _mapping(data.get("docker"))
-    host = docker.get("host")
-    if not isinstance(host, str):
+    try:
+        host = docker_host(str(docker.get("host", "")))
+    except ValueError:
         return
     has_tls = "ca_file" in docker or "cert_file" in docker
     if host.startswith("tcp://") and not has_tls and docker.get("plaintext") is not True:
@@ -196,14 +197,15 @@ def _static(data: dict[str, Any]) -> Found:
     for name, raw in _mapping(data.get("secrets")).items():
         static = _mapping(_mapping(raw).get("static"))
         roles = static.get("roles")
-        for role in map(str, roles) if isinstance(roles, list) else ():
-            before = taken.setdefault((str(static.get("mount")), role), name)
+        mount = without_slashes(str(static.get("mount")))
+        for role in (str(role).strip() for role in roles) if isinstance(roles, list) else ():
+            before = taken.setdefault((mount, role), name)
             if before != name:
                 message = (
                     f"`{before}` has the role {role} too, and would rotate it while this uses it"
                 )
                 yield ("secrets", name, "static", "roles"), message
-        if isinstance(roles, list) and len(set(map(str, roles))) < len(roles):
+        if isinstance(roles, list) and len({str(role).strip() for role in roles}) < len(roles):
             message = "two different roles are needed, so that both are valid together"
             yield ("secrets", name, "static", "roles"), message
 

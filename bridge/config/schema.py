@@ -12,15 +12,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from bridge.config.base import Count, Model, Text
+from bridge.config.base import Model, Text
 from bridge.config.secrets import Secret, Tree
 from bridge.config.values import (
     Address,
+    AuthMount,
+    Count,
     DockerHost,
     Duration,
     Instance,
     Interval,
     Name,
+    Role,
     ServiceName,
     VaultPath,
     duration_text,
@@ -48,7 +51,7 @@ class AuthAppRole(Model):
     secret_id_wrapped: bool = False
     """The file holds a response-wrapping token of the secret id. It can be opened once, so it
     serves a single start of the bridge: for a first hand-over, not for a service that restarts."""
-    mount: VaultPath = "approle"
+    mount: AuthMount = "approle"
     """Where the method is mounted."""
 
 
@@ -61,7 +64,7 @@ class AuthJwt(Model):
     """Role to log in as."""
     jwt_file: Text
     """File with the JWT; read again at each login."""
-    mount: VaultPath = "jwt"
+    mount: AuthMount = "jwt"
     """Where the method is mounted."""
 
 
@@ -76,14 +79,14 @@ class AuthCert(Model):
     """PEM file with our certificate."""
     key_file: Text
     """PEM file with its key."""
-    mount: VaultPath = "cert"
+    mount: AuthMount = "cert"
     """Where the method is mounted."""
 
 
 class Custody(Model):
     """The tokens that hold the leases of each generation."""
 
-    token_role: Text
+    token_role: Role
     """Token role that custody tokens are made with."""
     provisional_ttl: Duration = 600.0
     """How long a custody token lives until the swarm keeps its accessor."""

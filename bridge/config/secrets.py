@@ -6,8 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bridge.config.base import Count, Model, Text
-from bridge.config.values import Digits, Duration, Mode, Percent, ServiceName, Target, VaultPath
+from bridge.config.base import Model, Text
+from bridge.config.values import (
+    Count,
+    Digits,
+    Duration,
+    Mode,
+    Percent,
+    Role,
+    ServiceName,
+    Target,
+    VaultPath,
+)
 
 
 class KvLease(Model):
@@ -19,7 +29,7 @@ class KvLease(Model):
     """Field with the accessor of the token that the lease hangs on."""
     mount: VaultPath
     """Mount of the database engine. No lease elsewhere is ever touched."""
-    role: Text
+    role: Role
     """Role whose leases these are. No lease of another is ever touched."""
 
 
@@ -27,7 +37,7 @@ class Kv(Model):
     """A path of a KV v2 engine."""
 
     mount: VaultPath
-    """Mount of the engine, without slashes at its ends."""
+    """Mount of the engine, as in `secret`."""
     path: VaultPath
     """Path below the mount, as `vault kv get` takes it."""
     field: Text | None = None
@@ -41,7 +51,7 @@ class Database(Model):
 
     mount: VaultPath
     """Mount of the engine."""
-    role: Text
+    role: Role
     """Name of the role."""
 
 
@@ -50,7 +60,7 @@ class Static(Model):
 
     mount: VaultPath
     """Mount of the engine."""
-    roles: Annotated[list[Text], Field(min_length=1, max_length=2)]
+    roles: Annotated[list[Role], Field(min_length=1, max_length=2)]
     """Two static roles, so that the old and the new credential are valid together; or one."""
 
 

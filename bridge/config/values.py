@@ -10,23 +10,30 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from bridge.config.source import WrittenInt
 from bridge.model.naming import MAX_INSTANCE, MAX_NAME, is_valid_name
 from bridge.model.world import short_target
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION = re.compile(r"\s*(?:\d+(?:\.\d+)?\s*(?:ms|s|m|h|d)\s*)+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _MODE = re.compile(r"0o?([0-7]{1,4})")
 _MAX_MODE = 0o777
+_SOCKET = re.compile(r"(?:unix:)?(/(?!/).+)", re.IGNORECASE)
 
 
 def _duration(value: object) -> float:
     if not isinstance(value, str) or _DURATION.fullmatch(value) is None:
-        raise ValueError("a duration with its unit is needed, as in 500ms, 10s, 1m30s, 24h or 90d")
+        raise ValueError("a duration with its unit is needed, as in 500ms, 30s, 1h30m, 24h or 90d")
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+
+
+def _whole(value: object) -> object:
+    """Take a whole number in quotes for what it is."""
+    text = value.strip() if isinstance(value, str) else ""
+    return int(text) if text.isascii() and text.isdigit() else value
 
 
 def duration_text(seconds: float) -> str:
@@ -47,7 +54,7 @@ def _interval(seconds: float) -> float:
 
 def _mode(value: object) -> int:
     text = value.text if isinstance(value, WrittenInt) else value
-    if isinstance(text, str) and (match := _MODE.fullmatch(text)):
+    if isinstance(text, str) and (match := _MODE.fullmatch(text.strip())):
         bits = int(match[1], 8)
         if bits <= _MAX_MODE:
             return bits
@@ -58,8 +65,9 @@ def _mode(value: object) -> int:
 
 
 def _digits(value: object) -> str:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return value
+    text = value.strip() if isinstance(value, str) else ""
+    if text.isascii() and text.isdigit():
+        return text
     raise ValueError('a number in quotes is needed, as in "1000"')
 
 
@@ -95,32 +103,49 @@ def _instance(value: str) -> str:
     return value
 
 
+def without_slashes(value: str) -> str:
+    """Return a path of Vault's as it is asked for: Vault lists mounts as ``secret/``."""
+    return value.strip().strip("/")
+
+
 def _vault_path(value: str) -> str:
-    if not value or any(part in {"", ".", ".."} for part in value.split("/")):
-        raise ValueError("a path is needed as in apps/shop/db, with no `/` at its ends or doubled")
-    if not value.isprintable():
+    path = without_slashes(value)
+    if not path or any(part in {"", ".", ".."} for part in path.split("/")):
+        raise ValueError("a path is needed as in apps/shop/db, with no `/` doubled and no `..`")
+    if not path.isprintable():
         raise ValueError("a path has no control characters")
-    return value
+    return path
+
+
+def _auth_mount(value: str) -> str:
+    """``vault auth list`` shows ``approle/``, and the API has it below ``auth/``."""
+    return _vault_path(_vault_path(value).removeprefix("auth/"))
+
+
+def _role(value: str) -> str:
+    role = value.strip()
+    if not role or "/" in role:
+        raise ValueError(
+            "the role's name alone is needed, without the path that Vault's API has it below"
+        )
+    return role
 
 
 def _address(value: str) -> str:
+    wanted = "an address is needed as in https://vault.example.net:8200"
+    address = value.strip().rstrip("/")
     try:
-        parts = urlsplit(value.rstrip("/"))
+        parts = urlsplit(address)
         port_is_right = parts.port != 0
     except ValueError:
-        port_is_right = False
-        parts = urlsplit("")
-    if (
-        not port_is_right
-        or parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or parts.path
-        or parts.query
-        or parts.fragment
-        or parts.username is not None
-    ):
-        raise ValueError("an address is needed as in https://vault.example.net:8200, nothing else")
-    return value.rstrip("/")
+        raise ValueError(wanted) from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_right:
+        raise ValueError(f"{wanted}: it begins with https://, or with http:// where TLS is off")
+    if parts.path or parts.query or parts.fragment:
+        raise ValueError(f"{wanted}: leave out the path, which the bridge adds by itself")
+    if parts.username is not None:
+        raise ValueError(f"{wanted}: leave out the name before the `@`; see `vault.auth`")
+    return address
 
 
 def is_plain_and_remote(address: str) -> bool:
@@ -130,16 +155,27 @@ def is_plain_and_remote(address: str) -> bool:
     return parts.scheme == "http" and parts.hostname not in local
 
 
-def _docker_host(value: str) -> str:
-    scheme, separator, rest = value.partition("://")
-    if scheme not in {"unix", "tcp", "ssh"} or not separator or not rest:
+def docker_host(value: str) -> str:
+    """Return the address of an engine as docker's clients take it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    text = value.strip()
+    socket = _SOCKET.fullmatch(text)
+    scheme, _, rest = f"unix://{socket[1]}".partition("://") if socket else text.partition("://")
+    scheme = scheme.lower()
+    rest = rest if scheme == "unix" else rest.rstrip("/")
+    if scheme not in {"unix", "tcp", "ssh"} or not rest:
         raise ValueError("a host is needed as in unix:///var/run/docker.sock, tcp:// or ssh://")
-    return value
+    if scheme == "tcp" and not re.search(r":\d+$", rest):
+        raise ValueError("tcp:// needs a port: 2376 is the one with TLS")
+    return f"{scheme}://{rest}"
 
 
 def _percent(value: object) -> float:
-    if isinstance(value, str) and re.fullmatch(r"\d{1,2}%", value):
-        return int(value[:-1]) / 100
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d{1,2})\s*%\s*", value)):
+        return int(match[1]) / 100
     raise ValueError("a part of the lease's time is needed, as in 33%")
 
 
@@ -154,16 +190,19 @@ def _schema(pattern: str, **more: Any) -> WithJsonSchema:
 
 
 Duration = Annotated[
-    float, BeforeValidator(_duration), _schema(r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$")
+    float, BeforeValidator(_duration), _schema(r"^ *([0-9]+(\.[0-9]+)? *(ms|s|m|h|d) *)+$")
 ]
 Interval = Annotated[Duration, AfterValidator(_interval)]
 Mode = Annotated[int, BeforeValidator(_mode), _schema(r"^0o?[0-7]{1,4}$", examples=["0400"])]
 Digits = Annotated[str, BeforeValidator(_digits), _schema(r"^[0-9]+$", examples=["1000"])]
-Percent = Annotated[float, BeforeValidator(_percent), _schema(r"^[0-9]{1,2}%$")]
+Percent = Annotated[float, BeforeValidator(_percent), _schema(r"^ *[0-9]{1,2} *% *$")]
+Count = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 Target = Annotated[str, AfterValidator(_target)]
 Name = Annotated[str, AfterValidator(_name)]
 Instance = Annotated[str, AfterValidator(_instance)]
 ServiceName = Annotated[str, AfterValidator(_service)]
 VaultPath = Annotated[str, AfterValidator(_vault_path)]
+AuthMount = Annotated[str, AfterValidator(_auth_mount)]
+Role = Annotated[str, Field(min_length=1), AfterValidator(_role)]
 Address = Annotated[str, AfterValidator(_address)]
-DockerHost = Annotated[str, AfterValidator(_docker_host)]
+DockerHost = Annotated[str, AfterValidator(docker_host)]

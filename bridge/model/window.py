@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_SHORT = tuple(day[:3] for day in _DAYS)
 _MIDNIGHT = 24 * 60
 _ALLOW = re.compile(r"(?:(\S+)\s+)?(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)")
-_PART = re.compile(r"([A-Za-z]{3})(?:-([A-Za-z]{3}))?")
+_PART = re.compile(r"([A-Za-z]+)(?:-([A-Za-z]+))?")
+_JOINT = re.compile(r"\s*([-\u2013,])\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Window:
         Raises:
             ValueError: It cannot be read, or there is no such zone.
         """
-        match = _ALLOW.fullmatch(allow.strip())
+        match = _ALLOW.fullmatch(_JOINT.sub(_joined, allow.strip()))
         if match is None:
             raise ValueError("days and times are needed, as in `Mon-Fri 22:00-04:00`")
         opens, closes = (_minutes(match[place], match[place + 1]) for place in (2, 4))
@@ -79,6 +81,10 @@ def opening_of(windows: Iterable[Window], now: float) -> float | None:
     return min(window.next_opening(now) for window in windows)
 
 
+def _joined(match: re.Match[str]) -> str:
+    return "," if match[1] == "," else "-"
+
+
 def _minutes(hours: str, minutes: str) -> int:
     found = int(hours) * 60 + int(minutes)
     if found > _MIDNIGHT or int(minutes) > 59:  # noqa: PLR2004 - minutes of an hour
@@ -91,14 +97,14 @@ def _days(text: str) -> frozenset[int]:
     for part in text.split(","):
         match = _PART.fullmatch(part)
         if match is None:
-            raise ValueError(f"`{part}` is no day: Mon, Tue, Wed, Thu, Fri, Sat, Sun or Mon-Fri")
+            raise ValueError(f"`{part}` is no day: {', '.join(_SHORT)} or Mon-Fri")
         first, last = (_day(name) for name in (match[1], match[2] or match[1]))
         found |= {(first + ahead) % 7 for ahead in range((last - first) % 7 + 1)}
     return frozenset(found)
 
 
 def _day(name: str) -> int:
-    try:
-        return _DAYS.index(name.capitalize())
-    except ValueError:
-        raise ValueError(f"`{name}` is no day: {', '.join(_DAYS)}") from None
+    for number, day in enumerate(_DAYS):
+        if name.capitalize() in (day, _SHORT[number]):
+            return number
+    raise ValueError(f"`{name}` is no day: {', '.join(_SHORT)}")

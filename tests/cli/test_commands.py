@@ -21,7 +21,7 @@ poll: {interval: 10}
 rollout: {bakee: hunter2-bake}
 secrets:
   db:
-    kv: {mount: secret, path: /hunter2/, field: password}
+    kv: {mount: secret, path: hunter2//x, field: password}
     services:
       api: {uid: 1000, mode: 400}
 """

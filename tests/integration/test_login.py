@@ -194,7 +194,10 @@ def test_certificate_over_tls_with_a_private_ca(lab: Lab, tmp_path: Path) -> Non
 
 
 def test_a_namespace(lab: Lab) -> None:
-    """Login and paths are in it; another namespace's path of the same name is another."""
+    """Login and paths are in it; another namespace's path of the same name is another.
+
+    Vault lists both as they are written here, with a slash at the end.
+    """
     namespace = lab.name("team")
     lab.vault.put(f"sys/namespaces/{namespace}")
     lab.vault.put(f"{namespace}/sys/mounts/{lab.mount}", type="kv", options={"version": "2"})
@@ -207,8 +210,9 @@ def test_a_namespace(lab: Lab) -> None:
     lab.vault.put(f"{namespace}/sys/policies/acl/bridge", policy=rules)
     token = lab.vault.put(f"{namespace}/auth/token/create", policies=["bridge"])
     lab.token_file.write_text(token["auth"]["client_token"])
-    lab.settings(vault={**lab.vault_settings(), **_at(lab), "namespace": namespace})
-    lab.secret("db", {"api": {"target": "db"}})
+    lab.settings(vault={**lab.vault_settings(), **_at(lab), "namespace": f"{namespace}/"})
+    kv = {"mount": f"{lab.mount}/", "path": "/db", "field": "password"}
+    lab.secret("db", {"api": {"target": "db"}}, kv=kv)
     lab.service("api", replicas=1)
     lab.cli("sync")
     assert lab.swarm.read(lab.name("api"), "db") == [value]

@@ -102,13 +102,13 @@ secrets:
     services:
       api: {{mode: 400, uid: 1000}}
   {CANARY}/:
-    kv: {{mount: secret, path: /{CANARY}, field: x}}
+    kv: {{mount: secret, path: //{CANARY}, field: x}}
     password: {CANARY}
 """
 
 
 def test_every_mistake_is_named_at_once(read: Read) -> None:
-    text = EIGHT.replace(f"  {CANARY}/:", "  Db:").replace(f"/{CANARY}", f"{CANARY}/")
+    text = EIGHT.replace(f"  {CANARY}/:", "  Db:").replace(f"//{CANARY}", f"{CANARY}//x")
     assert [line.split(": ")[:2] for line in read.refused(text)] == [
         ["2", "vault.address"],
         ["3", "vault.adress"],
@@ -188,7 +188,7 @@ def test_durations(written: str, seconds: float) -> None:
     assert TypeAdapter(Duration).validate_python(written) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("written", [10, "10", "", "-1s", "1 s", "s", "1w", True, None])
+@pytest.mark.parametrize("written", [10, "10", "", "-1s", "1 S", "s", "1w", True, None])
 def test_what_is_no_duration(written: object) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Duration).validate_python(written)
@@ -284,7 +284,7 @@ def test_a_template_is_checked_before_it_is_needed(read: Read) -> None:
     ]
 
 
-@pytest.mark.parametrize("path", ["/a", "a/", "a//b", "", "a/../b", "'a\tb'"], ids=repr)
+@pytest.mark.parametrize("path", ["/", "a//b", "", "a/../b", "'a\tb'"], ids=repr)
 def test_a_path_is_written_as_vault_kv_get_takes_it(read: Read, path: str) -> None:
     written = path if path.startswith("'") else f"'{path}'"
     assert len(read.refused(secret(f"kv: {{mount: s, field: f, path: {written}}}"))) == 1
