@@ -54,7 +54,7 @@ def _check_source(
 ) -> Iterator[Finding]:
     where = ", ".join(f"secrets.{s.name}" for s in desired.secrets if s.source == source)
     if isinstance(seen, Unreadable) and not where and seen.reason == Reason.PATH_MISSING:
-        message = f"{seen.message} yet: writing it asks for the first rotation"
+        message = f"{seen.message}; writing it asks for the first rotation"
         yield Finding(Level.NOTE, _asking(source, desired), message)
     elif isinstance(seen, Unreadable):
         message = f"{seen.reason}: {seen.message}"

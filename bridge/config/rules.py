@@ -58,13 +58,6 @@ def doubts(source: Source, address: str) -> tuple[str, ...]:
         said.append((("vault", "address"), message))
     if not _mapping(source.data.get("secrets")):
         said.append((("secrets",), "no secret is named, so there is nothing to do"))
-    for key, path in _matches(source.data, ("secrets", "*", "kv", "path")):
-        if isinstance(path, str) and path.startswith("data/"):
-            message = (
-                "it begins with `data/`, which is part of Vault's API and not of the path; give it"
-                " as `vault kv get` takes it"
-            )
-            said.append((key, message))
     return tuple(str(source.problem(key, message)) for key, message in said)
 
 

@@ -126,6 +126,44 @@ def test_what_is_not_there_is_told_apart(lab: Lab) -> None:
     lab.vault.unmount(old)
 
 
+_API = {
+    "data": ("{mount}", "data/apps/db", "`path: apps/db`"),
+    "metadata": ("{mount}", "metadata/apps/db", "`path: apps/db`"),
+    "mount": ("{mount}", "{mount}/apps/db", "`path: apps/db`"),
+    "whole": ("{mount}", "v1/{mount}/data/apps/db", "`path: apps/db`"),
+    "mount's": ("{mount}/data", "apps/db", "`mount: {mount}`"),
+    "both": ("{mount}/metadata", "/metadata/apps/db", "`mount: {mount}` and `path: apps/db`"),
+}
+
+
+@pytest.mark.parametrize("spelling", _API)
+def test_a_path_with_a_part_of_the_api_is_answered_with_the_one_that_is_there(
+    lab: Lab, spelling: str
+) -> None:
+    """A token of the least policy gets a 403 for it, where root gets a 404."""
+    lab.vault.write(lab.mount, "apps/db", password=lab.canary())
+    rules = f'path "{lab.mount}/metadata/apps/db" {{ capabilities = ["read"] }}'
+    lab.vault.policy(lab.name("least"), rules)
+    mount, path, remedy = (part.format(mount=lab.mount) for part in _API[spelling])
+    wrong = KvPath("", mount, path.strip("/"))
+    for token in (lab.vault.token, lab.vault.make_token(lab.name("least"))):
+        with _session(lab, token) as vault, pytest.raises(VaultRefused) as raised:
+            vault.metadata(wrong)
+        assert raised.value.reason in {Reason.PATH_MISSING, Reason.PERMISSION_DENIED}
+        assert f"write {remedy}" in str(raised.value)
+
+
+def test_a_path_that_is_spelt_like_the_api_is_a_path(lab: Lab) -> None:
+    """No other is spoken of where it is there, nor where there is none."""
+    lab.vault.write(lab.mount, "data/apps/db", password=lab.canary())
+    with _session(lab) as vault:
+        assert vault.metadata(_path(lab, "data/apps/db"))["current_version"] == 1
+        with pytest.raises(VaultRefused) as raised:
+            vault.metadata(_path(lab, "metadata/apps/db"))
+    assert raised.value.reason == Reason.PATH_MISSING
+    assert "write" not in str(raised.value)
+
+
 def test_a_dead_token_is_told_from_a_missing_policy(lab: Lab) -> None:
     lab.rotate("db")
     with _session(lab, lab.vault.make_token("default")) as vault:

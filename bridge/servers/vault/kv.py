@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from urllib.parse import quote
 
 import requests
@@ -144,11 +145,14 @@ class Vault:
 
     def _refusal(self, error: Answer, path: KvPath) -> VaultError:
         if error.status == requests.codes.forbidden:
+            grant = (
+                f'grant `read` on "{path.mount}/metadata/{path.path}" and'
+                f' "{path.mount}/data/{path.path}"'
+            )
             return VaultRefused(
                 Reason.PERMISSION_DENIED,
                 f"our token may not read {path}",
-                hint=f'grant `read` on "{path.mount}/metadata/{path.path}" and'
-                f' "{path.mount}/data/{path.path}"',
+                hint="; or ".join(filter(None, (self._meant(path), grant))),
             )
         if error.status == requests.codes.not_found:
             return missing(error, path) or self._nothing_at(path)
@@ -161,7 +165,25 @@ class Vault:
                 f"{path.mount}/ is a KV version 1 engine, which has no versions",
                 hint=f"run `vault kv enable-versioning {path.mount}/`",
             )
-        return VaultRefused(Reason.PATH_MISSING, f"there is nothing at {path} in Vault")
+        return VaultRefused(
+            Reason.PATH_MISSING, f"there is nothing at {path} in Vault", hint=self._meant(path)
+        )
+
+    def _meant(self, path: KvPath) -> str:
+        """Say which path is there that may be meant; empty where none is."""
+        for shorter in _without_api(path):
+            place = f"{quote(shorter.mount)}/metadata/{quote(shorter.path)}"
+            try:
+                self._session.read_once(place)
+            except (Answer, VaultError):
+                continue
+            keys = {"mount": (path.mount, shorter.mount), "path": (path.path, shorter.path)}
+            write = (f"`{key}: {new}`" for key, (old, new) in keys.items() if new != old)
+            return (
+                f"write {' and '.join(write)}, which is there: a path has neither its mount in it"
+                " nor the API's `data/` and `metadata/`"
+            )
+        return ""
 
     def _kv_version(self, path: KvPath) -> str:
         """Ask which KV version a mount has; a 404 is the same for both."""
@@ -171,3 +193,18 @@ class Vault:
             return str((answer["data"].get("options") or {}).get("version", ""))
         except (Answer, VaultError, KeyError, TypeError, AttributeError):
             return ""
+
+
+_API = ("data", "metadata")
+
+
+def _without_api(path: KvPath) -> Iterator[KvPath]:
+    """List what a path may be meant as that has parts of Vault's API, or its mount, in it."""
+    base, _, last = path.mount.rpartition("/")
+    for mount in (base if last in _API else "", path.mount):
+        rest = path.path.removeprefix("v1/").removeprefix(f"{mount}/")
+        first, _, below = rest.partition("/")
+        for found in (below if first in _API else "", rest):
+            meant = replace(path, mount=mount, path=found)
+            if mount and found and meant != path:
+                yield meant

@@ -290,12 +290,6 @@ def test_a_path_is_written_as_vault_kv_get_takes_it(read: Read, path: str) -> No
     assert len(read.refused(secret(f"kv: {{mount: s, field: f, path: {written}}}"))) == 1
 
 
-def test_an_api_path_is_doubted(read: Read) -> None:
-    (warning,) = read(secret("kv: {mount: s, path: data/apps/db, field: f}")).warnings
-    assert "secrets.db.kv.path" in warning
-    assert ":4:" in warning
-
-
 @pytest.mark.parametrize(
     "address",
     ["vault:8200", "ftp://v", "https://", "https://v/v1", "https://v?x", f"https://u:{CANARY}@v",
