@@ -23,7 +23,7 @@ from bridge.errors import (
     VaultUnreachable,
 )
 from bridge.model.desired import StaticRoles
-from bridge.model.generation import Leased, custody_meta, lease_labels, lease_role
+from bridge.model.generation import Leased, custody_meta, lease_labels, lease_role, user_label
 from bridge.model.memory import Outcome, Result
 from bridge.model.naming import (
     ONE_LIFE,
@@ -135,7 +135,8 @@ class Custodian:
     ) -> Outcome:
         """Put a credential into a Docker secret, which is what commits it."""
         identity = Identity(action.source, ONE_LIFE, action.version, created)
-        labels = {**labels_of(self._instance, action.secret, identity), **more, **action.labels}
+        own = {**labels_of(self._instance, action.secret, identity), **user_label(fields)}
+        labels = {**own, **more, **action.labels}
         try:
             data = render(fields, action.content)
         except ContentRefused as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from enum import StrEnum
 
 from bridge.clock import Clock
 from bridge.decide.cycle import decide
@@ -19,7 +20,7 @@ from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror
 from bridge.model.naming import timestamp
 from bridge.model.plan import Plan, RollService
-from bridge.model.reasons import Reason
+from bridge.model.reasons import Reason, State
 from bridge.model.wishes import APPROVED, WISH, Approval, Do, Pause, Wish, pause_label
 from bridge.model.world import SwarmView, World
 from bridge.observe import look_at_swarm
@@ -28,6 +29,13 @@ from bridge.servers.swarm import Swarm
 
 LOOK = 0.5
 """Seconds between two looks while a wish is followed."""
+
+
+class Until(StrEnum):
+    """How far a wish is followed."""
+
+    ROLLED = "rolled"  # services have come to rest
+    ENDED = "ended"  # former credentials are over as well
 
 
 class NoSuchSecret(BridgeError):
@@ -98,7 +106,7 @@ class Operator:
             raise WishRefused(f"version {to} of {name} is not mirrored; there are: {there}")
         if any(m.identity.version == to and m.leased and m.leased.over for m in own):
             raise WishRefused(
-                f"{Reason.CREDENTIAL_ENDED}: the lease behind generation {to} of {name} is over",
+                f"{Reason.CREDENTIAL_ENDED}: the credential of generation {to} of {name} is over",
                 hint=f"`vault-bridge rotate {name}` makes a new credential",
             )
         self._wish(name, Do.ROLLBACK, why, to)
@@ -171,8 +179,18 @@ class Operator:
         self._wish(name, Do.FORGET, why)
         return f"The versions of {name} are to go as soon as nothing refers to them."
 
-    def follow(self, name: str, timeout: float) -> None:
+    def follow(
+        self,
+        name: str,
+        timeout: float,
+        until: Until = Until.ROLLED,
+        tell: Callable[[str], object] = lambda _: None,
+    ) -> None:
         """Wait until a wish was carried out and the services have come to rest.
+
+        Args:
+            until: ``ENDED`` waits until the former credentials are over, too.
+            tell: Called with what is waited for, each time that this changes.
 
         Raises:
             WishRefused: The bridge refused it.
@@ -180,6 +198,7 @@ class Operator:
         """
         end = self._clock() + timeout
         memory = Memory()
+        told = ""
         while self._clock() < end:
             view = self._look()
             wish = view.wishes.get(name)
@@ -188,14 +207,30 @@ class Operator:
             now = self._clock()
             world = World(infer_vault(self._desired, view, now), view)
             plan = decide(self._desired, world, memory, now)
-            if wish is None and not _rolls(plan) and not plan.rolling:
+            waiting = _awaited(name, wish, plan) or (
+                self._unended(view, name) if until == Until.ENDED else ""
+            )
+            if not waiting:
                 return
+            if waiting != told:
+                tell(f"Waiting for {waiting}.")
+            told = waiting
             memory = remember(self._desired, memory, world, (), now)
             time.sleep(LOOK)
         raise NotFollowed(
-            f"{name} has not come to rest in {timeout:g} s",
-            hint="does `vault-bridge run` run? `vault-bridge status` says what it waits for",
+            f"{name} has not come to rest in {timeout:g} s; it waits for {told or 'the swarm'}",
+            hint="does `vault-bridge run` run? `vault-bridge status` has the reason",
         )
+
+    def _unended(self, view: SwarmView, name: str) -> str:
+        """Name the former credentials that are not over yet; empty where all are."""
+        own = [m for m in view.mirrors_of(self._desired.instance, name) if m.leased]
+        last = next((m for m in own if m.good and m.leased and not m.leased.over), None)
+        if last is None:
+            return "a generation that is good" if own else ""
+        alive = [m for m in own if m.leased and not m.leased.ended and m.id != last.id]
+        versions = ", ".join(f"v{mirror.identity.version}" for mirror in reversed(alive))
+        return f"the end of the former credential ({versions})" if alive else ""
 
     # --- the swarm -------------------------------------------------------------------------------
 
@@ -221,6 +256,21 @@ class Operator:
 
     def _write(self, put: dict[str, str], drop: list[str] | None = None) -> None:
         write_state(self._swarm, self._desired.instance, put, dict.fromkeys(drop or []))
+
+
+def _awaited(name: str, wish: Wish | None, plan: Plan) -> str:
+    """Say what a wish waits for until services rest; empty where it was carried out."""
+    if wish is not None:
+        return f"the bridge to carry out `{wish.do}`"
+    moving = [
+        service.name
+        for condition in plan.conditions
+        for service in condition.services
+        if condition.name == name and service.state == State.ROLLING
+    ]
+    if moving:
+        return f"services: {', '.join(moving)}"
+    return "services to come to rest" if plan.rolling or _rolls(plan) else ""
 
 
 def _rolls(plan: Plan) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import ceil
+from typing import Any
 
 from bridge.check.findings import Finding, Level, to_grant
 from bridge.config.values import duration_text
@@ -12,7 +13,7 @@ from bridge.errors import Exit, VaultError, VaultRefused
 from bridge.model.desired import Desired, Source, StaticRoles
 from bridge.model.generation import RoleDocument, StaticDocument
 from bridge.model.settings import VaultSettings
-from bridge.report.policy import Rule, needed_lease_rules
+from bridge.report.policy import Rule, needed_lease_rules, token_role_command, token_role_rule
 from bridge.servers.vault import Vault
 
 _MINUTES = 120.0
@@ -23,15 +24,18 @@ OUTAGE = 900.0
 
 
 def check_role(source: Source, role: RoleDocument, desired: Desired) -> Iterator[Finding]:
-    """Say whether a role's leases live long enough for a roll and an outage.
+    """Report whether a role's leases live long enough for a roll and an outage.
 
     A lease is renewed when two thirds of it are left, so that much is sure to be left at any time.
+    When a pipeline makes a new one is not known, so only how long a lease is given is judged there.
     """
     timeout = desired.rollout.timeout
     for secret in desired.secrets:
-        if secret.source != source:
+        lease = secret.content.lease
+        pipeline = lease is not None and lease.role == source
+        if secret.source != source and not pipeline:
             continue
-        where = f"secrets.{secret.name}"
+        where = f"secrets.{secret.name}{'.kv.lease' if pipeline else ''}"
         least = (timeout + OUTAGE) / RENEW_AT
         left = secret.lease.rotate_before * role.max_ttl
         if role.default_ttl < least:
@@ -41,7 +45,7 @@ def check_role(source: Source, role: RoleDocument, desired: Desired) -> Iterator
                 f" the role's `default_ttl` to {_time(least)} or more"
             )
             yield Finding(Level.ERROR, where, message, Exit.HELD)
-        elif left < 2 * timeout:
+        elif left < 2 * timeout and not pipeline:
             message = (
                 f"a new generation is made when {_time(left)} of {_time(role.max_ttl)} are left"
                 f" (lease.rotate_before), which is less than two rolls ({_time(2 * timeout)}): set"
@@ -52,6 +56,8 @@ def check_role(source: Source, role: RoleDocument, desired: Desired) -> Iterator
             message = (
                 f"{source} gives {_time(role.default_ttl)} at a time, {_time(role.max_ttl)} at most"
             )
+            if pipeline:
+                message += ": the pipeline must write a new version before that"
             yield Finding(Level.OK, where, message)
 
 
@@ -116,6 +122,49 @@ def check_leases(vault: Vault, desired: Desired, settings: VaultSettings) -> Ite
         )
         yield Finding(Level.ERROR, "vault", message, Exit.HELD)
     yield from check_rules(vault, "vault", needed_lease_rules(desired, settings))
+    if settings.custody:
+        yield from _check_token_role(vault, settings)
+
+
+def _check_token_role(vault: Vault, settings: VaultSettings) -> Iterator[Finding]:
+    """Report whether the token role makes tokens that a lease can hang on."""
+    where = "vault.custody.token_role"
+    rule = token_role_rule(settings)
+    try:
+        role = vault.leases.token_role()
+    except VaultRefused as error:
+        yield Finding(Level.WARNING, where, str(error) + (to_grant(rule) if rule else ""))
+        return
+    except VaultError as error:
+        yield Finding(Level.ERROR, where, str(error), Exit.UNREACHABLE)
+        return
+    for message in token_role_faults(role):
+        words = f"{message}: `{token_role_command(settings)}`"
+        yield Finding(Level.ERROR, where, words, Exit.HELD)
+
+
+def token_role_faults(role: Mapping[str, Any] | None) -> list[str]:
+    """Return what keeps a lease from hanging on the tokens of a token role.
+
+    A lease ends with the token that made it. So that token must be nobody's child, or it ends with
+    its parent; must be renewable, or it ends with its provisional life; and a service token, since
+    a batch token has no accessor.
+
+    Args:
+        role: Vault's answer; None where there is no such role.
+    """
+    if role is None:
+        return ["there is no such token role"]
+    faults = []
+    if not role.get("orphan"):
+        faults.append("its tokens are no orphans, so each credential ends with the bridge's login")
+    if not role.get("renewable", True):
+        faults.append("its tokens are not renewable, so each credential ends after minutes")
+    if role.get("token_type") not in ("service", "default-service"):
+        faults.append("its tokens need not be service tokens, and others have no accessor")
+    if not role.get("allowed_policies"):
+        faults.append("it allows no policy, so its tokens may make no credential")
+    return faults
 
 
 def check_rules(vault: Vault, where: str, rules: tuple[Rule, ...]) -> Iterator[Finding]:

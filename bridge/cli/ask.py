@@ -7,8 +7,8 @@ from contextlib import closing
 
 import click
 
-from bridge.cli.shared import Options, command, print_json
-from bridge.operate import Operator
+from bridge.cli.shared import OptionalValue, Options, command, print_json
+from bridge.operate import Operator, Until
 from bridge.servers.swarm import Swarm
 
 _REASON = click.option("--reason", default="", help="Why, in your words; it is kept and shown.")
@@ -19,9 +19,13 @@ _TIMEOUT = click.option(
 
 
 def _operate(
-    options: Options, name: str, ask: Callable[[Operator], str], wait: bool, timeout: float
+    options: Options,
+    name: str,
+    ask: Callable[[Operator], str],
+    wait: Until | bool | None,
+    timeout: float,
 ) -> None:
-    """Write a wish, say so, and follow it where that is asked for."""
+    """Write a wish, report it, and follow it where that is asked for."""
     configuration = options.load()
     with closing(Swarm(configuration.settings.docker)) as swarm:
         operator = Operator(swarm, configuration.desired)
@@ -31,13 +35,18 @@ def _operate(
         done = False
         try:
             if wait:
-                operator.follow(name, timeout)
+                until = wait if isinstance(wait, Until) else Until.ROLLED
+                operator.follow(name, timeout, until, _quiet if options.as_json else click.echo)
                 done = True
         finally:
             if options.as_json:
                 print_json({"asked": asked, "done": done})
             elif done:
                 click.echo("Done.")
+
+
+def _quiet(_text: str) -> None:
+    """Print nothing: what a program reads is one document."""
 
 
 @command
@@ -96,7 +105,14 @@ def retry(options: Options, *, name: str, reason: str, wait: bool, timeout: floa
 @click.option("--now", is_flag=True, help="End the former credential without its grace.")
 @click.option("--revoke-first", is_flag=True, help="End it before services leave it.")
 @_REASON
-@_WAIT
+@click.option(
+    "--wait",
+    cls=OptionalValue,
+    alone=Until.ROLLED.value,
+    type=click.Choice([until.value for until in Until]),
+    metavar="[=rolled|ended]",
+    help="Wait until services are rolled; with `=ended`, until the former credential is over too.",
+)
 @_TIMEOUT
 @click.pass_obj
 def rotate(
@@ -106,7 +122,7 @@ def rotate(
     now: bool,
     revoke_first: bool,
     reason: str,
-    wait: bool,
+    wait: str | None,
     timeout: float,
 ) -> None:
     """Make a new generation of a leased credential and roll its services to it.
@@ -117,7 +133,7 @@ def rotate(
     def ask(operator: Operator) -> str:
         return operator.rotate(name, reason, at_once=now, first=revoke_first)
 
-    _operate(options, name, ask, wait, timeout)
+    _operate(options, name, ask, Until(wait) if wait else None, timeout)
 
 
 @command

@@ -22,7 +22,15 @@ from bridge.model.memory import Memory
 from bridge.model.plan import Plan
 from bridge.model.world import Seen, World
 from bridge.observe import look_at_swarm
-from bridge.report.policy import CUSTODY_NAME, NAME, commands, custody_hcl, policy_hcl
+from bridge.report.policy import (
+    CUSTODY_NAME,
+    NAME,
+    PIPELINE_NAME,
+    commands,
+    custody_hcl,
+    pipeline_hcl,
+    policy_hcl,
+)
 from bridge.report.render import current_names, override, variables
 from bridge.report.status import (
     credential_json,
@@ -88,7 +96,7 @@ def status(options: Options, *, ask_vault: bool) -> None:
         print_json(status_json(planned.conditions) | more | {"vault_asked": asked})
     else:
         print_status(planned.conditions, console(), now)
-        leased = any(condition.leases for condition in planned.conditions)
+        leased = any(not lease.static for c in planned.conditions for lease in c.leases)
         print_leader(holder, console(), now, leased=leased, asked=asked)
         print_credential(ends, console(), now)
     sys.exit(exit_code(planned))
@@ -119,27 +127,34 @@ def check(options: Options) -> None:
 
 @command
 @click.option("--custody", is_flag=True, help="Print the policy of custody tokens instead.")
+@click.option("--pipeline", is_flag=True, help="Print that of a pipeline that writes leases to KV.")
 @click.option("--commands", "only", is_flag=True, help="Print the commands that put it in place.")
 @click.pass_obj
-def policy(options: Options, *, custody: bool, only: bool) -> None:
+def policy(options: Options, *, custody: bool, pipeline: bool, only: bool) -> None:
     """Print the least Vault policy for this configuration.
 
     `vault policy write` takes it as it is; its comments have the commands. Leased credentials need
-    a second one, for the tokens that hold their leases.
+    a second one, for the tokens that hold their leases, and a pipeline that writes such credentials
+    into KV one of its own.
     """
     configuration = options.load()
     desired, vault = configuration.desired, configuration.settings.vault
-    own, second = policy_hcl(desired, vault), custody_hcl(desired, vault)
+    printed = {
+        NAME: policy_hcl(desired, vault),
+        CUSTODY_NAME: custody_hcl(desired, vault),
+        PIPELINE_NAME: pipeline_hcl(desired, vault),
+    }
+    chosen = CUSTODY_NAME if custody else PIPELINE_NAME if pipeline else NAME
     if options.as_json:
-        policies = {NAME: own} | ({CUSTODY_NAME: second} if second else {})
+        policies = {name: hcl for name, hcl in printed.items() if hcl}
         print_json({"policies": policies, "commands": list(commands(desired, vault))})
     elif only:
         click.echo("\n".join(commands(desired, vault)))
-    elif custody and not second:
-        words = "this configuration has no custody tokens: it needs no second policy"
-        raise click.UsageError(words)
+    elif not printed[chosen]:
+        what = "custody tokens" if custody else "pipeline with custody tokens that writes leases"
+        raise click.UsageError(f"this configuration has no {what}: it needs no such policy")
     else:
-        click.echo(second if custody else own, nl=False)
+        click.echo(printed[chosen], nl=False)
 
 
 def _compose_version(_context: click.Context, _option: click.Parameter, value: str) -> str:

@@ -80,12 +80,36 @@ COMMON: tuple[click.Option, ...] = (
 """The options of every command. They may stand before the command's name or behind it."""
 
 
+class OptionalValue(click.Option):
+    """An option that may stand alone, and takes a value behind ``=`` only.
+
+    click would take the next argument for the value: ``rotate --wait NAME`` must go on to work.
+
+    Args:
+        alone: The value where it stands alone.
+    """
+
+    def __init__(self, *args: Any, alone: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._alone = alone
+
+    def completed(self, argument: str) -> str:
+        """Return an argument with the value that it stands for."""
+        return f"{argument}={self._alone}" if argument in self.opts else argument
+
+
 class _Command(click.Command):
     """A command that takes the common options too, and sets the log up as they say."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params += COMMON
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for option in self.params:
+            if isinstance(option, OptionalValue):
+                args = [option.completed(argument) for argument in args]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         options: Options = ctx.obj

@@ -26,7 +26,7 @@ from bridge.decide.generation import (
 )
 from bridge.decide.mint import Due
 from bridge.decide.target import Target
-from bridge.model.desired import LeaseRules
+from bridge.model.desired import LeaseRules, StaticRoles
 from bridge.model.generation import Life
 from bridge.model.memory import Memory
 from bridge.model.mirror import Mirror
@@ -107,7 +107,7 @@ def tend(
 def _condition(
     found: Generation, following: str, at: float | None = None, because: str = ""
 ) -> LeaseCondition:
-    lease, custody = found.lease, found.custody
+    lease, custody, leased = found.lease, found.custody, found.mirror.leased
     return LeaseCondition(
         found.mirror.identity.version,
         lease.ends if lease else None,
@@ -116,7 +116,14 @@ def _condition(
         following,
         at,
         because,
+        leased.role if leased else "",
+        leased.user if leased else "",
+        _is_static(found.mirror),
     )
+
+
+def _is_static(mirror: Mirror) -> bool:
+    return isinstance(mirror.identity.source, StaticRoles)
 
 
 # --- What is kept --------------------------------------------------------------------------------
@@ -136,19 +143,20 @@ def _keep(care: Care, found: Generation, due: Due | None, *, newest: bool, now: 
         renew = tending(mirror, Tend.RENEW_CUSTODY, Reason.LEASE_KEPT, why, patience=patience)
         _renewed(care, renew, _renew_at(mirror, custody), now)
     at: float | None = None
-    if lease and (found.trouble or not _at_its_end(lease, found.longest)):
+    static = _is_static(mirror)
+    if lease and not static and (found.trouble or not _at_its_end(lease, found.longest)):
         at = _renew_at(mirror, lease)
         _renewed(care, renew_lease(mirror, _patience(lease, now)), at, now)
     if found.trouble:
         message = f"the lease of {mirror.docker_name} is not renewed: {found.trouble}"
         care.holds.append(Hold(mirror.secret, Reason.RENEWAL_FAILED, message))
     if not newest:
-        return "its lease is kept until no task uses it", None
+        return f"its {'password' if static else 'lease'} is kept until no task uses it", None
     if due:
         care.wake += [moment for moment in (due.at, due.forced_at) if moment and moment > now]
         if due.at is not None and not due.open:
             return "a new generation is made", max(due.at, now), due.why
-    return "its lease is renewed", at
+    return ("it is in use", None) if static else ("its lease is renewed", at)
 
 
 def _renewed(care: Care, renewal: TendGeneration, at: float, now: float) -> None:

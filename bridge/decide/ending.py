@@ -219,8 +219,14 @@ def clear_up(care: Care, found: Generation, ends: bool, now: float) -> Said:
         why = "its lease is over"
         care.chains.append((tending(mirror, Tend.RELEASE, Reason.RETIRING, why),))
     elif found.lease_gone and (found.custody_gone or foreign):
-        care.chains.append((ended(mirror, now),))
+        care.chains.append((ended(mirror, now, _over(mirror)),))
     return "its Docker secret is removed", None
+
+
+def _over(mirror: Mirror) -> str:
+    if isinstance(mirror.identity.source, StaticRoles):
+        return "its static role was rotated"
+    return "its lease and its custody are over"
 
 
 GOES_ON = "its lease goes on with another one"
@@ -237,7 +243,7 @@ def is_shared(secret_id: str, leased: Leased | None, swarm: SwarmView) -> bool:
     )
 
 
-def ended(mirror: Mirror, now: float, why: str = "its lease and its custody are over") -> Annotate:
+def ended(mirror: Mirror, now: float, why: str) -> Annotate:
     """Make the action that notes the end of a generation, whose Docker secret may go then."""
     return Annotate(
         mirror.secret,

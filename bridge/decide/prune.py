@@ -81,7 +81,7 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
         if destroyed:
             why = "it is destroyed in Vault, and nothing refers to it"
             if mirror.leased:
-                why = "its lease is over, and nothing refers to it"
+                why = "its credential is over, and nothing refers to it"
             removals.append(_removal(target, mirror, why))
             continue
         ripe = mirror.created + retain.min_age

@@ -108,7 +108,8 @@ def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Ann
 def _rotate(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
     """Note how the former generation is to end; None while the new one is yet to come."""
     if not target.secret.leased:
-        return f"{target.secret.name} has no lease: write a new version to {target.secret.source}"
+        name, source = target.secret.name, target.secret.source
+        return f"{name} is no leased credential: write a new version to {source}"
     newest = target.mirrors[0] if target.mirrors else None
     if newest is None:
         return None  # the first one is made anyhow

@@ -23,6 +23,7 @@ from bridge.model.naming import (
     RETIRING,
     ROLE,
     TRIES,
+    USER,
     VANISHED,
 )
 from bridge.model.reasons import Reason
@@ -43,6 +44,7 @@ class Leased:
             while services use it; else empty.
         tries: How many generations were made since one was good, this one included.
         vanished: When generations before it were found to have vanished, as far as that counts.
+        user: Name of the database user, as far as it is known; it is no credential.
     """
 
     role: str
@@ -53,6 +55,7 @@ class Leased:
     at_once: str = ""
     tries: int = 1
     vanished: tuple[str, ...] = ()
+    user: str = ""
 
     @property
     def over(self) -> bool:
@@ -75,6 +78,7 @@ class Leased:
             labels.get(AT_ONCE, ""),
             int(tries) if tries.isdecimal() else 1,
             tuple(labels[VANISHED].split(",")) if labels.get(VANISHED) else (),
+            labels.get(USER, ""),
         )
 
 
@@ -121,7 +125,13 @@ def held_by(
         raise ContentRefused(Reason.FIELD_MISSING, f"the field {lease.accessor_field!r} is empty")
     ours = (lease.id_field, lease.accessor_field)
     rest = {key: value for key, value in fields.items() if key not in ours}
-    return rest, lease_labels(found, accessor, lease.role.role)
+    return rest, {**lease_labels(found, accessor, lease.role.role), **user_label(rest)}
+
+
+def user_label(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Write the label with the database user's name, where the fields of a credential name it."""
+    user = fields.get("username")
+    return {USER: user} if isinstance(user, str) and user else {}
 
 
 def custody_meta(instance: str, secret: str) -> dict[str, str]:

@@ -347,6 +347,10 @@ class LeaseCondition:
         next: What happens to it next, in words.
         next_at: When.
         because: Why, in words.
+        role: Name of its role in Vault.
+        user: Name of the database user, as far as it is known.
+        static: Whether it is the password of a static role: ``lease_ends`` is then when Vault
+            rotates it by itself.
     """
 
     version: int
@@ -356,6 +360,9 @@ class LeaseCondition:
     next: str
     next_at: float | None = None
     because: str = ""
+    role: str = ""
+    user: str = ""
+    static: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,20 @@ def lease_rules(vault: VaultSettings) -> tuple[Rule, ...]:
     )
 
 
+def token_role_rule(vault: VaultSettings) -> Rule | None:
+    """Return what `check` needs to judge the token role of custodies; None where there is none."""
+    if vault.custody is None:
+        return None
+    place = f"auth/token/roles/{vault.custody.token_role}"
+    return Rule(place, ("read",), "let `vault-bridge check` judge the token role")
+
+
+def token_role_command(vault: VaultSettings) -> str:
+    """Return the command that makes the token role of custodies."""
+    assert vault.custody  # noqa: S101 - there is a token role only where it is configured
+    return f"vault write auth/token/roles/{vault.custody.token_role} {_TOKEN_ROLE}"
+
+
 def needed_lease_rules(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
     """Return those that a configuration needs: where others make the credentials, no tokens."""
     if creds_rules(desired):
@@ -114,11 +128,11 @@ def needed_lease_rules(desired: Desired, vault: VaultSettings) -> tuple[Rule, ..
 def creds_rules(desired: Desired) -> tuple[Rule, ...]:
     """Return what a custody token needs: to have a credential made, and nothing else."""
     roles = dict.fromkeys(secret.source for secret in desired.secrets)
-    return tuple(
-        Rule(f"{source.mount}/creds/{source.role}", ("read",), "make a credential")
-        for source in roles
-        if isinstance(source, DatabaseRole)
-    )
+    return tuple(_creds_rule(source) for source in roles if isinstance(source, DatabaseRole))
+
+
+def _creds_rule(role: DatabaseRole) -> Rule:
+    return Rule(f"{role.mount}/creds/{role.role}", ("read",), "make a credential")
 
 
 def rules_of(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
@@ -132,6 +146,8 @@ def rules_of(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
             rules += rules_for(source)
     rules += needed_lease_rules(desired, vault)
     rules += () if vault.custody else creds_rules(desired)
+    role = token_role_rule(vault) if needed_lease_rules(desired, vault) else None
+    rules += (role,) if role else ()
     return (*rules, *own_rules(vault.auth))
 
 
@@ -146,12 +162,48 @@ def policy_hcl(desired: Desired, vault: VaultSettings) -> str:
 
 
 def custody_hcl(desired: Desired, vault: VaultSettings) -> str:
-    """Write the policy of custody tokens; empty where there are none."""
-    rules = creds_rules(desired)
+    """Write the policy of custody tokens, also of those that a pipeline makes; else nothing."""
+    pipelines = (s.content.lease.role for s in desired.secrets if s.content.lease)
+    rules = dict.fromkeys((*creds_rules(desired), *map(_creds_rule, pipelines)))
     if not rules or not vault.custody:
         return ""
     head = f"# All that a custody token may do: the policy {CUSTODY_NAME}, on nothing else."
     return "\n".join([head, *_aligned(rules)]) + "\n"
+
+
+PIPELINE_NAME = f"{NAME}-pipeline"
+"""Name of the policy of a pipeline that writes leased credentials into KV."""
+
+
+def pipeline_hcl(desired: Desired, vault: VaultSettings) -> str:
+    """Write what a pipeline needs that writes leased credentials into KV; empty where none does.
+
+    It reads neither the path nor, by itself, a credential: each is made by a custody token.
+    """
+    leased = [secret for secret in desired.secrets if secret.content.lease]
+    if not leased or vault.custody is None:
+        return ""
+    sources = dict.fromkeys(s.source for s in leased if isinstance(s.source, KvPath))
+    rules = (
+        Rule(f"{_CREATE}{vault.custody.token_role}", ("update",), "make a custody token"),
+        *(
+            Rule(f"{path.mount}/data/{path.path}", ("create", "update"), "write a version")
+            for path in sources
+        ),
+    )
+    commands = (
+        f"vault-bridge policy --pipeline | vault policy write {PIPELINE_NAME} -",
+        f"vault-bridge policy --custody | vault policy write {CUSTODY_NAME} -",
+        token_role_command(vault),
+    )
+    metas = (f"-metadata=bridge={desired.instance} -metadata=secret={s.name}" for s in leased)
+    head = [
+        f"# All that a pipeline needs to write leased credentials: the policy {PIPELINE_NAME}.",
+        *(f"#   {command}" for command in commands),
+        f"# It makes custody tokens by `vault token create -role={vault.custody.token_role}` with",
+        *(f"# {meta}" for meta in metas),
+    ]
+    return "\n".join([*head, *_aligned(rules)]) + "\n"
 
 
 def commands(desired: Desired, vault: VaultSettings) -> tuple[str, ...]:
@@ -167,7 +219,7 @@ def commands(desired: Desired, vault: VaultSettings) -> tuple[str, ...]:
     return (
         first,
         f"vault-bridge policy --custody | vault policy write {CUSTODY_NAME} -",
-        f"vault write auth/token/roles/{vault.custody.token_role} {_TOKEN_ROLE}",
+        token_role_command(vault),
         login,
     )
 

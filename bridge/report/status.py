@@ -81,6 +81,9 @@ def _lease_json(lease: LeaseCondition) -> dict[str, Any]:
     }
     return {
         "version": lease.version,
+        "kind": "static" if lease.static else "lease",
+        "role": lease.role,
+        "user": lease.user or None,
         "next": lease.next,
         "because": lease.because,
         **{key: None if at is None else timestamp(at) for key, at in times.items()},
@@ -129,10 +132,12 @@ def print_status(conditions: Iterable[Condition], console: Console, now: float) 
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("SECRET", overflow="fold")
-    leased = any(condition.leases for condition in conditions)
-    titles = ["VAULT", "RUNNING", "STATE", "REASON", *(["LEASE"] if leased else []), "AGE"]
+    kinds = {lease.static for condition in conditions for lease in condition.leases}
+    leased = bool(kinds)
+    ends = "ENDS" if len(kinds) > 1 else "ROTATES" if True in kinds else "LEASE"
+    titles = ["VAULT", "RUNNING", "STATE", "REASON", *([ends] if leased else []), "AGE"]
     for title in titles:
-        right = title in ("AGE", "LEASE")
+        right = title in ("AGE", ends)
         table.add_column(title, no_wrap=True, justify="right" if right else "left")
     for condition in conditions:
         table.add_row(
@@ -245,26 +250,33 @@ def print_finding(level: str, where: str, message: str, console: Console) -> Non
 
 
 def _lease_left(condition: Condition, now: float) -> str:
-    """Write what is left of the lease that the running version has."""
+    """Write what is left to the credential of the running version, if nobody acts."""
     ends = {lease.version: lease.lease_ends for lease in condition.leases}
     at = ends.get(condition.running_version or max(ends, default=0))
     return "-" if at is None else _span(at - now)
 
 
 def _lease_words(condition: Condition, now: float) -> list[str]:
-    """Say of each generation when its lease and its custody end, and what happens next."""
+    """Return a line for each generation: whose it is, when it ends, and what happens next."""
     lines: list[str] = []
     for lease in condition.leases:
+        ending = "Vault rotates it" if lease.static else "lease ends"
         ends = [
-            f"{what} ends in {_span(at - now)}"
-            for what, at in (("lease", lease.lease_ends), ("custody", lease.custody_ends))
+            f"{what} in {_span(at - now)}"
+            for what, at in ((ending, lease.lease_ends), ("custody ends", lease.custody_ends))
             if at is not None
         ]
         when = "" if lease.next_at is None else f" in {_span(lease.next_at - now)}"
         why = f" ({lease.because})" if lease.because else ""
-        words = "; ".join([*ends, f"next: {lease.next}{when}{why}"])
+        words = "; ".join([*_whose(lease), *ends, f"next: {lease.next}{when}{why}"])
         lines.append(f"{condition.name} v{lease.version}: {words}")
     return lines
+
+
+def _whose(lease: LeaseCondition) -> list[str]:
+    """Name the static role and the database user; never the lease, which may be ended by its id."""
+    role = [f"static role {lease.role}"] if lease.static else []
+    return role + ([f"user {lease.user}"] if lease.user else [])
 
 
 def _version(number: int | None) -> str:

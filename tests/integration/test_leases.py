@@ -5,11 +5,15 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 
 import pytest
 
+from bridge.config import load
+from bridge.operate import NotFollowed, Operator, Until
+from bridge.servers.swarm import Swarm
 from tests.support.lab import ALONE, BridgeProcess, Lab
 from tests.support.leases import ASKS, LeasedDatabase
 from tests.support.processes import eventually
@@ -232,10 +236,15 @@ def test_what_operators_may_ask_for(lab: Lab, make: Make) -> None:
     name = lab.name("db")
     eventually(lambda: "good" in leased.labels()[1])
     former = leased.credential()
-    assert "Done." in lab.cli("rotate", name, "--now", "--wait")
+    assert lab.status()["db"]["leases"][0]["user"] == former[0]
+    said = lab.cli("rotate", name, "--now", "--wait=ended")
     assert lab.swarm.references(lab.name("api"))["db"] == lab.name("db_v2")
-    leased.settle_on(2)  # without the hour's grace
+    assert leased.is_settled_on(2)  # without the hour's grace
     assert not leased.can_login(former)
+    waited = [line for line in said.splitlines() if line.startswith("Waiting for ")]
+    assert waited[0] == "Waiting for the bridge to carry out `rotate`."
+    assert f"Waiting for services: {lab.name('api')}." in waited
+    assert "Done." in said
     said = lab.run("rollback", name, "--to", "1", code=3).stderr
     assert "CredentialEnded" in said
     assert "rotate" in said
@@ -245,8 +254,13 @@ def test_what_operators_may_ask_for(lab: Lab, make: Make) -> None:
     spec = lab.swarm.references(lab.name("api"))["db"]
     assert spec in {lab.name("db_v2"), lab.name("db_v3")}
     leased.settle_on(3)
-    lab.cli("rotate", name)
+    assert "Done." in lab.cli("rotate", "--wait", name)
     eventually(lambda: "retiring" in leased.labels().get(3, {}))
+    configuration = load(str(lab.config), {})
+    with closing(Swarm(configuration.settings.docker)) as swarm:
+        operator = Operator(swarm, configuration.desired)
+        with pytest.raises(NotFollowed, match="the end of the former credential"):
+            operator.follow(name, 2.0, Until.ENDED)
     old = next(lease for lease in lab.status()["db"]["leases"] if lease["version"] == 3)
     assert old["next"] == "its credential ends"
     assert lab.run("rollback", name, "--to", "3", code=3).stderr
@@ -415,6 +429,14 @@ def test_check_says_what_keeps_leases_from_living(lab: Lab, make: Make) -> None:
     said = lab.cli("check", code=3)
     assert 'path "sys/leases/renew" { capabilities = ["update"] }' in " ".join(said.split())
     vault.policy(lab.name("swarm-bridge"), policy)
+    role = f"auth/token/roles/{leased.token_role}"
+    vault.put(role, orphan=False, token_type="default-batch")
+    said = " ".join(lab.cli("check", code=3).split())
+    assert "its tokens are no orphans" in said
+    assert "its tokens need not be service tokens" in said
+    vault.call("DELETE", role)
+    said = " ".join(lab.cli("check", code=3).split())
+    assert f"there is no such token role: `vault write {role} allowed_policies=" in said
     vault.put(f"auth/{leased.mount}/role/bridge", token_type="batch")
     assert "batch token" in " ".join(lab.cli("check", code=3).split())
 

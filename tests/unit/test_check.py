@@ -7,11 +7,13 @@ from dataclasses import replace
 import pytest
 
 from bridge.check.findings import Level
-from bridge.check.leases import check_role, check_static
+from bridge.check.leases import check_role, check_static, token_role_faults
 from bridge.errors import Exit
-from bridge.model.desired import Rollout, StaticRoles
+from bridge.model.desired import KvLease, Rollout, StaticRoles
 from bridge.model.generation import RoleDocument, StaticDocument, StaticRole
-from tests.support.builders import ROLE, desired_of, leased
+from bridge.model.settings import Custody, TokenFile, VaultSettings
+from bridge.report.policy import custody_hcl, pipeline_hcl, token_role_command
+from tests.support.builders import ROLE, desired_of, leased, wanted
 
 ROLLOUT = Rollout(timeout=600.0)
 
@@ -66,3 +68,55 @@ def test_one_static_role_is_allowed_with_a_plain_warning() -> None:
     (finding,) = check_static(alone, document, desired)
     assert (finding.level, finding.code) == (Level.WARNING, Exit.DONE)
     assert "new logins fail" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("role", "words"),
+    [
+        (None, ["there is no such token role"]),
+        ({}, ["no orphans", "need not be service tokens", "allows no policy"]),
+        ({"renewable": False}, ["no orphans", "not renewable", "need not be", "allows no policy"]),
+    ],
+)
+def test_a_token_role_must_make_tokens_that_a_lease_can_hang_on(
+    role: dict[str, object] | None, words: list[str]
+) -> None:
+    faults = token_role_faults(role)
+    assert len(faults) == len(words)
+    for fault, word in zip(faults, words, strict=True):
+        assert word in fault
+
+
+def test_the_token_role_that_is_printed_is_well() -> None:
+    settings = VaultSettings("https://vault", auth=TokenFile("t"), custody=Custody("bridge", 600.0))
+    *_, said = token_role_command(settings).partition("allowed_policies")
+    pairs = (pair.split("=") for pair in f"allowed_policies{said}".split())
+    role: dict[str, object] = {k: {"true": True, "false": False}.get(v, v) for k, v in pairs}
+    assert token_role_faults(role) == []
+
+
+def test_leases_that_a_pipeline_makes_must_outlast_a_roll_and_an_outage() -> None:
+    lease = KvLease("lease_id", "accessor", ROLE)
+    secret = wanted("ledger", "api")
+    secret = replace(secret, content=replace(secret.content, lease=lease))
+    desired = desired_of(secrets=[secret], rollout=ROLLOUT)
+    (finding,) = check_role(ROLE, RoleDocument(2100.0, 86400.0), desired)
+    assert (finding.level, finding.where) == (Level.ERROR, "secrets.ledger.kv.lease")
+    (finding,) = check_role(ROLE, RoleDocument(3600.0, 3600.0), desired)
+    assert finding.level == Level.OK
+    assert "the pipeline must write a new version before that" in finding.message
+
+
+def test_a_pipeline_gets_a_policy_of_its_own() -> None:
+    lease = KvLease("lease_id", "accessor", ROLE)
+    secret = wanted("ledger", "api")
+    desired = desired_of(secrets=[replace(secret, content=replace(secret.content, lease=lease))])
+    settings = VaultSettings("https://vault", auth=TokenFile("t"), custody=Custody("held", 600.0))
+    hcl = pipeline_hcl(desired, settings)
+    granted = [line for line in hcl.splitlines() if not line.startswith("#")]
+    assert len(granted) == 2
+    assert '"auth/token/create/held"' in granted[0]
+    assert '"secret/data/apps/db"' in granted[1]
+    assert "read" not in granted[1]
+    assert f'"{ROLE.mount}/creds/{ROLE.role}"' in custody_hcl(desired, settings)
+    assert pipeline_hcl(desired_of("api"), settings) == ""

@@ -179,6 +179,27 @@ class Leases:
             raise VaultUnreachable(f"Vault's answer for {role} is not understood")
         return Issued(lease, accessor, fields, str(found["issue_time"]))
 
+    def token_role(self) -> Json | None:
+        """Read the token role of custodies; None where there is none of that name.
+
+        Raises ``VaultRefused`` with ``PermissionDenied``.
+        """
+        assert self._custody  # noqa: S101 - asked about only where it is configured
+        place = f"auth/token/roles/{quote(self._custody.token_role)}"
+        try:
+            return data_of(self._session.read(place))
+        except Answer as error:
+            if error.status == requests.codes.not_found and error.body is not None:
+                return None
+            if error.forbidden:
+                raise VaultRefused(
+                    Reason.PERMISSION_DENIED,
+                    f"our token may not read the token role {self._custody.token_role}",
+                ) from None
+            raise VaultRefused(
+                Reason.VAULT_REFUSED, f"Vault answered {error.text} at {place}"
+            ) from None
+
     # --- leases ----------------------------------------------------------------------------------
 
     def lease(self, lease: str) -> Json | None:

@@ -172,3 +172,15 @@ def test_the_order_of_the_roles_says_nothing_of_who_they_are() -> None:
     assert turned == PAIR
     assert hash(turned) == hash(PAIR)
     assert replace(PAIR, roles=("a", "c")) != PAIR
+
+
+def test_a_password_has_no_lease_to_be_renewed() -> None:
+    """Also when most of the time is over after which Vault rotates the role by itself."""
+    for age in (DAY, 200 * DAY, 340 * DAY):
+        seen = world({"a": age, "b": 360 * DAY}, password(1, "a", age), on="db_v1")
+        plan = planned(seen, configured(rotate_before=0.01))
+        assert not steps(plan)
+        (condition,) = plan.conditions
+        (lease,) = condition.leases
+        assert (lease.static, lease.role) == (True, "a")
+        assert "lease" not in lease.next
