@@ -12,6 +12,7 @@ import structlog
 
 from bridge import __version__, logs
 from bridge.cli.shared import Options, command, console, open_loop, print_json
+from bridge.cli.values import seconds
 from bridge.errors import ConfigError, Exit
 from bridge.loop import Loop, Step
 from bridge.model.reasons import State
@@ -71,7 +72,12 @@ def _on_hangup(loop: Loop) -> list[int]:
 
 
 @command
-@click.option("--timeout", type=click.FloatRange(min=0), help="Seconds after which it gives up.")
+@click.option(
+    "--timeout",
+    metavar="DURATION",
+    callback=seconds,
+    help="Time after which it gives up; never, where it is not given.",
+)
 @click.option(
     "--apply-fields",
     is_flag=True,

@@ -8,13 +8,19 @@ from contextlib import closing
 import click
 
 from bridge.cli.shared import OptionalValue, Options, command, print_json
+from bridge.cli.values import seconds, version
 from bridge.operate import Operator, Until
 from bridge.servers.swarm import Swarm
 
 _REASON = click.option("--reason", default="", help="Why, in your words; it is kept and shown.")
 _WAIT = click.option("--wait", is_flag=True, help="Wait until it is carried out.")
 _TIMEOUT = click.option(
-    "--timeout", type=click.FloatRange(min=0), default=600.0, help="Seconds for --wait."
+    "--timeout",
+    metavar="DURATION",
+    default="10m",
+    show_default=True,
+    callback=seconds,
+    help="How long --wait waits at most.",
 )
 
 
@@ -74,7 +80,7 @@ def resume(options: Options, *, name: str, reason: str, wait: bool, timeout: flo
 
 @command
 @click.argument("name")
-@click.option("--to", type=click.IntRange(min=1), metavar="N", help="Version; else the one before.")
+@click.option("--to", metavar="N", callback=version, help="Version; else the one before.")
 @_REASON
 @_WAIT
 @_TIMEOUT

@@ -24,7 +24,12 @@ _MAX_MODE = 0o777
 _SOCKET = re.compile(r"(?:unix:)?(/(?!/).+)", re.IGNORECASE)
 
 
-def _duration(value: object) -> float:
+def duration(value: object) -> float:
+    """Read a duration as people write it, in seconds.
+
+    Raises:
+        ValueError: It is none.
+    """
     if not isinstance(value, str) or _DURATION.fullmatch(value) is None:
         raise ValueError("a duration with its unit is needed, as in 500ms, 30s, 1h30m, 24h or 90d")
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
@@ -190,7 +195,7 @@ def _schema(pattern: str, **more: Any) -> WithJsonSchema:
 
 
 Duration = Annotated[
-    float, BeforeValidator(_duration), _schema(r"^ *([0-9]+(\.[0-9]+)? *(ms|s|m|h|d) *)+$")
+    float, BeforeValidator(duration), _schema(r"^ *([0-9]+(\.[0-9]+)? *(ms|s|m|h|d) *)+$")
 ]
 Interval = Annotated[Duration, AfterValidator(_interval)]
 Mode = Annotated[int, BeforeValidator(_mode), _schema(r"^0o?[0-7]{1,4}$", examples=["0400"])]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 from typing import NoReturn
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from bridge.cli import cli
 from bridge.cli.shared import DEFAULT_CONFIG, Options
+from bridge.cli.values import seconds, version
 from bridge.errors import BridgeError
 
 NAMED = {"rollback", "retry", "rotate", "approve", "forget"}
+_ANY = click.Context(cli), cli.params[0]
 COMMANDS = [[name, *(["db"] if name in NAMED else [])] for name in sorted(cli.commands)]
 
 
@@ -78,3 +81,32 @@ def test_help_tells_a_command_s_own_options_from_those_of_all(line: Line, comman
         assert name not in own
     assert DEFAULT_CONFIG in common
     assert line.run(command, "-h").output == said
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [("90", 90), ("0", 0), ("1.5", 1.5), ("90s", 90), ("1m30s", 90), ("10 m", 600), ("500ms", 0.5)],
+)
+def test_a_timeout_is_seconds_or_a_duration(written: str, wanted: float) -> None:
+    assert seconds(*_ANY, written) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("written", ["soon", "-1", "nan", "inf", "1w", ""])
+def test_what_is_no_timeout_is_answered_with_one(line: Line, written: str) -> None:
+    for words in (["sync"], ["retry", "db"]):
+        done = line.run(*words, f"--timeout={written}")
+        assert done.exit_code == 2
+        assert "10m" in done.output
+
+
+@pytest.mark.parametrize("written", ["3", "v3", "V3"])
+def test_a_version_is_written_as_status_shows_it(line: Line, written: str) -> None:
+    assert version(*_ANY, written) == 3
+    assert line("rollback", "db", "--to", written)
+
+
+@pytest.mark.parametrize("written", ["0", "v0", "-1", "three", "db_v3", "3.0"])
+def test_what_is_no_version_is_answered_with_one(line: Line, written: str) -> None:
+    done = line.run("rollback", "db", f"--to={written}")
+    assert done.exit_code == 2
+    assert "v7" in done.output
