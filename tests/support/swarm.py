@@ -50,7 +50,11 @@ class Engine:
 
     def __init__(self, host: str) -> None:
         self.host = host
-        self.api = docker.APIClient(base_url=host, version="auto", timeout=60)
+        self.connect()
+
+    def connect(self) -> None:
+        """Connect to it, at its own API version."""
+        self.api = docker.APIClient(base_url=self.host, version="auto", timeout=60)
         self.client = docker.DockerClient.__new__(docker.DockerClient)
         self.client.api = self.api
 
@@ -275,7 +279,7 @@ class PrivateSwarm(Engine):
         server = Server(
             [
                 *("unshare", *namespaces, "--fork", "--kill-child=SIGKILL"),
-                *("sh", "-euc", _START, "start", str(data), dockerd),
+                *("sh", "-euc", _START, "start", str(data), *self._command(dockerd)),
                 *(f"--data-root={data}/root", f"--exec-root={data}/exec"),
                 *(f"--pidfile={data}/pid", f"--host=unix://{self._socket}"),
                 *("--shutdown-timeout=1", "--log-level=warn"),
@@ -285,6 +289,10 @@ class PrivateSwarm(Engine):
         )
         server.wait_until(self._answers)
         return server
+
+    def _command(self, dockerd: str) -> list[str]:
+        """Return what is started; its arguments follow."""
+        return [dockerd]
 
     def _answers(self) -> bool:
         try:

@@ -4,6 +4,7 @@
 """
 
 from tests.support.fakes.cluster import DUD, FIRST, LATE, POISON
+from tests.support.fakes.engine import FakeEngine
 from tests.support.fakes.leases import FakeLeases
 from tests.support.fakes.store import Clock, Json
 from tests.support.fakes.swarm import Crash, FakeSwarm
@@ -16,6 +17,7 @@ __all__ = [
     "POISON",
     "Clock",
     "Crash",
+    "FakeEngine",
     "FakeLeases",
     "FakeSwarm",
     "FakeVault",

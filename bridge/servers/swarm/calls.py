@@ -1,9 +1,7 @@
-"""The swarm manager's engine, spoken to in its own words; the one importer of the docker SDK.
+"""What the bridge asks the swarm manager's engine and writes there, in the engine's own words.
 
-Raw requests through docker-py's client, since its own service update writes defaults into the spec,
-which restarts tasks at the next stack deploy, and it has no update of secrets or configs at all.
-The API version is always the engine's own: an older one silently deletes the fields it does not
-know.
+Raw requests, since docker-py's own service update writes defaults into the spec, which restarts
+tasks at the next stack deploy, and it has no update of secrets or configs at all.
 """
 
 from __future__ import annotations
@@ -14,32 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import quote
 
-import docker
-import requests
-from docker.errors import APIError, DockerException
-
-from bridge.errors import (
-    AnswerLost,
-    NameTaken,
-    NotFound,
-    OutOfSequence,
-    SwarmError,
-    SwarmRefused,
-    SwarmUnreachable,
-)
+from bridge.errors import AnswerLost, NotFound, OutOfSequence, SwarmRefused, SwarmUnreachable
 from bridge.model.payload import Concealed
 from bridge.model.settings import DockerSettings
-
-TIMEOUT = 30.0
-"""Seconds; a manager without a leader answers only after 20 s."""
-
-_LEADERLESS = (
-    "does not have a leader",
-    "context deadline exceeded",
-    "lost leader status",
-    "Unavailable",
-    "connection error",
-)
+from bridge.servers.swarm.connection import Connection
 
 Json = dict[str, Any]
 
@@ -52,14 +28,11 @@ class Swarm:
     """
 
     def __init__(self, settings: DockerSettings) -> None:
-        self._settings = settings
-        self._api: docker.APIClient | None = None
+        self._connection = Connection(settings)
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
-        if self._api is not None:
-            self._api.close()
-            self._api = None
+        self._connection.close()
 
     # --- looking ---------------------------------------------------------------------------------
 
@@ -164,7 +137,8 @@ class Swarm:
         No registry-auth header or parameter is sent: without one the engine keeps the pull
         credentials of the service, any other way may lose them.
         """
-        self._write("POST", f"/services/{service_id}/update", {"version": index}, spec)
+        params = {"version": index}
+        self._write("POST", f"/services/{service_id}/update", params, spec, whole=True)
 
     # --- events ----------------------------------------------------------------------------------
 
@@ -174,121 +148,33 @@ class Swarm:
         The first is empty and says that the stream is open: what happened before is not told.
         Raises ``SwarmUnreachable`` when it breaks off.
         """
-        api = self._client()
         filters = json.dumps({"type": ["service", "secret", "node", "config"]})
-        try:
-            answer = api.get(
-                _url(api, "/events"),
-                params={"filters": filters},
-                stream=True,
-                timeout=(TIMEOUT, None),
-            )
-            with answer:
-                answer.raise_for_status()
-                yield {}
-                for line in answer.iter_lines():
-                    if line:
-                        yield json.loads(line)
-        except (requests.exceptions.RequestException, OSError, ValueError) as error:
-            raise _unreachable(self._settings, error) from None
+        yield from self._connection.events("/events", {"filters": filters})
 
     # --- requests --------------------------------------------------------------------------------
 
-    def _client(self) -> docker.APIClient:
-        if self._api is None:
-            try:
-                self._api = docker.APIClient(**_arguments(self._settings))
-            except (DockerException, requests.exceptions.RequestException, OSError) as error:
-                raise _unreachable(self._settings, error) from None
-        return self._api
-
     def _call(self, method: str, path: str, params: Json | None = None) -> Any:
         try:
-            return self._request(method, path, params, None)
+            return self._connection.request(method, path, params, None)
         except AnswerLost as lost:
             raise SwarmUnreachable(lost.message, hint=lost.hint) from None
 
     def _write(
-        self, method: str, path: str, params: Json | None = None, body: Json | None = None
+        self,
+        method: str,
+        path: str,
+        params: Json | None = None,
+        body: Json | None = None,
+        *,
+        whole: bool = False,
     ) -> Any:
-        return self._request(method, path, params, body)
+        """Write.
 
-    def _request(self, method: str, path: str, params: Json | None, body: Json | None) -> Any:
-        api = self._client()
-        try:
-            answer = api.request(
-                method,
-                _url(api, path),
-                params=params,
-                data=None if body is None else json.dumps(body),
-                headers={"Content-Type": "application/json"},
-                timeout=TIMEOUT,
-            )
-            cast("Any", api)._raise_for_status(answer)  # noqa: SLF001
-            return answer.json() if answer.content else None
-        except APIError as error:
-            raise self._mapped(error) from None
-        except (requests.exceptions.RequestException, OSError, ValueError) as error:
-            self.close()  # another engine version may answer next time
-            lost = _unreachable(self._settings, error)
-            raise AnswerLost(lost.message, hint=lost.hint) from None
-
-    def _mapped(self, error: APIError) -> SwarmError:
-        status = error.status_code or 0
-        text = str(error.explanation or error)
-        if status == requests.codes.not_found:
-            return NotFound(text)
-        if status == requests.codes.conflict:
-            return NameTaken(text)
-        if "update out of sequence" in text:
-            return OutOfSequence("it was written by somebody else in the meantime")
-        if "not a swarm manager" in text:
-            return SwarmUnreachable(
-                f"{self._settings.host} is not a swarm manager",
-                hint="set `docker.host` to a manager, or run the bridge on a manager node",
-            )
-        if any(sign in text for sign in _LEADERLESS):
-            return AnswerLost(f"the swarm has no leader just now ({text})")
-        if status >= requests.codes.server_error:
-            return AnswerLost(f"the engine failed ({status}: {text})")
-        return SwarmRefused(text)
-
-
-def _url(api: docker.APIClient, path: str) -> str:
-    return str(cast("Any", api)._url(path))  # noqa: SLF001 - the engine's own API version
+        Args:
+            whole: Whether fields that an older API version does not know would be lost.
+        """
+        return self._connection.request(method, path, params, body, anew=whole)
 
 
 def _encoded(data: Concealed) -> str:
     return base64.b64encode(data.reveal()).decode()
-
-
-_WORDS = (
-    ("FileNotFoundError", "there is no such socket"),
-    ("Permission denied", "we may not use the socket"),
-    ("Connection refused", "connection refused"),
-    ("Name or service not known", "its name is not known"),
-    ("timed out", "no answer in time"),
-    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
-)
-
-
-def _unreachable(settings: DockerSettings, error: Exception) -> SwarmUnreachable:
-    text = str(error).split("\n", 1)[0]
-    kind = f"{type(error).__name__}: {text}"
-    words = next((words for sign, words in _WORDS if sign in text), kind)
-    return SwarmUnreachable(
-        f"no usable answer from the Docker engine at {settings.host} ({words})",
-        hint="see `docker.host` and $DOCKER_HOST",
-    )
-
-
-def _arguments(settings: DockerSettings) -> Json:
-    arguments: Json = {"base_url": settings.host, "version": "auto", "timeout": TIMEOUT}
-    if settings.host.startswith("ssh://"):
-        arguments["use_ssh_client"] = True
-    elif settings.cert_file or settings.ca_file:
-        client_cert = (settings.cert_file, settings.key_file) if settings.cert_file else None
-        arguments["tls"] = docker.tls.TLSConfig(
-            client_cert=client_cert, ca_cert=settings.ca_file or None, verify=True
-        )
-    return arguments

@@ -1,0 +1,9 @@
+"""The swarm manager's engine, spoken to in its own words.
+
+``calls`` are what the bridge asks and writes, ``connection`` sends it at the engine's own API
+version and is the one importer of the docker SDK.
+"""
+
+from bridge.servers.swarm.calls import Swarm
+
+__all__ = ["Swarm"]

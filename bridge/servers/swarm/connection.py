@@ -1,0 +1,260 @@
+"""Requests to the engine at the engine's own API version; the one importer of the docker SDK.
+
+An API version older than the engine's silently deletes the fields of a service that it does not
+know, and one that the engine does not accept is refused. An engine may be upgraded, or exchanged
+for an older one, while the bridge runs: the version is negotiated when a connection is made, before
+each update of a service, whenever the event stream is opened, and after any answer that says that
+the version is not the engine's any more.
+
+No proxy and no ``~/.netrc`` is ever used: bodies carry the data of Docker secrets.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import docker
+import requests
+from docker.errors import DockerException
+
+from bridge.errors import (
+    AnswerLost,
+    NameTaken,
+    NotFound,
+    OutOfSequence,
+    SwarmError,
+    SwarmRefused,
+    SwarmUnreachable,
+)
+from bridge.model.settings import DockerSettings
+
+TIMEOUT = 30.0
+"""Seconds; a manager without a leader answers only after 20 s."""
+
+SILENCE = 120.0
+"""Seconds without an event after which the stream is opened anew.
+
+A peer that is gone tells nobody. Where a bridge leads its heartbeats are events.
+"""
+
+LEAST = "1.41"
+"""The oldest API version that knows all that the bridge asks for and writes."""
+
+Json = dict[str, Any]
+
+_LEADERLESS = (
+    "does not have a leader",
+    "context deadline exceeded",
+    "lost leader status",
+    "Unavailable",
+    "connection error",
+)
+
+_OTHER_VERSION = re.compile(r"client version \S+ is too (old|new)")
+
+_TROUBLE = (DockerException, requests.exceptions.RequestException, OSError, ValueError)
+
+
+class Connection:
+    """A connection to one engine, made at the first request and anew after trouble."""
+
+    def __init__(self, settings: DockerSettings) -> None:
+        self._settings = settings
+        self._session: requests.Session | None = None
+        self._base = ""
+        self._version = ""
+        """The engine's API version; empty where it has to be asked for."""
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        self._version = ""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def request(
+        self, method: str, path: str, params: Json | None, body: Json | None, *, anew: bool = False
+    ) -> Any:
+        """Send a request and return the answer's JSON; None where the answer is empty.
+
+        Args:
+            anew: Negotiate the API version immediately before, since what this request writes
+                would lose the fields that an older version does not know.
+
+        Raises:
+            SwarmUnreachable: There is no usable engine; the request was not sent.
+            AnswerLost: The answer did not come, or says nothing of what became of the request.
+            SwarmError: As the engine answered.
+        """
+        answer = self._send(method, path, params, body, anew=anew)
+        if _OTHER_VERSION.search(_said(answer)):  # then nothing was done
+            answer = self._send(method, path, params, body, anew=True)
+        if not answer.ok or answer.is_redirect:
+            raise self._mapped(answer.status_code, _said(answer))
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise self._lost(error) from None
+
+    def events(self, path: str, params: Json) -> Iterator[Json]:
+        """Yield the objects of a stream until it ends; the first is empty: the stream is open.
+
+        Raises:
+            SwarmUnreachable: It broke off, or could not be opened.
+        """
+        session = self._negotiated(anew=True)
+        try:
+            answer = session.get(
+                self._url(path),
+                params=params,
+                stream=True,
+                timeout=(TIMEOUT, SILENCE),
+                allow_redirects=False,
+            )
+            with answer:
+                answer.raise_for_status()
+                yield {}
+                for line in answer.iter_lines():
+                    if line:
+                        yield json.loads(line)
+        except _TROUBLE as error:
+            raise self._unreachable(error) from None
+
+    def _send(
+        self, method: str, path: str, params: Json | None, body: Json | None, *, anew: bool
+    ) -> requests.Response:
+        session = self._negotiated(anew=anew)
+        try:
+            answer = session.request(
+                method,
+                self._url(path),
+                params=params,
+                data=None if body is None else json.dumps(body),
+                headers={"Content-Type": "application/json"},
+                timeout=TIMEOUT,
+                allow_redirects=False,  # a body would go with it
+            )
+        except _TROUBLE as error:
+            self.close()
+            raise self._lost(error) from None
+        if answer.headers.get("Api-Version", self._version) != self._version:
+            self._version = ""
+        return answer
+
+    def _url(self, path: str) -> str:
+        return f"{self._base}/v{self._version}{path}"
+
+    # --- the version -----------------------------------------------------------------------------
+
+    def _negotiated(self, *, anew: bool) -> requests.Session:
+        """Return a session for which the engine's API version is known."""
+        try:
+            if self._session is None:
+                self._session, self._base = _session(self._settings)
+            session = self._session
+            if anew or not self._version:
+                self._version = ""
+                answer = session.get(
+                    f"{self._base}/version", timeout=TIMEOUT, allow_redirects=False
+                )
+                answer.raise_for_status()
+                self._version = self._accepted(answer.json())
+        except _TROUBLE as error:
+            self.close()
+            raise self._unreachable(error) from None
+        return session
+
+    def _accepted(self, engine: Any) -> str:
+        version = str(engine.get("ApiVersion")) if isinstance(engine, dict) else ""
+        if not re.fullmatch(r"\d+\.\d+", version):
+            raise SwarmUnreachable(
+                f"what answers at {self._settings.host} is no Docker engine",
+                hint="see `docker.host` and $DOCKER_HOST",
+            )
+        if _numbers(version) < _numbers(LEAST):
+            raise SwarmUnreachable(
+                f"the engine at {self._settings.host} ({engine.get('Version')}) has API version"
+                f" {version}, and the bridge needs {LEAST} or newer",
+                hint="update this manager to Docker 20.10 or newer, or name another manager in"
+                " `docker.host`",
+            )
+        return version
+
+    # --- what went wrong -------------------------------------------------------------------------
+
+    def _mapped(self, status: int, text: str) -> SwarmError:
+        if _OTHER_VERSION.search(text):
+            return SwarmUnreachable(
+                f"the engine at {self._settings.host} refuses the API version that it names as"
+                f" its own ({text})"
+            )
+        if status == requests.codes.not_found:
+            return NotFound(text)
+        if status == requests.codes.conflict:
+            return NameTaken(text)
+        if "update out of sequence" in text:
+            return OutOfSequence("it was written by somebody else in the meantime")
+        if "not a swarm manager" in text:
+            return SwarmUnreachable(
+                f"{self._settings.host} is not a swarm manager",
+                hint="set `docker.host` to a manager, or run the bridge on a manager node",
+            )
+        if any(sign in text for sign in _LEADERLESS):
+            return AnswerLost(f"the swarm has no leader just now ({text})")
+        if status >= requests.codes.server_error:
+            return AnswerLost(f"the engine failed ({status}: {text})")
+        return SwarmRefused(text)
+
+    def _lost(self, error: Exception) -> AnswerLost:
+        lost = self._unreachable(error)
+        return AnswerLost(lost.message, hint=lost.hint)
+
+    def _unreachable(self, error: Exception) -> SwarmUnreachable:
+        text = str(error).split("\n", 1)[0]
+        kind = f"{type(error).__name__}: {text}"
+        words = next((words for sign, words in _WORDS if sign in text), kind)
+        return SwarmUnreachable(
+            f"no usable answer from the Docker engine at {self._settings.host} ({words})",
+            hint="see `docker.host` and $DOCKER_HOST",
+        )
+
+
+_WORDS = (
+    ("FileNotFoundError", "there is no such socket"),
+    ("Permission denied", "we may not use the socket"),
+    ("Connection refused", "connection refused"),
+    ("Name or service not known", "its name is not known"),
+    ("timed out", "no answer in time"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
+)
+
+
+def _session(settings: DockerSettings) -> tuple[requests.Session, str]:
+    """Return a session that reaches the engine, and what its URLs begin with; nothing is sent."""
+    tls: Any = False
+    if settings.cert_file or settings.ca_file:
+        cert = (settings.cert_file, settings.key_file) if settings.cert_file else None
+        tls = docker.tls.TLSConfig(client_cert=cert, ca_cert=settings.ca_file or None, verify=True)
+    # The version is only named so that none is asked for before `trust_env` is off.
+    session = docker.APIClient(base_url=settings.host, version=LEAST, tls=tls)
+    base = session.base_url
+    session.trust_env = False
+    return session, base
+
+
+def _said(answer: requests.Response) -> str:
+    """Return the message of an answer that is an error; empty where it is none."""
+    if answer.ok and not answer.is_redirect:
+        return ""
+    try:
+        message = answer.json().get("message")
+    except (ValueError, AttributeError):
+        message = None
+    return str(message or answer.text.strip() or answer.reason)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))
