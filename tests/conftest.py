@@ -16,6 +16,7 @@ from tests.support.nodes import MultiNodeSwarm
 from tests.support.postgres import Postgres
 from tests.support.processes import RunDirectory
 from tests.support.requirements import missing
+from tests.support.ssh import SshServer
 from tests.support.swarm import Engine, PrivateSwarm
 from tests.support.vault import VaultServer
 
@@ -23,9 +24,9 @@ settings.register_profile("noisy machines", deadline=None)
 settings.load_profile("noisy machines")
 
 
-def _require(*, engine: bool = False, postgres: bool = False) -> None:
+def _require(*, engine: bool = False, postgres: bool = False, ssh: bool = False) -> None:
     """Skip a test whose servers cannot run here; where CI says so, that is a failure."""
-    problems = missing(engine=engine, postgres=postgres)
+    problems = missing(engine=engine, postgres=postgres, ssh=ssh)
     if problems:
         reason = f"the servers cannot run here: {'; '.join(problems)}"
         if os.environ.get("CI") == "true":
@@ -80,6 +81,15 @@ def postgres(run_directory: Path) -> Iterator[Postgres]:
     server.start()
     yield server
     server.close()
+
+
+@pytest.fixture
+def ssh_server(run_directory: Path) -> Iterator[SshServer]:
+    """A private ssh server, with clients that know it and nothing of the user's own."""
+    _require(ssh=True)
+    made = SshServer(Path(tempfile.mkdtemp(dir=run_directory)) / "ssh")
+    yield made
+    made.close()
 
 
 @pytest.fixture

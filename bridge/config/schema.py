@@ -113,7 +113,7 @@ class Docker(Model):
     """Where the swarm manager's engine is."""
 
     host: DockerHost = "unix:///var/run/docker.sock"
-    """`unix://`, `tcp://` or `ssh://`; or `$DOCKER_HOST`."""
+    """`unix://`, `tcp://`, or `ssh://user@host` by the ssh client's keys; or `$DOCKER_HOST`."""
     plaintext: bool = False
     """Speak to a `tcp://` host without TLS. Whoever reaches its port may do what root may."""
     ca_file: Text | None = None

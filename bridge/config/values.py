@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from bridge.config.source import WrittenInt
 from bridge.model.naming import MAX_INSTANCE, MAX_NAME, is_valid_name
+from bridge.model.settings import SshAddress
 from bridge.model.world import short_target
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -175,6 +176,8 @@ def docker_host(value: str) -> str:
         raise ValueError("a host is needed as in unix:///var/run/docker.sock, tcp:// or ssh://")
     if scheme == "tcp" and not re.search(r":\d+$", rest):
         raise ValueError("tcp:// needs a port: 2376 is the one with TLS")
+    if scheme == "ssh":
+        SshAddress.read(f"ssh://{rest}")
     return f"{scheme}://{rest}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -97,6 +98,46 @@ class DockerSettings:
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SshAddress:
+    """Where an engine is behind ssh.
+
+    Attributes:
+        host: Its name, or its alias in the ssh client's configuration.
+        user: Empty where the ssh client's configuration decides.
+        port: None where the ssh client's configuration decides.
+        socket: Path of the engine's socket on the other side; empty for its default.
+    """
+
+    host: str
+    user: str = ""
+    port: int | None = None
+    socket: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> SshAddress:
+        """Read ``ssh://[user@]host[:port][/path/to/docker.sock]``, as Docker's commands take it.
+
+        Raises:
+            ValueError: It is none; the message does not repeat it.
+        """
+        authority, slash, path = text.removeprefix("ssh://").partition("/")
+        user, _, place = authority.rpartition("@")
+        if ":" in user:
+            raise ValueError("a password is never sent: remove it, ssh logs in by key")
+        match = _HOST_AND_PORT.fullmatch(place)
+        if not match or not _SSH_USER.fullmatch(user) or re.search(r"[?#\s]", path):
+            raise ValueError("an ssh host is written ssh://user@host:22, or with a socket's path")
+        host, port = match["bracketed"] or match["host"], match["port"]
+        return cls(host, user, int(port) if port else None, slash + path if path else "")
+
+
+_HOST_AND_PORT = re.compile(
+    r"(?:\[(?P<bracketed>[0-9a-fA-F:.%]+)\]|(?P<host>[\w.][\w.-]*))(?::(?P<port>\d{1,5}))?"
+)
+_SSH_USER = re.compile(r"(?:[^\s@/?#-][^\s@/?#]*)?")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ need setpriv util-linux
 need nsenter util-linux
 need ip iproute2
 need openssl openssl
+need ssh openssh-client
+need /usr/sbin/sshd openssh-server
 need iptables iptables
 need /usr/lib/postgresql postgresql
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing="$missing busybox-static"
@@ -30,6 +32,13 @@ missing=$(printf '%s\n' $missing | sed "s/^CLI\$/$cli/" | sort -u | tr '\n' ' ')
 
 if [ -n "$may_install" ]; then
 	echo "Installing $missing..."
+	# Nothing shall listen on this machine that was not there before: the tests start their own.
+	policy=/usr/sbin/policy-rc.d
+	if [ ! -e "$policy" ]; then
+		trap 'rm -f "$policy"' EXIT
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod +x "$policy"
+	fi
 	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
 else
 	echo "Please install: $missing" >&2

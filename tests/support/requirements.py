@@ -18,12 +18,13 @@ _COMMANDS = {
 }
 
 
-def missing(*, engine: bool = True, postgres: bool = False) -> tuple[str, ...]:
+def missing(*, engine: bool = True, postgres: bool = False, ssh: bool = False) -> tuple[str, ...]:
     """Say what is missing, each as an instruction; empty where all is there.
 
     Args:
         engine: Whether a private engine is needed, or one is there already.
         postgres: Whether a private PostgreSQL is needed.
+        ssh: Whether an ssh server is needed, and its client.
     """
     found = []
     packages: set[str] = set()
@@ -41,6 +42,9 @@ def missing(*, engine: bool = True, postgres: bool = False) -> tuple[str, ...]:
             packages.add("postgresql")
         if not shutil.which("setpriv"):
             packages.add(_COMMANDS["setpriv"])
+    if ssh:
+        needed = {"ssh": "openssh-client", "/usr/sbin/sshd": "openssh-server"}
+        packages |= {package for command, package in needed.items() if not shutil.which(command)}
     if packages:
         found.append(f"install {' '.join(sorted(packages))}")
     return tuple(found)

@@ -29,7 +29,8 @@ from bridge.errors import (
     SwarmRefused,
     SwarmUnreachable,
 )
-from bridge.model.settings import DockerSettings
+from bridge.model.settings import DockerSettings, SshAddress
+from bridge.servers.swarm.ssh import SshAdapter, SshFailed
 
 TIMEOUT = 30.0
 """Seconds; a manager without a leader answers only after 20 s."""
@@ -213,12 +214,13 @@ class Connection:
         return AnswerLost(lost.message, hint=lost.hint)
 
     def _unreachable(self, error: Exception) -> SwarmUnreachable:
+        failed = next((e for e in _causes(error) if isinstance(e, SshFailed)), None)
         text = str(error).split("\n", 1)[0]
         kind = f"{type(error).__name__}: {text}"
         words = next((words for sign, words in _WORDS if sign in text), kind)
         return SwarmUnreachable(
-            f"no usable answer from the Docker engine at {self._settings.host} ({words})",
-            hint="see `docker.host` and $DOCKER_HOST",
+            f"no usable answer from the Docker engine at {self._settings.host} ({failed or words})",
+            hint=failed.hint if failed else "see `docker.host` and $DOCKER_HOST",
         )
 
 
@@ -234,13 +236,20 @@ _WORDS = (
 
 def _session(settings: DockerSettings) -> tuple[requests.Session, str]:
     """Return a session that reaches the engine, and what its URLs begin with; nothing is sent."""
-    tls: Any = False
-    if settings.cert_file or settings.ca_file:
-        cert = (settings.cert_file, settings.key_file) if settings.cert_file else None
-        tls = docker.tls.TLSConfig(client_cert=cert, ca_cert=settings.ca_file or None, verify=True)
-    # The version is only named so that none is asked for before `trust_env` is off.
-    session = docker.APIClient(base_url=settings.host, version=LEAST, tls=tls)
-    base = session.base_url
+    session: requests.Session
+    if settings.host.startswith("ssh://"):
+        session, base = requests.Session(), "http+docker://localhost"
+        session.mount(base, SshAdapter(SshAddress.read(settings.host)))
+    else:
+        tls: Any = False
+        if settings.cert_file or settings.ca_file:
+            cert = (settings.cert_file, settings.key_file) if settings.cert_file else None
+            tls = docker.tls.TLSConfig(
+                client_cert=cert, ca_cert=settings.ca_file or None, verify=True
+            )
+        # The version is only named so that none is asked for before `trust_env` is off.
+        session = docker.APIClient(base_url=settings.host, version=LEAST, tls=tls)
+        base = session.base_url
     session.trust_env = False
     return session, base
 
@@ -258,3 +267,9 @@ def _said(answer: requests.Response) -> str:
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

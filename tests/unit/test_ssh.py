@@ -1,0 +1,74 @@
+"""How the ssh client is called, and what its words mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.model.settings import SshAddress
+from bridge.servers.swarm.ssh import command, failure
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("ssh://manager", SshAddress("manager")),
+        ("ssh://Manager-1.example.net/", SshAddress("Manager-1.example.net")),  # aliases have cases
+        ("ssh://ops@10.0.0.1:2222", SshAddress("10.0.0.1", "ops", 2222)),
+        ("ssh://ops@[fd00::1]:2222", SshAddress("fd00::1", "ops", 2222)),
+        ("ssh://h/run/user/1/docker.sock", SshAddress("h", socket="/run/user/1/docker.sock")),
+    ],
+)
+def test_an_address_is_read_as_docker_reads_it(text: str, address: SshAddress) -> None:
+    assert SshAddress.read(text) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ssh://",
+        "ssh:///run/docker.sock",
+        "ssh://-oProxyCommand=id",
+        "ssh://-l@host",
+        "ssh://ops:hunter2@host",
+        "ssh://host:port",
+        "ssh://host:22:23",
+        "ssh://ho st",
+        "ssh://host?x",
+        "ssh://host/a?b",
+    ],
+)
+def test_what_is_no_address_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(ValueError, match=r"ssh") as raised:
+        SshAddress.read(text)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_client_asks_nobody_and_reaches_the_socket() -> None:
+    called = command(SshAddress("h", "ops", 2222, "/run/a b/docker.sock"))
+    assert called[0] == "ssh"
+    assert {"-oBatchMode=yes", "-oControlPath=none", "-oForwardAgent=no"} <= {*called}
+    remote = "docker --host 'unix:///run/a b/docker.sock' system dial-stdio"
+    assert called[-7:] == ["-l", "ops", "-p", "2222", "--", "h", remote]
+    assert command(SshAddress("h"))[-3:] == ["--", "h", "docker system dial-stdio"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "words"),
+    [
+        (1, "dial unix /x: connect: permission denied", "the user there may not use"),
+        (1, "permission denied while trying to connect to the Docker daemon", "may not use"),
+        (1, "Cannot connect to the Docker daemon at", "no engine answers at the socket there"),
+        (255, "ssh: Could not resolve hostname h: Name or service not known", "is not known"),
+        (255, "ssh: connect to host h port 22: Connection timed out", "no answer in time"),
+        (127, "", "there is no `docker` command on the other side"),
+        (255, "motd\r\nNo user exists for uid 7\r\n\r\n", "ssh: No user exists for uid 7"),
+        (255, "\x1b[2Jx" * 100, "ssh: [2Jx"),
+        (3, "", "ssh: exit code 3"),
+    ],
+)
+def test_what_a_client_says_is_told(code: int, said: str, words: str) -> None:
+    failed = failure(code, said)
+    assert words in str(failed)
+    assert failed.hint
+    assert len(str(failed)) < 250
+    assert str(failed).isprintable()
