@@ -6,6 +6,7 @@ answered by the bridge, and ``follow`` waits for that.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -19,6 +20,7 @@ from bridge.model.desired import Desired
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror
 from bridge.model.naming import timestamp
+from bridge.model.near import nearest
 from bridge.model.plan import Plan, RollService
 from bridge.model.reasons import Reason, State
 from bridge.model.wishes import APPROVED, WISH, Approval, Do, Pause, Wish, pause_label
@@ -246,8 +248,11 @@ class Operator:
             if configured is None or mirror.identity.source == configured.source
         ]
         if configured is None and not own:
-            known = ", ".join(secret.name for secret in self._desired.secrets)
-            raise NoSuchSecret(f"there is no secret {name}", hint=f"known are: {known or 'none'}")
+            known = [secret.name for secret in self._desired.secrets]
+            close = nearest(re.sub(r"_v\d+$", "", name), known)
+            meant = f"did you mean {close}? " if close else ""
+            listed = ", ".join(known) or "none"
+            raise NoSuchSecret(f"there is no secret {name}", hint=f"{meant}known are: {listed}")
         return own
 
     def _wish(self, name: str, do: Do, why: str, to: int | None = None) -> None:

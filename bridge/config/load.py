@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from bridge.model.desired import (
     TrailingNewline,
 )
 from bridge.model.desired import Mapping as ServiceMapping
+from bridge.model.near import nearest
 from bridge.model.settings import (
     AppRole,
     Auth,
@@ -171,9 +172,9 @@ def _words(key: Key, kind: str, detail: Any) -> str:
     context = detail.get("ctx") or {}
     if kind == "extra_forbidden":
         known = schema.keys_at(key[:-1])
-        close = difflib.get_close_matches(str(key[-1]), known, n=1)
+        close = nearest(str(key[-1]), known)
         if close:
-            return f"unknown key; did you mean `{close[0]}`?"
+            return f"unknown key; did you mean `{close}`?"
         return f"unknown key; known here: {', '.join(known)}"
     if kind == "value_error":
         return str(context["error"])
@@ -267,7 +268,8 @@ def _settings(document: schema.Document, folder: Path) -> Settings:
     vault, docker = document.vault, document.docker
 
     def at(path: str | None) -> str:
-        return str(folder / path) if path else ""
+        # Path.expanduser fails where there is no such home.
+        return str(folder / os.path.expanduser(path)) if path else ""  # noqa: PTH111
 
     return Settings(
         vault=VaultSettings(

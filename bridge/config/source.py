@@ -88,16 +88,31 @@ def read(file: str) -> Source:
             source.problems.append(Problem(file, 1, "", message))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        message = f"not YAML: {_without_quotes(error.problem or 'it cannot be parsed')}"
-        raise ConfigError((Problem(file, mark.line + 1 if mark else 0, "", message),)) from None
+        line = mark.line + 1 if mark else 0
+        raise ConfigError((Problem(file, line, "", _not_yaml(error, text, line)),)) from None
     except (yaml.YAMLError, ValueError):
         raise ConfigError((Problem(file, 0, "", "not YAML: it cannot be parsed"),)) from None
     return source
 
 
+_BRACES = (
+    "text with `{{` goes in quotes that it does not have in it, or below `|-` into lines of its own"
+)
+
+
+def _not_yaml(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
+    """Say what is wrong, and what to write where the line tells what was meant."""
+    problem = error.problem or "it cannot be parsed"
+    if repr("\t") in problem:
+        return "not YAML: a tab stands where YAML takes spaces only"
+    written = "".join(text.splitlines()[max(0, line - 1) : line])
+    meant = _BRACES if "{{" in written else ""
+    return "; ".join(filter(None, (f"not YAML: {_without_quotes(problem)}", meant)))
+
+
 def _without_quotes(problem: str) -> str:
     """Drop what PyYAML quotes from the file: it may be part of a credential."""
-    return problem.split("'", 1)[0].rstrip(" ,:")
+    return problem.split("'", 1)[0].removesuffix("but found ").rstrip(" ,:")
 
 
 class _Reader:
@@ -133,6 +148,8 @@ class _Reader:
             key = self._scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
             if not isinstance(key, str):
                 message = "a key that is not text; put it in quotes"
+                if isinstance(key_node, yaml.MappingNode):
+                    message = _BRACES
                 self._source.problems.append(Problem(self._source.file, line, dotted(at), message))
                 continue
             self._source.lines[(*at, key)] = line

@@ -7,7 +7,6 @@ newest mirrored version stays the target: what went missing in Vault rolls nothi
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +20,7 @@ from bridge.model.naming import (
     names_of,
     timestamp,
 )
+from bridge.model.near import nearest
 from bridge.model.plan import CreateSecret, Hold, MintGeneration
 from bridge.model.reasons import Reason
 from bridge.model.world import Document, KvDocument, SwarmView, Unreadable, World
@@ -147,8 +147,8 @@ def is_destroyed(document: Document | Unreadable | None, mirror: Mirror) -> bool
 
 def missing_service(name: str, swarm: SwarmView) -> str:
     """Say that a service is not there, and which one may be meant."""
-    close = difflib.get_close_matches(name, swarm.service_by_name, n=1)
-    hint = f"did you mean {close[0]}?" if close else "deploy it, or take it out here"
+    close = nearest(name, swarm.service_by_name)
+    hint = f"did you mean {close}?" if close else "deploy it, or take it out here"
     return f"there is no service {name} in the swarm: {hint}"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.errors import ContentRefused
+from bridge.model.near import respelt
 from bridge.model.reasons import Reason
 
 
@@ -17,7 +18,10 @@ def text_of(fields: Mapping[str, Any], name: str) -> str:
             ``12345678901234567890`` and ``1.0`` do not come back as they were written.
     """
     if name not in fields:
-        raise ContentRefused(Reason.FIELD_MISSING, f"the version in Vault has no field {name!r}")
+        message = f"the version in Vault has no field {name!r}"
+        meant = respelt(name, fields)
+        message += f": did you mean {meant!r}?" if meant else ""
+        raise ContentRefused(Reason.FIELD_MISSING, message)
     value = fields[name]
     if not isinstance(value, str):
         raise ContentRefused(

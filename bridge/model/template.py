@@ -18,6 +18,7 @@ import jinja2.sandbox
 
 from bridge.errors import ContentRefused
 from bridge.model.misread import FIELDS, misread, reaching, unreached
+from bridge.model.near import respelt
 from bridge.model.reasons import Reason
 
 _FUNCTIONS: Mapping[str, Any] = {
@@ -180,7 +181,9 @@ def _absent(names: _Names, template: str, fields: Mapping[str, Any]) -> str:
     if not absent:
         return "the template reaches for a part of a field that the version has not"
     listed = ", ".join(repr(name) for name in absent)
-    return f"the template names {listed}, and the version has no such field"
+    message = f"the template names {listed}, and the version has no such field"
+    meant = next(filter(None, (respelt(name, fields) for name in absent)), "")
+    return f"{message}: did you mean {meant!r}? It is {reaching(meant)}" if meant else message
 
 
 def _unreached(template: str, fields: Mapping[str, Any]) -> str:

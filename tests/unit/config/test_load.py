@@ -417,3 +417,11 @@ def test_the_schema_knows_the_whole_contract() -> None:
     schema = json_schema()
     assert set(schema["properties"]) >= {"vault", "docker", "secrets", "trees", "notify", "limits"}
     assert schema["additionalProperties"] is False
+
+
+@given(st.text(st.sampled_from("{}[]'\"\t\n :-ab|&*!%#,?"), max_size=30))
+def test_whatever_is_typed_is_answered(tmp_path_factory: Any, text: str) -> None:
+    file = tmp_path_factory.getbasetemp() / "typed.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError):
+        load(str(file), {})

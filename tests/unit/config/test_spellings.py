@@ -11,7 +11,7 @@ import yaml
 from bridge.config import Configuration, load
 from bridge.errors import ConfigError
 from bridge.model.desired import DatabaseRole, KvPath, StaticRoles
-from bridge.model.settings import AppRole
+from bridge.model.settings import AppRole, TokenFile
 from bridge.model.window import Window
 
 _KV = {"mount": "secret", "path": "apps/db", "field": "password"}
@@ -187,3 +187,42 @@ def test_a_window_is_written_as_people_do(allow: str) -> None:
 def test_what_is_no_day_is_answered_with_the_days(allow: str) -> None:
     with pytest.raises(ValueError, match="Mon, Tue"):
         Window.read(allow)
+
+
+_SECRET = """\
+vault: {address: "https://vault:8200", auth: {method: token, token_file: /t}}
+secrets:
+  db:
+    kv: {mount: secret, path: apps/db}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        (f"{_SECRET}    template: {{{{ c4n4ry }}}}\n", "in quotes"),
+        (f"{_SECRET}    template: {{{{ a }}}}:c4n4ry\n", "in quotes"),
+        (f"{_SECRET}    template: c4n4ry: {{{{ a }}}}\n", "in quotes"),
+        (
+            f'{_SECRET}    template: "{{{{ fields["c4n4ry"] }}}}"\n',
+            "in quotes that it does not have",
+        ),
+        (f"{_SECRET}\tformat: json\n", "a tab"),
+    ],
+)
+def test_what_is_no_yaml_is_answered_with_what_is(read: Read, text: str, remedy: str) -> None:
+    read.file.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        load(str(read.file), {})
+    problem = raised.value.problems[0]
+    assert problem.line == 5
+    assert remedy in problem.message
+    assert "c4n4ry" not in str(raised.value)
+
+
+def test_a_file_in_somebody_s_home_is_named_as_a_shell_takes_it(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    auth = {"method": "token", "token_file": "~/.vault-token"}
+    assert read("vault.auth", auth).settings.vault.auth == TokenFile("/home/me/.vault-token")

@@ -346,6 +346,30 @@ def test_the_sandbox_keeps_what_is_given_as_it_is() -> None:
         render({"users": ["a"]}, template("{{ users.append('b') }}"))
 
 
+@pytest.mark.parametrize(
+    ("asked", "there", "remedy"),
+    [
+        ("Password", "password", "did you mean 'password'?"),
+        ("db_password", "db-password", "did you mean 'db-password'?"),
+        ("password ", "password", "did you mean 'password'?"),
+    ],
+)
+def test_a_field_of_nearly_this_name_is_named(asked: str, there: str, remedy: str) -> None:
+    """No other is: who mixed up name and value would see the value."""
+    fields = {there: "x", f"{asked}1": CANARY}
+    for content in (Content(Format.RAW, asked), template(f"{{{{ fields['{asked}'] }}}}")):
+        with pytest.raises(ContentRefused) as caught:
+            render(fields, content)
+        assert caught.value.reason == "FieldMissing"
+        assert remedy in str(caught.value)
+        assert f"{asked}1" not in str(caught.value)
+
+
+def test_a_template_is_told_how_it_reaches_a_field_of_nearly_this_name() -> None:
+    with pytest.raises(ContentRefused, match=r'fields\["db-password"\]'):
+        render({"db-password": "x"}, template("{{ db_password }}"))
+
+
 # --- the end of the content -----------------------------------------------------------------------
 
 

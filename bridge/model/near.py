@@ -1,0 +1,22 @@
+"""Which of some names is meant by one that is none of them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+
+def respelt(name: str, names: Iterable[str]) -> str:
+    """Return the name that is the same but for case, spaces and what joins words; or nothing."""
+    return next((known for known in names if _letters(known) == _letters(name)), "")
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """Return the name that is most likely meant; empty where none is near."""
+    names = tuple(names)
+    return respelt(name, names) or next(iter(difflib.get_close_matches(name, names, n=1)), "")
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[\s_.-]+", "", name).casefold()
