@@ -26,11 +26,14 @@ from bridge.logs import where
 from bridge.lookups import Lookups
 from bridge.model.leader import TTL, lease_config_name
 from bridge.model.memory import Memory, Outcome, Result
+from bridge.model.naming import timestamp
 from bridge.model.plan import MintGeneration, Plan, Tend, TendGeneration
+from bridge.model.reasons import Reason
+from bridge.model.wishes import FIELDS, FieldsWish
 from bridge.model.world import SwarmView, Unreadable, VaultView, World
 from bridge.observe import look_at_swarm, look_at_vault
 from bridge.report.news import News
-from bridge.servers.state import write_troubles
+from bridge.servers.state import write_state, write_troubles
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
@@ -322,11 +325,16 @@ class Loop:
                 self._pause(self._time_to_next(step))
 
     def sync(
-        self, timeout: float | None = None, progress: Callable[[Step], None] | None = None
+        self,
+        timeout: float | None = None,
+        progress: Callable[[Step], None] | None = None,
+        *,
+        apply_fields: bool = False,
     ) -> tuple[Plan, bool]:
         """Run cycles until nothing is left to do.
 
         Args:
+            apply_fields: Ask for changed file fields at once. The bridge that leads applies them.
             timeout: Seconds after which it ends anyhow.
             progress: Called after each cycle.
 
@@ -340,13 +348,10 @@ class Loop:
         end = self._clock.boot() + timeout if timeout is not None else None
         with self._listening():
             step = self.step(vault=True)
+            if apply_fields and self._ask_for_fields(step):
+                step = self.step()
             while not (step.plan.finished or self._stopping):
-                if step.leader and not self._lease.agrees:
-                    raise OtherConfiguration(
-                        f"the bridge on {step.leader} leads, and goes by another configuration",
-                        hint="let it read its own again (`systemctl reload`), or stop it while"
-                        " this command runs",
-                    )
+                self._must_agree(step)
                 if progress:
                     progress(step)
                 if end is not None and self._clock.boot() >= end:
@@ -356,6 +361,29 @@ class Loop:
         if progress:
             progress(step)
         return step.plan, step.plan.finished
+
+    def _must_agree(self, step: Step) -> None:
+        """Raise ``OtherConfiguration`` where the bridge that leads will not do what we want."""
+        if step.leader and not self._lease.agrees:
+            raise OtherConfiguration(
+                f"the bridge on {step.leader} leads, and goes by another configuration",
+                hint="let it read its own again (`systemctl reload`), or stop it while this"
+                " command runs",
+            )
+
+    def _ask_for_fields(self, step: Step) -> bool:
+        """Ask for the file fields that differ; tells whether there are any.
+
+        A bridge that has not read the same configuration would see no difference, and forget it.
+        """
+        names = {n.secret for n in step.plan.notices if n.reason == Reason.FIELDS_CHANGED}
+        if not names or not step.world.swarm.has_state:
+            return False
+        self._must_agree(step)
+        wish = FieldsWish(timestamp(self._clock())).write()
+        labels = {f"{FIELDS}{name}": wish for name in names}
+        write_state(self._swarm, self.configuration.desired.instance, labels, {})
+        return True
 
     def _time_to_next(self, step: Step, end: float | None = None) -> float:
         if step.acted:

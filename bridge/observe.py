@@ -19,7 +19,7 @@ from bridge.model.generation import (
 from bridge.model.mirror import DockerSecret, Mirror, Trouble, Verdict, state_config_name
 from bridge.model.naming import REFUSED, TROUBLE, WOKEN, instant, read_by_name
 from bridge.model.reasons import Reason
-from bridge.model.wishes import read_approvals, read_pauses, read_wishes
+from bridge.model.wishes import read_approvals, read_fields, read_pauses, read_wishes
 from bridge.model.world import (
     Document,
     Kind,
@@ -223,6 +223,7 @@ def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
         read_pauses(labels),
         read_approvals(labels),
         read_by_name(labels, TROUBLE, Trouble.read),
+        read_fields(labels),
     )
 
 

@@ -81,15 +81,16 @@ def _on_hangup(loop: Loop) -> list[int]:
 @click.option(
     "--apply-fields",
     is_flag=True,
-    help="Roll services whose target, uid, gid or mode changed in the configuration at once.",
+    help="Roll services whose target, uid, gid or mode changed in the configuration at once;"
+    " the bridge that leads does it.",
 )
 @click.pass_obj
 def sync(options: Options, *, timeout: float | None, apply_fields: bool) -> None:
     """Run cycles until nothing is left to do, showing each step, then exit."""
     logs.configure(verbose=options.verbose, quiet=True, as_json=options.as_json)
     progress = None if options.as_json else _progress()
-    with open_loop(options.load(apply_fields=apply_fields)) as loop:
-        plan, finished = loop.sync(timeout, progress)
+    with open_loop(options.load()) as loop:
+        plan, finished = loop.sync(timeout, progress, apply_fields=apply_fields)
     if options.as_json:
         print_json(status_json(plan.conditions) | {"finished": finished})
     else:

@@ -7,6 +7,12 @@ from dataclasses import replace
 
 from bridge.decide.conditions import condition_of, unmapped, with_care
 from bridge.decide.doubt import many_missing, with_doubt
+from bridge.decide.file_fields import (
+    FieldsAsked,
+    carry_out_fields,
+    fields_asked,
+    refused_fields,
+)
 from bridge.decide.gates import Halt, trying_again
 from bridge.decide.leased import care_for_leases, generations_by_name, with_leases
 from bridge.decide.limits import approvals_over, hold_what_is_too_much
@@ -51,13 +57,14 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     holds += [target.hold for target in targets if target.hold]
     wishes = {t.secret.name: chain for t in targets if (chain := carry_out(t, world, now))}
     halt = Halt(world.swarm.pauses, frozenset(wishes), lost)
-    stands = _stands(desired, targets, world, memory, halt, now)
+    fields = fields_asked(desired, targets, world.swarm)
+    stands = _stands(desired, targets, fields, world, memory, halt, now)
     holds += care.holds
     holds += _missing_services(targets, world)
     refusals = (say_refusal(target.secret.name, world.swarm) for target in targets)
-    holds += [refusal for refusal in refusals if refusal]
+    holds += [*(refusal for refusal in refusals if refusal), *refused_fields(fields, world.swarm)]
 
-    chains: list[Chain] = [*care.chains, *wishes.values()]
+    chains = [*care.chains, *wishes.values(), *carry_out_fields(fields, stands, world.swarm)]
     creates = [target.create for target in targets if target.create]
     chains += [(first, *creates)] if first and creates else [(create,) for create in creates]
     chains += _rolls(desired, stands, world.swarm.approvals, memory, now)
@@ -147,6 +154,7 @@ def _target(target: Target, memory: Memory, now: float) -> Target:
 def _stands(
     desired: Desired,
     targets: Iterable[Target],
+    fields: FieldsAsked,
     world: World,
     memory: Memory,
     halt: Halt,
@@ -164,7 +172,10 @@ def _stands(
     stands: list[Stand] = []
     for service_id in order:
         service = world.swarm.service_by_id[service_id]
-        found = (want_of(service, target, apply_fields=desired.apply_fields) for target in targets)
+        found = (
+            want_of(service, target, apply_fields=target.secret.name in fields.names)
+            for target in targets
+        )
         wants = [want for want in found if want]
         if wants:
             trial = on_trial(service, world.swarm, desired.instance)

@@ -16,6 +16,7 @@ from bridge.model.naming import PREFIX, Identity, read_by_name
 PAUSE = f"{PREFIX}pause"
 WISH = f"{PREFIX}wish."
 APPROVED = f"{PREFIX}approved."
+FIELDS = f"{PREFIX}fields."
 
 
 class Do(StrEnum):
@@ -140,6 +141,32 @@ class Approval:
             return None
 
 
+@dataclass(frozen=True, slots=True)
+class FieldsWish:
+    """Services are to have the file fields of the configuration now, and not with their next roll.
+
+    Attributes:
+        at: When it was written, RFC 3339.
+        refused: Why it goes on no further; empty while it does.
+    """
+
+    at: str
+    refused: str = ""
+
+    def write(self) -> str:
+        """Write the label's value."""
+        return json.dumps({"at": self.at} | ({"refused": self.refused} if self.refused else {}))
+
+    @classmethod
+    def read(cls, text: str) -> FieldsWish | None:
+        """Read the label's value; None where somebody has damaged it."""
+        try:
+            raw = json.loads(text)
+            return cls(str(raw["at"]), str(raw.get("refused", "")))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+
 def pause_label(name: str = "") -> str:
     """Name the label of a pause of one secret, or of all."""
     return f"{PAUSE}.{name}" if name else PAUSE
@@ -162,6 +189,11 @@ def read_pauses(labels: Mapping[str, str]) -> dict[str, Pause]:
         for key, value in labels.items()
         if key == PAUSE or key.startswith(f"{PAUSE}.")
     }
+
+
+def read_fields(labels: Mapping[str, str]) -> dict[str, FieldsWish]:
+    """Read for which secrets changed file fields are applied at once, by secret's name."""
+    return read_by_name(labels, FIELDS, FieldsWish.read)
 
 
 def read_approvals(labels: Mapping[str, str]) -> dict[str, Approval]:

@@ -17,7 +17,7 @@ from bridge.model.desired import Source
 from bridge.model.generation import GenerationView, RoleDocument, StaticDocument
 from bridge.model.mirror import DockerSecret, Mirror, Trouble, Verdict
 from bridge.model.reasons import Reason
-from bridge.model.wishes import Approval, Pause, Wish
+from bridge.model.wishes import Approval, FieldsWish, Pause, Wish
 
 # --- Vault ---------------------------------------------------------------------------------------
 
@@ -312,6 +312,7 @@ class SwarmView:
         pauses: By name of the secret, from the state config; the empty name is for all.
         approvals: By name of the secret, from the state config.
         troubles: By name of the secret, from the state config.
+        fields: By name of the secret, from the state config: file fields that are applied at once.
     """
 
     as_of: float
@@ -324,6 +325,7 @@ class SwarmView:
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     approvals: Mapping[str, Approval] = field(default_factory=dict)
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    fields: Mapping[str, FieldsWish] = field(default_factory=dict)
 
     @cached_property
     def mirrors(self) -> tuple[Mirror, ...]:

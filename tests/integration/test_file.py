@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 from tests.support.lab import Lab
 
@@ -117,6 +118,52 @@ def test_changed_fields_come_with_the_next_roll_or_at_once(lab: Lab) -> None:
     lab.cli("sync")
     assert lab.updates(engine, "api") == 3
     assert lab.status()["db"]["reason"] == "UpToDate"
+
+
+def test_changed_fields_are_applied_by_the_bridge_that_runs(lab: Lab) -> None:
+    """`sync --apply-fields` asks for them and follows; one that has not reloaded is told to."""
+    _, engine = lab.through_proxies()
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "pw"}})
+    lab.rotate("db")
+    process = lab.start()
+    process.wait_for("good", docker_secret=lab.name("db_v1"))
+    lab.secret("db", {"api": {"target": "pw", "uid": "33", "mode": "0400"}})
+    lab.write_config()
+    assert "another configuration" in lab.run("sync", "--apply-fields", code=3).stderr
+    assert lab.swarm.run(lab.name("api"), *_STAT, "/run/secrets/pw") == ["0 0 444\n"]
+    process.signal(signal.SIGHUP)
+    process.wait_for("configuration read again")
+    assert "is followed" in lab.cli("sync", "--apply-fields")
+    assert lab.swarm.run(lab.name("api"), *_STAT, "/run/secrets/pw") == ["33 0 400\n"]
+    assert lab.updates(engine, "api") == 2
+    lab.cli("sync", "--apply-fields")
+    assert lab.updates(engine, "api") == 2
+    assert lab.status()["db"]["reason"] == "UpToDate"
+    assert process.stop() == 0
+
+
+def test_fields_that_a_service_cannot_live_with_are_tried_once(lab: Lab) -> None:
+    """Swarm rolls them back. The wish is refused with its words, and services go on."""
+    _, engine = lab.through_proxies()
+    command = ["sh", "-c", "[ -f /run/secrets/pw ] || exit 3; exec sleep 1000"]
+    lab.secret("db", {})
+    lab.rotate("db")
+    lab.sync()
+    update = {"FailureAction": "rollback", "Order": "stop-first"}
+    references = [(lab.name("db_v1"), "pw")]
+    lab.service("api", replicas=1, command=command, update=update, secrets=references)
+    lab.secret("db", {"api": {"target": "pw"}})
+    lab.sync()
+    lab.secret("db", {"api": {"target": "other"}})
+    output = lab.cli("sync", "--apply-fields", code=3)
+    assert "WishRefused" in lab.cli("plan", code=3)
+    assert "rolled back" in output
+    lab.cli("sync", code=3)
+    assert lab.updates(engine, "api") == 1
+    assert list(lab.swarm.references(lab.name("api"))) == ["pw"]
+    lab.secret("db", {"api": {"target": "pw"}})
+    lab.cli("sync")
 
 
 def test_one_secret_under_two_targets(lab: Lab) -> None:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from bridge.model.mirror import By, SetAside
+from bridge.model.desired import FileFields
+from bridge.model.mirror import By, RollRecord, SetAside
 from bridge.model.plan import Annotate, NoteState, Plan, RemoveSecret, RollService
 from bridge.model.reasons import Reason
-from bridge.model.wishes import Do, Pause, Wish, pause_label, read_pauses, read_wishes
-from bridge.model.world import KvDocument
+from bridge.model.wishes import (
+    Do,
+    FieldsWish,
+    Pause,
+    Wish,
+    pause_label,
+    read_fields,
+    read_pauses,
+    read_wishes,
+)
+from bridge.model.world import Kind, KvDocument, UpdateState
 from tests.support.builders import (
+    NOW,
     desired_of,
     document,
     plan_of,
+    reference,
     secret_of,
     service_of,
     wanted,
@@ -160,3 +173,74 @@ def test_damaged_labels_hold_rather_than_let_go() -> None:
     labels = {"vault-bridge.pause": "{", pause_label("db"): "x", "vault-bridge.wish.db": "{"}
     assert read_pauses(labels).keys() == {"", "db"}
     assert read_wishes(labels) == {}
+
+
+# --- file fields at once -------------------------------------------------------------------------
+
+ONLY_OWNER = FileFields(mode=0o400)
+AT_ONCE = {"fields": {"db": FieldsWish("t")}}
+
+
+def fields(labels: dict[str, str] | None = None, more: Any = AT_ONCE, **service: Any) -> Plan:
+    """Plan for a service whose file has another mode than the configuration asks for."""
+    world = world_of(
+        document(1),
+        [secret_of(1, labels={**GOOD, **(labels or {})})],
+        [service_of("api", "db_v1", **service)],
+        **more,
+    )
+    return plan_of(desired_of(secrets=[wanted("db", "api", file=ONLY_OWNER)]), world)
+
+
+def test_file_fields_wait_for_the_next_roll_unless_an_operator_wants_them_now() -> None:
+    """The wish stays until no service differs any more, and is over then."""
+    assert not actions(fields(more={}))
+    (roll,) = [a for a in actions(fields()) if isinstance(a, RollService)]
+    assert (roll.reason, roll.swaps[0].changes) == (
+        Reason.FIELDS_CHANGED,
+        ("mode 0444 -> 0400",),
+    )
+    assert not [a for a in actions(fields()) if isinstance(a, NoteState)]
+    there = replace(reference("db_v1"), mode=0o400)
+    open_roll = RollRecord((reference("db_v1").write(),), 9, "t", started=NOW - 10).write()
+    rolling = fields({"vault-bridge.roll.id-api": open_roll}, references=(there,))
+    assert not [a for a in actions(rolling) if isinstance(a, NoteState)]
+    (note,) = actions(fields(references=(there,)))
+    assert list(note.drop) == ["vault-bridge.fields.db"]
+    assert note.reason == Reason.WISHED
+
+
+def test_a_pause_holds_file_fields_and_the_wish_stays() -> None:
+    planned = fields(more={**AT_ONCE, "pauses": {"": Pause("t")}})
+    assert not actions(planned)
+    assert [hold.reason for hold in planned.holds] == [Reason.PAUSED]
+
+
+def test_what_is_never_rolled_keeps_no_wish_alive() -> None:
+    """Of a job the file fields differ for ever; that is held, and asked for once."""
+    (note,) = actions(fields(kind=Kind.JOB))
+    assert isinstance(note, NoteState)
+    assert note.drop
+
+
+def test_file_fields_that_swarm_rolled_back_are_not_tried_again() -> None:
+    """The version is good, so that nothing else would end it; repeating the wish tries again."""
+    record = RollRecord((reference("db_v1").write(),), 9, "t", started=NOW - 100).write()
+    service = {"update": UpdateState.ROLLBACK_COMPLETED, "update_message": "task failed"}
+    labels = {"vault-bridge.roll.id-api": record}
+    planned = fields(labels, **service)
+    assert not [a for a in actions(planned) if isinstance(a, RollService)]
+    (note,) = [a for a in actions(planned) if isinstance(a, NoteState)]
+    refused = read_fields(note.put)["db"]
+    assert "task failed" in refused.refused
+    after = fields(labels, {"fields": {"db": refused}}, **service)
+    assert not [a for a in actions(after) if isinstance(a, RollService | NoteState)]
+    assert Reason.WISH_REFUSED in {hold.reason for hold in after.holds}
+    done = {"vault-bridge.roll.id-api": RollRecord((), 9, "t", "t").write()}
+    again = fields(done, **service)
+    assert [a for a in actions(again) if isinstance(a, RollService)]
+
+
+def test_a_damaged_wish_for_file_fields_is_none() -> None:
+    labels = {"vault-bridge.fields.a": "{", "vault-bridge.fields.b": "[]"}
+    assert read_fields(labels) == {}
