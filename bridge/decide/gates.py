@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from bridge.decide.progress import MOVING, UNFINISHED, overdue_at
+from bridge.decide.progress import MOVING, overdue_at
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
 from bridge.model.memory import Backoff, Memory
@@ -117,14 +117,17 @@ def reruns(service: Service, want: Want) -> Hold | None:
 
 
 def busy(service: Service, want: Want, memory: Memory, rollout: Rollout, now: float) -> Hold | None:
-    """Hold a service that is in somebody else's unfinished update.
+    """Hold a service that is in somebody else's update.
 
-    One that moves passes by itself, but is not counted on for longer than a roll of ours.
+    1. ``updating``, ``rollback_started``: it is under way, and passes by itself. It is not counted
+       on for longer than a roll of ours.
+    2. ``paused``, ``rollback_paused``: it has failed, and the engine does nothing more. Whatever
+       failed, the next version is what may help, and any write ends the pause.
     """
-    if service.update not in UNFINISHED:
+    if service.update not in MOVING:
         return None
     overdue = overdue_at(service, memory, rollout, now)
-    waits = service.update in MOVING and now < overdue
+    waits = now < overdue
     return Hold(
         want.name,
         Reason.SERVICE_BUSY,

@@ -17,7 +17,10 @@ from bridge.model.world import Service, SwarmView, Task, UpdateState
 MOVING = frozenset((UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED))
 """States of an update that ends by itself."""
 
-UNFINISHED = MOVING | {UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED}
+PAUSED = frozenset((UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED))
+"""States of an update that failed, and in which the engine does nothing more."""
+
+UNFINISHED = MOVING | PAUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from bridge.decide.gates import Halt, trying_again
 from bridge.decide.hung import is_excused, wake_of
 from bridge.decide.progress import (
     MOVING,
+    PAUSED,
     Progress,
     baked_at,
     failure_of,
@@ -287,7 +288,15 @@ def roll_chain(stand: Stand, memory: Memory, now: float) -> Chain | Hold:
 
 
 def _why(stand: Stand) -> tuple[Reason, str]:
-    """Say why a service is rolled."""
+    """Say why a service is rolled, and that somebody else's pause ends with it."""
+    reason, why = _reason(stand)
+    service = stand.service
+    if service.update in PAUSED and not stand.under_way:
+        why += f"; that ends the pause of an update that is not ours ({service.update_message})"
+    return reason, why
+
+
+def _reason(stand: Stand) -> tuple[Reason, str]:
     back = next((want.back for want in stand.ready if want.back), "")
     if back:
         return Reason.GOING_BACK, f"what it was rolled to is set aside: {back}"

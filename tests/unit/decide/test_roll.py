@@ -16,6 +16,7 @@ from bridge.model.reasons import Reason, State
 from bridge.model.world import Kind, UpdateState
 from tests.support.builders import (
     NOW,
+    actions_of,
     after,
     desired_of,
     document,
@@ -289,11 +290,10 @@ def test_a_torn_look_does_not_begin_the_bake_again() -> None:
 
 
 def test_an_update_that_ends_by_itself_is_waited_for() -> None:
-    """``sync`` goes on until it is over; a paused or stuck one wants somebody."""
+    """``sync`` goes on until it is over; a stuck one wants somebody."""
     for state, age, waits in (
         (UpdateState.UPDATING, 1, True),
         (UpdateState.UPDATING, 601, False),
-        (UpdateState.PAUSED, 1, False),
     ):
         service = service_of("api", "db_v1", update=state)
         world = world_of(document(2), [secret_of(1), secret_of(2)], [service])
@@ -326,7 +326,7 @@ def test_an_operator_s_rollback_by_hand_is_respected() -> None:
         ({"kind": Kind.JOB}, Reason.WOULD_RERUN),
         ({"runs_once": True}, Reason.WOULD_RERUN),
         ({"update": UpdateState.UPDATING}, Reason.SERVICE_BUSY),
-        ({"update": UpdateState.PAUSED}, Reason.SERVICE_BUSY),
+        ({"update": UpdateState.ROLLBACK_STARTED}, Reason.SERVICE_BUSY),
         ({"torn": True}, Reason.LOOKING_AGAIN),
     ],
 )
@@ -337,6 +337,30 @@ def test_what_must_not_be_touched_is_held(changes: dict[str, object], reason: Re
     plan = plan_of(desired_of("api"), world)
     assert not rolls(plan)
     assert plan.conditions[0].services[0].reason == reason
+
+
+@pytest.mark.parametrize("state", [UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED])
+def test_an_update_that_somebody_else_left_paused_is_ended_by_a_newer_version(
+    state: UpdateState,
+) -> None:
+    """The engine does nothing more by itself; who reads the log knows what became of the pause."""
+    paused = {"update": state, "update_message": "update paused due to failure"}
+    service = service_of("api", "db_v1", desired_tasks=2, **paused)
+    world = world_of(document(2), [secret_of(1), secret_of(2)], [service])
+    plan = plan_of(desired_of("api"), world)
+    (roll,) = actions_of(plan, RollService)
+    assert "ends the pause" in roll.why
+    assert "update paused due to failure" in roll.why
+    assert not plan.holds
+
+
+def test_a_paused_update_is_left_alone_where_there_is_nothing_newer() -> None:
+    service = service_of("api", "db_v2", desired_tasks=2, update=UpdateState.PAUSED)
+    tasks = [task_of(service, "db_v2")]
+    world = world_of(document(2), [secret_of(1), secret_of(2, labels=GOOD)], [service], tasks)
+    plan = plan_of(desired_of("api"), world)
+    assert not rolls(plan)
+    assert plan.conditions[0].services[0].reason == Reason.SERVICE_UNHEALTHY
 
 
 def test_a_newer_version_wins_at_once_over_a_roll_under_way() -> None:
