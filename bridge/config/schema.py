@@ -174,7 +174,8 @@ class Retain(Model):
     """How many old versions stay."""
 
     versions: Count = 2
-    """Newest versions of each name that are kept, the current one included."""
+    """Newest versions of each name that are kept, the current one included; and as many of those
+    that are not set aside."""
     min_age: Duration = 86400.0
     """No version is removed before its Docker secret is this old."""
 

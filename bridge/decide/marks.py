@@ -97,7 +97,7 @@ def outlived_marks(target: Target, now: float) -> list[Annotate]:
 
 
 def record_upkeep(target: Target, stands: Iterable[Stand], swarm: SwarmView) -> list[Annotate]:
-    """Drop open records that nothing will ever close: the service is gone, or has moved on."""
+    """Drop the records of services that have moved on, and all that was kept for those gone."""
     name = target.secret.name
     scope = {stand.service.id for stand in stands if name in stand.wants}
     notes: list[Annotate] = []
@@ -108,15 +108,15 @@ def record_upkeep(target: Target, stands: Iterable[Stand], swarm: SwarmView) -> 
             if mirror.open_record(service_id)
             and _is_over(target, mirror.id, service_id, scope, swarm)
         ]
-        if over:
+        if over or mirror.leftovers:
             notes.append(
                 Annotate(
                     name,
                     mirror.id,
                     mirror.docker_name,
                     Reason.SUPERSEDED,
-                    "rolls to it that will not go on are forgotten",
-                    drop=frozenset(f"{ROLL}{service_id}" for service_id in over),
+                    "what was kept for services that are gone or have moved on is dropped",
+                    drop=mirror.leftovers | {f"{ROLL}{service_id}" for service_id in over},
                 )
             )
     return notes

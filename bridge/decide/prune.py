@@ -6,6 +6,7 @@ running task does not stop it (moby/swarmkit#2509), and ``docker service rollbac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bridge.decide.target import Target
@@ -69,12 +70,12 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
     own = (*target.mirrors, *target.others)
     if any(mirror.open_record(service) for mirror in own for service in mirror.records):
         return Pruning((), ())
-    needed = needed_ids(swarm)
+    used, retained = needed_ids(swarm), _retained(own, target, retain)
     removals: list[RemoveSecret] = []
     wake: list[float] = []
-    for age, mirror in reversed(tuple(enumerate(own))):
+    for mirror in reversed(own):
         destroyed = mirror.id in target.destroyed and mirror.identity != target.current
-        if mirror.id in needed or (age < retain.versions and not destroyed):
+        if mirror.id in used or (mirror.id in retained and not destroyed):
             continue
         if mirror.leased and mirror.leased.lease and not mirror.leased.ended:
             continue  # its labels are all that is known of its lease
@@ -88,9 +89,24 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
         if ripe > now:
             wake.append(ripe)
             continue
-        why = f"more than {retain.versions} versions are kept, and nothing refers to this one"
+        why = f"{retain.versions} newer versions are kept, and nothing refers to this one"
         removals.append(_removal(target, mirror, why))
     return Pruning(tuple(removals), tuple(wake))
+
+
+def _retained(own: Sequence[Mirror], target: Target, retain: Retain) -> frozenset[str]:
+    """Return the ids of the versions that stay though nothing refers to them now.
+
+    1. The newest ones, ``retain.versions`` of them.
+    2. As many of those that are set aside for nobody: services go back to them, and whoever is
+       deployed again begins with the newest of them, though newer ones were set aside meanwhile.
+    3. The newest one that each service may have which has one of its own set aside.
+    """
+    usable = [m for m in own if m.id not in target.ended and "" not in m.asides]
+    kept = [*own[: retain.versions], *usable[: retain.versions]]
+    for service_id in {service_id for mirror in own for service_id in mirror.asides if service_id}:
+        kept += [m for m in usable if service_id not in m.asides][:1]
+    return frozenset(mirror.id for mirror in kept)
 
 
 def _removal(target: Target, mirror: Mirror, why: str) -> RemoveSecret:

@@ -7,8 +7,8 @@ it is set aside, and which rolls to it were begun.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -164,6 +164,7 @@ class Mirror:
         asides: Why it is set aside, by service id; the empty one is for the whole name.
         records: Roll records by service id.
         leased: The lease behind it, where it is a generation of a leased credential.
+        leftovers: Labels that were kept for services which do not exist any more.
     """
 
     id: str
@@ -177,6 +178,7 @@ class Mirror:
     asides: Mapping[str, SetAside] = field(default_factory=dict)
     records: Mapping[str, RollRecord] = field(default_factory=dict)
     leased: Leased | None = None
+    leftovers: frozenset[str] = frozenset()
 
     @property
     def lease_role(self) -> DatabaseRole | None:
@@ -218,6 +220,16 @@ class Mirror:
         """Return the record of a roll that was begun and is not done."""
         record = self.records.get(service_id)
         return record if record and not record.done else None
+
+    def without_gone(self, services: Collection[str]) -> Mirror:
+        """Return it without the marks and records of other services than these, by their ids."""
+        records = {s: record for s, record in self.records.items() if s in services}
+        asides = {s: mark for s, mark in self.asides.items() if not s or s in services}
+        gone = [f"{ROLL}{s}" for s in self.records.keys() - records.keys()]
+        gone += [aside_label(s) for s in self.asides.keys() - asides.keys()]
+        if not gone:
+            return self
+        return replace(self, records=records, asides=asides, leftovers=frozenset(gone))
 
     @classmethod
     def read(cls, secret: DockerSecret) -> Mirror | None:

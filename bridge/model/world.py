@@ -329,9 +329,14 @@ class SwarmView:
 
     @cached_property
     def mirrors(self) -> tuple[Mirror, ...]:
-        """Docker secrets that a bridge made, of any instance."""
+        """Docker secrets that a bridge made, of any instance.
+
+        What their labels keep for services that are gone does not count: no other service ever gets
+        such an id.
+        """
         read = (Mirror.read(secret) for secret in self.secrets)
-        return tuple(mirror for mirror in read if mirror)
+        alive = self.service_by_id.keys()
+        return tuple(mirror.without_gone(alive) for mirror in read if mirror)
 
     def mirrors_of(self, instance: str, name: str) -> list[Mirror]:
         """Return the mirrored versions of one secret, from wherever they came, newest first."""

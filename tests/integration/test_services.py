@@ -9,6 +9,7 @@ import pytest
 
 from bridge.model.reasons import Reason
 from bridge.model.world import LIVE_STATES
+from tests.integration.test_failure import POISON
 from tests.support.lab import Lab
 from tests.support.processes import eventually
 
@@ -85,6 +86,67 @@ def test_a_service_in_somebody_elses_update_is_left_alone(lab: Lab) -> None:
     assert list(lab.swarm.references(lab.name("api")).values()) == [lab.name("db_v2")]
     env = lab.swarm.service(lab.name("api"))["Spec"]["TaskTemplate"]["ContainerSpec"]["Env"]
     assert env == ["A=1"]
+
+
+def test_an_update_that_somebody_else_left_paused_is_ended_by_a_newer_version(lab: Lab) -> None:
+    """By hand a service was moved to a version that it fails on; the engine paused, and rests."""
+    lab.secret("pw", {"api": {"target": "pw"}})
+    lab.rotate("pw")
+    lab.sync()
+    lab.service(
+        "api",
+        replicas=2,
+        command=POISON,
+        secrets=[(lab.name("pw_v1"), "pw")],
+        update={"FailureAction": "pause", "Order": "stop-first"},
+    )
+    lab.swarm.wait_running(lab.name("api"), 2)
+    lab.sync()
+    lab.cli("pause")
+    lab.vault.write(lab.mount, "pw", password=f"poison {lab.canary()}")
+    lab.cli("sync", code=3)
+    bad = lab.swarm.secret(lab.name("pw_v2"))["ID"]
+
+    def to_bad(spec: Any) -> None:
+        (reference,) = spec["TaskTemplate"]["ContainerSpec"]["Secrets"]
+        reference["SecretID"], reference["SecretName"] = bad, lab.name("pw_v2")
+
+    lab.swarm.update_service(lab.name("api"), to_bad)
+
+    def state() -> object:
+        return (lab.swarm.service(lab.name("api")).get("UpdateStatus") or {}).get("State")
+
+    eventually(lambda: state() == "paused")
+    value = lab.rotate("pw")
+    lab.cli("resume")
+    lab.cli("sync")
+    assert lab.swarm.read(lab.name("api"), "pw") == [value, value]
+    assert lab.status()["pw"]["state"] == "Synced"
+
+
+def test_a_stack_that_is_deployed_again_finds_the_version_that_was_gone_back_to(lab: Lab) -> None:
+    """It was removed while two newer ones were set aside; what it left behind is dropped."""
+    lab.settings(retain={"versions": 3, "min_age": "0s"})
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.service("api", replicas=1)
+    value = lab.rotate("db")
+    lab.sync()
+    for _ in range(2):
+        lab.rotate("db")
+        lab.sync()
+    gone = lab.swarm.service(lab.name("api"))["ID"]
+    lab.cli("rollback", lab.name("db"), "--to", "1")
+    lab.cli("sync", code=3)
+    lab.swarm.remove_service(lab.name("api"))
+    lab.settings(retain={"versions": 1, "min_age": "0s"})
+    lab.cli("sync", code=3)
+    assert lab.versions("db") == {1, 3}
+    for version in (1, 3):
+        labels = lab.swarm.secret(lab.name(f"db_v{version}"))["Spec"]["Labels"]
+        assert not [label for label in labels if gone in label]
+    lab.service("api", replicas=1)
+    lab.cli("sync", code=3)
+    assert lab.swarm.read(lab.name("api"), "db") == [value]
 
 
 def test_a_service_that_is_not_there_yet(lab: Lab) -> None:

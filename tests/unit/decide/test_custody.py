@@ -201,7 +201,7 @@ _RECORD = RollRecord(
         ([ON_TWO], [task_of(_OLD, "db_v1", state="pending")], {}),
         ([ON_TWO], [task_of(_OLD, "db_v1", state="failed")], {}),
         ([ON_TWO], [task_of(_OLD, "db_v1", lost=True, desired_state="shutdown")], {}),
-        ([ON_TWO], None, {f"{ROLL}id-other": _RECORD}),
+        ([ON_TWO, service_of("other")], None, {f"{ROLL}id-other": _RECORD}),
         ([replace(ON_TWO, torn=True)], None, {}),
     ],
     ids=["spec", "shutting-down", "pending", "to-be-restarted", "ghost", "record", "torn"],

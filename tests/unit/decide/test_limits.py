@@ -87,7 +87,7 @@ def test_what_has_begun_is_not_stopped_half_way() -> None:
     """However many services are left, and whatever else has changed."""
     done = {f"{ROLL}id-z": '{"at": "t", "done": "t"}'}
     begun = [SECRETS[0], secret_of(2, labels=done)]
-    assert _rolled(_plan(2, secrets=begun)) == ["a"]
+    assert _rolled(_plan(2, service_of("z", "db_v2"), secrets=begun)) == ["a"]
 
 
 def test_what_goes_back_is_not_held() -> None:

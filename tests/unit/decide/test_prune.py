@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 
 from bridge.model.desired import Retain
-from bridge.model.plan import Plan, RemoveSecret
+from bridge.model.mirror import By, SetAside, aside_label
+from bridge.model.plan import Annotate, Plan, RemoveSecret
 from bridge.model.world import KvDocument, Service, Task
 from tests.support.builders import (
     NOW,
+    actions_of,
     desired_of,
     document,
     plan_of,
@@ -128,3 +130,76 @@ def test_another_instance_s_versions_stay() -> None:
     """Two bridges on one swarm never touch each other's secrets."""
     theirs = [secret_of(n, instance="other") for n in (1, 2, 3)]
     assert not removed(plan_of(desired_of(), world_of(document(4), [*theirs, secret_of(4)])))
+
+
+def _aside(service: str = "", by: By = By.OPERATOR) -> dict[str, str]:
+    return {aside_label(f"id-{service}" if service else ""): SetAside(by, "t", "why").write()}
+
+
+def test_the_version_that_an_operator_went_back_to_stays() -> None:
+    """Though two newer ones are set aside, and the stack is away that used it."""
+    secrets = [
+        secret_of(1, labels=GOOD),
+        secret_of(2, labels=_aside()),
+        secret_of(3, labels=_aside()),
+    ]
+    assert not removed(plan_of(desired_of("api"), world_of(document(3), secrets)))
+
+
+def test_as_many_usable_versions_stay_as_are_retained() -> None:
+    """So that there is one to go back to, however many were set aside since."""
+    secrets = [secret_of(n, labels=GOOD) for n in (1, 2, 3)]
+    secrets += [secret_of(n, labels=_aside(by=By.FAILURE)) for n in (4, 5, 6)]
+    plan = plan_of(desired_of("api"), world_of(document(6), secrets))
+    assert removed(plan) == ["db_v1", "db_v4"]
+
+
+def test_the_newest_version_that_each_service_may_have_stays() -> None:
+    """One failed on v2 and v3, another on v3 alone: both ways back stay."""
+    one, two = service_of("one"), service_of("two")
+    secrets = [
+        secret_of(1, labels=GOOD),
+        secret_of(2, labels=_aside("one", By.FAILURE)),
+        secret_of(3, labels={**_aside("one", By.FAILURE), **_aside("two", By.FAILURE)}),
+        secret_of(4, labels={**_aside("one", By.FAILURE), **_aside("two", By.FAILURE)}),
+    ]
+    desired = desired_of("one", "two", retain=Retain(1, 0.0))
+    world = world_of(document(4), secrets, [one, two], [])
+    assert removed(plan_of(desired, world)) == ["db_v3"]
+
+
+# --- what services leave behind ------------------------------------------------------------------
+
+
+def _dropped(plan: Plan) -> dict[str, frozenset[str]]:
+    notes = (a for chain in plan.chains for a in chain if isinstance(a, Annotate))
+    return {note.docker_name: note.drop for note in notes if note.drop}
+
+
+def test_marks_and_records_of_services_that_are_gone_are_dropped() -> None:
+    """In one write for each version, however many there are."""
+    done = '{"at": "t", "done": "t"}'
+    left = {f"vault-bridge.roll.id-gone{n}": done for n in range(50)}
+    left |= _aside("gone", By.FAILURE)
+    kept = {"vault-bridge.roll.id-api": done}
+    secrets = [secret_of(1, labels=GOOD), secret_of(2, labels={**GOOD, **left, **kept})]
+    world = world_of(document(2), secrets, [service_of("api", "db_v2")])
+    assert _dropped(plan_of(desired_of("api"), world)) == {"db_v2": frozenset(left)}
+
+
+def test_the_mark_of_a_service_that_is_gone_keeps_nothing_from_being_good() -> None:
+    record = {"vault-bridge.roll.id-api": '{"at": "t", "done": "t"}'}
+    secrets = [secret_of(1, labels=GOOD), secret_of(2, labels={**_aside("gone"), **record})]
+    world = world_of(document(2), secrets, [service_of("api", "db_v2")])
+    notes = actions_of(plan_of(desired_of("api"), world), Annotate)
+    assert any("vault-bridge.good" in note.put for note in notes)
+
+
+def test_the_way_back_of_a_service_that_is_gone_keeps_nothing() -> None:
+    """A new service of the same name has another id, and begins anew."""
+    secrets = [secret_of(n, labels=GOOD) for n in (1, 2, 3)]
+    secrets.append(secret_of(4, labels=open_roll("gone", "db_v1")))
+    world = world_of(document(4), secrets, [service_of("api", "db_v4")])
+    plan = plan_of(desired_of("api"), world)
+    assert removed(plan) == ["db_v1", "db_v2"]
+    assert _dropped(plan)["db_v4"] == frozenset(open_roll("gone"))
