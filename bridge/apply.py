@@ -41,9 +41,9 @@ from bridge.model.plan import (
     Tend,
     TendGeneration,
     WakeUpdater,
-    swapped,
 )
 from bridge.model.reasons import Reason
+from bridge.model.spec import swapped
 from bridge.model.world import SwarmView, fingerprint
 from bridge.servers.labels import write_labels
 from bridge.servers.state import write_state

@@ -96,7 +96,11 @@ def _takes(
     if options:
         taken = [_takes(schema, o, place) for o in options if o.get("type") != "null"]
         words = list(dict.fromkeys(words for words, _ in taken))
-        return " or ".join(words), [model for _, models in taken for model in models]
+        found: list[tuple[tuple[str, ...], Json]] = []
+        for at, model in (each for _, models in taken for each in models):
+            if all(model != known for _, known in found):
+                found.append((at, model))
+        return " or ".join(words), found
     if "enum" in field or "const" in field:
         return ", ".join(f"`{value}`" for value in field.get("enum") or [field["const"]]), []
     if field.get("type") == "array":
@@ -104,8 +108,8 @@ def _takes(
         plural = f"{each.removeprefix('a ')}s" if each.startswith("a ") else each
         return f"a list of {plural}", models
     if isinstance(field.get("additionalProperties"), dict):
-        _, models = _takes(schema, field["additionalProperties"], (*place, "*"))
-        return "a section for each name", models
+        each, models = _takes(schema, field["additionalProperties"], (*place, "*"))
+        return f"{each} for each name", models
     return _scalar(field), []
 
 

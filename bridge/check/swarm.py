@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bridge.check.findings import Finding, Level
+from bridge.decide.files import files_of, is_a_bridges
 from bridge.decide.target import missing_service
 from bridge.errors import BridgeError, Exit, SwarmUnreachable
-from bridge.model.desired import Desired
+from bridge.model.desired import Desired, DesiredSecret
 from bridge.model.naming import is_hand_made
 from bridge.model.settings import Settings
 from bridge.model.world import Service, SwarmView
@@ -73,7 +74,7 @@ def _check_services(
                 message = missing_service(mapping.service, view)
                 yield Finding(Level.ERROR, where, message, Exit.HELD)
                 continue
-            yield from _check_mapping(secret.name, where, service, raw, view)
+            yield from _check_mapping(secret, where, service, raw, view, desired.instance)
             if service.id not in advised and not service.reruns:
                 advised.add(service.id)
                 for words in advice(raw, images.get(_image(raw))):
@@ -81,7 +82,7 @@ def _check_services(
 
 
 def _check_mapping(
-    name: str, where: str, service: Service, raw: Json, view: SwarmView
+    secret: DesiredSecret, where: str, service: Service, raw: Json, view: SwarmView, instance: str
 ) -> Iterator[Finding]:
     if service.reruns:
         message = "WouldRerun: an update would run its tasks again, so it is never rolled"
@@ -89,13 +90,19 @@ def _check_mapping(
         return
     count = service.desired_tasks
     yield Finding(Level.OK, where, f"{count} task{'s' * (count != 1)}")
-    ours = frozenset(
-        secret.name
-        for secret in view.secrets
-        if is_hand_made(name, secret.name)
-        or ((mirror := view.mirror_by_id.get(secret.id)) and mirror.secret == name)
+    own = {mirror.id: mirror.docker_name for mirror in view.mirrors_of(instance, secret.name)}
+    files = files_of(service, secret, frozenset(own), view)
+    if files.hold:
+        message = f"{files.hold.reason}: {files.hold.message}"
+        yield Finding(Level.ERROR, where, message, Exit.HELD)
+    if files.shared:
+        yield Finding(Level.WARNING, where, files.shared)
+    hand_made = (
+        found.name
+        for found in view.secrets
+        if is_hand_made(secret.name, found.name) and not is_a_bridges(found.id, view)
     )
-    stack, pinned = pinned_by(raw, ours)
+    stack, pinned = pinned_by(raw, frozenset((*own.values(), *hand_made)))
     if stack and pinned:
         yield Finding(
             Level.NOTE,

@@ -121,6 +121,9 @@ def _drop_empty_sections(data: dict[str, Any]) -> None:
         services = secret.get("services") if isinstance(secret, dict) else None
         if isinstance(services, dict):
             services.update({name: {} for name, file in services.items() if file is None})
+            for files in services.values():
+                if isinstance(files, list):
+                    files[:] = [{} if file is None else file for file in files]
 
 
 def _fill(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
@@ -156,8 +159,8 @@ def _key(data: Any, location: tuple[str | int, ...]) -> Key:
     key: list[str | int] = []
     for position, part in enumerate(location):
         is_last = position == len(location) - 1
-        if part == "[key]":
-            continue
+        if part == "[key]" or (isinstance(part, int) and not isinstance(data, list)):
+            continue  # a file that is no list of files is validated as one
         if isinstance(data, dict):
             if part not in data and not is_last:
                 continue
@@ -228,8 +231,10 @@ def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
             _kv_lease(secret.kv, namespace) if secret.kv else None,
         ),
         tuple(
-            ServiceMapping(service, FileFields(file.target, file.uid, file.gid, file.mode))
-            for service, file in secret.services.items()
+            ServiceMapping(
+                service, tuple(FileFields(f.target, f.uid, f.gid, f.mode) for f in files)
+            )
+            for service, files in secret.services.items()
         ),
         _lease(secret.lease, namespace) if secret.lease else LeaseRules(),
     )

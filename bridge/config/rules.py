@@ -14,7 +14,7 @@ from bridge.config.values import docker_host, is_plain_and_remote, without_slash
 from bridge.errors import ContentRefused, Problem
 from bridge.model.template import fill, mistake_in
 from bridge.model.window import Window
-from bridge.model.world import short_target
+from bridge.model.world import is_in_the_way, short_target
 
 _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("rollout", "canary"),
@@ -58,10 +58,24 @@ def doubts(source: Source, address: str) -> tuple[str, ...]:
         said.append((("vault", "address"), message))
     if not _mapping(source.data.get("secrets")):
         said.append((("secrets",), "no secret is named, so there is nothing to do"))
+    said += _differing(source.data)
     return tuple(str(source.problem(key, message)) for key, message in said)
 
 
 Found = Iterator[tuple[Key, str]]
+
+
+def _differing(data: dict[str, Any]) -> Found:
+    for key, files in _matches(data, ("secrets", "*", "services", "*")):
+        if not isinstance(files, list):
+            continue
+        fields = [{k: v for k, v in _mapping(file).items() if k != "target"} for file in files]
+        if any(each != fields[-1] for each in fields):
+            message = (
+                "Docker gives all files of one secret in a service the uid, gid and mode of the"
+                " last one: give all the same"
+            )
+            yield key, message
 
 
 def _docker(data: dict[str, Any]) -> Found:
@@ -204,16 +218,30 @@ def _static(data: dict[str, Any]) -> Found:
 
 
 def _targets(data: dict[str, Any]) -> Found:
-    taken: dict[tuple[str, str], str] = {}
+    taken: dict[str, list[tuple[str, str]]] = {}
     for name, secret in _mapping(data.get("secrets")).items():
-        for service, file in _mapping(_mapping(secret).get("services")).items():
-            target = _mapping(file).get("target", name)
-            if not isinstance(target, str):
-                continue
-            before = taken.setdefault((service, short_target(target)), name)
-            if before != name:
-                message = f"`{before}` has this target in {service} too; a file has one content"
-                yield ("secrets", name, "services", service, "target"), message
+        for service, files in _mapping(_mapping(secret).get("services")).items():
+            for place, file in enumerate(files if isinstance(files, list) else [files]):
+                target = _mapping(file).get("target", name)
+                if not isinstance(target, str):
+                    continue
+                at = (place, "target") if isinstance(files, list) else ("target",)
+                others = taken.setdefault(service, [])
+                for other, known in others:
+                    if is_in_the_way(target, known):
+                        message = _both(service, target, other, known, name)
+                        yield ("secrets", name, "services", service, *at), message
+                        break
+                others.append((name, target))
+
+
+def _both(service: str, target: str, other: str, known: str, name: str) -> str:
+    if short_target(target) != short_target(known):
+        what = "a file cannot be a folder too"
+        return f"`{other}` has the target {known} in {service}, and {what}"
+    if other == name:
+        return "this target is given twice; without `target` it is the secret's name"
+    return f"`{other}` has this target in {service} too; a file has one content"
 
 
 _RULES = (_docker, _windows, _names, _origins, _formats, _leases, _static, _targets)

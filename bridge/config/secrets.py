@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from bridge.config.base import Model, Text
 from bridge.config.values import (
@@ -93,13 +93,27 @@ class Service(Model):
     """The file in the containers of one service. What is left out stays as the service has it."""
 
     target: Target | None = None
-    """A file name below `/run/secrets`, or an absolute path. A new file has the secret's name."""
+    """A file name or a relative path below `/run/secrets`, or an absolute path. It says which file
+    is meant where the service has several; without it, the only one, or that of the secret's name.
+    A new file has the secret's name."""
     uid: Digits | None = None
     """Owner, as digits in quotes. A new file has `"0"`."""
     gid: Digits | None = None
     """Group, as digits in quotes. A new file has `"0"`."""
     mode: Mode | None = None
     """Octal permission bits with their leading zero. A new file has `"0444"`."""
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+Services = Annotated[
+    list[Service],
+    BeforeValidator(_listed, json_schema_input_type=Service | list[Service]),
+    Field(min_length=1),
+]
+"""The files of one service: mostly one, which is then no list."""
 
 
 class Secret(Model):
@@ -126,8 +140,9 @@ class Secret(Model):
     alphabet, padded or not; for the format `raw`."""
     trailing_newline: Literal["keep", "strip", "add"] | None = None
     """Newlines at the end of the content are kept (the default), stripped, or one is added."""
-    services: dict[ServiceName, Service] = {}
-    """Services that get it, by their full names (`shop_api` where a stack deployed it)."""
+    services: dict[ServiceName, Services] = {}
+    """Services that get it, by their full names (`shop_api` where a stack deployed it); each with
+    its file, or with a list of files where it has the secret under several targets."""
     max_age: Duration | None = None
     """An older version is shown as overdue for rotation."""
 

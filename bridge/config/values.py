@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from bridge.config.source import WrittenInt
 from bridge.model.naming import MAX_INSTANCE, MAX_NAME, is_valid_name
 from bridge.model.settings import SshAddress
-from bridge.model.world import short_target
+from bridge.model.world import SECRETS, short_target
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"\s*(?:\d+(?:\.\d+)?\s*(?:ms|s|m|h|d)\s*)+")
@@ -78,16 +78,11 @@ def _digits(value: object) -> str:
 
 
 def _target(value: str) -> str:
-    parts = value.strip("/").split("/")
-    absolute = value.startswith("/")
-    if (
-        not value.strip("/")
-        or value.endswith("/")
-        or any(part in {"", ".", ".."} for part in parts)
-        or (len(parts) > 1 and not absolute)
-        or not value.isprintable()
-    ):
-        raise ValueError("a file name is needed, or an absolute path without `..`")
+    parts = value.removeprefix("/").split("/")
+    if any(part in {"", ".", ".."} for part in parts) or not value.isprintable():
+        raise ValueError("a file name is needed, or a path without `..`")
+    if short_target(value) == SECRETS:
+        raise ValueError(f"{SECRETS} is the folder of the secrets' files, and no file")
     return short_target(value)
 
 

@@ -173,7 +173,7 @@ def _stands(
     for service_id in order:
         service = world.swarm.service_by_id[service_id]
         found = (
-            want_of(service, target, apply_fields=target.secret.name in fields.names)
+            want_of(service, target, world.swarm, apply_fields=target.secret.name in fields.names)
             for target in targets
         )
         wants = [want for want in found if want]

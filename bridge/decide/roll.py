@@ -68,6 +68,8 @@ def stand_of(
             message = f"{', '.join(want.changes)} with the next roll"
             stand.notices.append(Hold(want.name, Reason.FIELDS_CHANGED, message, service.name))
             stand.say(want, State.SYNCED, Reason.FIELDS_CHANGED, message)
+        if want.shared and not want.hold:
+            stand.notices.append(Hold(want.name, Reason.FIELDS_SHARED, want.shared, service.name))
         if want.mirror is None or (want.held is None and want.swap is None):
             hold = want.target.hold or want.hold
             reason = hold.reason if hold else Reason.NEW_VERSION

@@ -184,10 +184,11 @@ class Mapping:
 
     Attributes:
         service: The Swarm service's full name.
+        files: The files that it gets, each with a target of its own; one at least.
     """
 
     service: str
-    file: FileFields
+    files: tuple[FileFields, ...] = (FileFields(),)
 
 
 @dataclass(frozen=True, slots=True)

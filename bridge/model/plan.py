@@ -11,7 +11,7 @@ from bridge.model.desired import Content, DatabaseRole, FileFields, StaticRoles
 from bridge.model.mirror import Trouble
 from bridge.model.naming import Identity
 from bridge.model.reasons import Reason, State
-from bridge.model.world import Seen, short_target
+from bridge.model.world import Seen
 
 # --- Actions -------------------------------------------------------------------------------------
 
@@ -137,16 +137,29 @@ class Annotate:
 
 
 @dataclass(frozen=True, slots=True)
+class FileEdit:
+    """What the configuration fixes of one reference; the rest stays.
+
+    Attributes:
+        at: Target of the reference, in its short form.
+    """
+
+    at: str
+    file: FileFields
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Swap:
-    """One reference of a service that moves to another version.
+    """The references of a service to one secret, which move to another version together.
 
     Attributes:
         secret: Name in the configuration.
-        replaces: Ids of the secrets whose references move; empty where a reference is added.
-        file: For a swap: what the configuration fixes, the rest stays. For an added reference: all.
-        changes: What of the file fields changes, in words.
+        replaces: Ids of the secrets whose references move; empty where the service has none yet.
+        edits: What changes of single references besides.
+        adds: References that the service does not have yet.
+        changes: What of the files changes, in words.
         restore: The engine's own references that are put back in place of those replaced; None
-            where a reference moves or is added.
+            where references move or are added.
     """
 
     secret: str
@@ -154,7 +167,8 @@ class Swap:
     to_name: str
     from_name: str
     replaces: frozenset[str]
-    file: FileFields
+    edits: tuple[FileEdit, ...] = ()
+    adds: tuple[FileFields, ...] = ()
     changes: tuple[str, ...] = ()
     restore: tuple[Mapping[str, Any], ...] | None = None
 
@@ -420,63 +434,3 @@ class Plan:
     def finished(self) -> bool:
         """Whether nothing is left to do or to wait for but what somebody must mend."""
         return not self.chains and not self.rolling and not any(h.waits for h in self.holds)
-
-
-# --- The change of a spec ------------------------------------------------------------------------
-
-
-def swapped(spec: Mapping[str, Any], swaps: tuple[Swap, ...]) -> dict[str, Any]:
-    """Return the spec with only its secret references moved, in place and in order (I3).
-
-    The engine compares the references literally and restarts tasks when their order changes.
-    """
-    template = dict(spec["TaskTemplate"])
-    container = dict(template["ContainerSpec"])
-    references: list[Mapping[str, Any]] = []
-    restored: set[str] = set()
-    for ref in container.get("Secrets") or ():
-        swap = next((swap for swap in swaps if ref["SecretID"] in swap.replaces), None)
-        if swap is None:
-            references.append(ref)
-        elif swap.restore is None:
-            references.append(_moved(ref, swap))
-        elif swap.secret not in restored:
-            restored.add(swap.secret)
-            references += swap.restore
-    references += [_added(swap) for swap in swaps if not swap.replaces]
-    container["Secrets"] = references
-    template["ContainerSpec"] = container
-    return {**spec, "TaskTemplate": template}
-
-
-def _moved(ref: Mapping[str, Any], swap: Swap) -> dict[str, Any]:
-    file = _fixed(ref["File"], swap.file)
-    return {**ref, "SecretID": swap.to_id, "SecretName": swap.to_name, "File": file}
-
-
-def _fixed(file: Mapping[str, Any], wanted: FileFields) -> dict[str, Any]:
-    fixed = dict(file)
-    # The same file under its long name is left as it is: a no-op change would still restart tasks.
-    if wanted.target is not None and short_target(file["Name"]) != wanted.target:
-        fixed["Name"] = wanted.target
-    if wanted.uid is not None:
-        fixed["UID"] = wanted.uid
-    if wanted.gid is not None:
-        fixed["GID"] = wanted.gid
-    if wanted.mode is not None:
-        fixed["Mode"] = wanted.mode
-    return fixed
-
-
-def _added(swap: Swap) -> dict[str, Any]:
-    file = swap.file
-    return {
-        "File": {
-            "Name": swap.secret if file.target is None else file.target,
-            "UID": "0" if file.uid is None else file.uid,
-            "GID": "0" if file.gid is None else file.gid,
-            "Mode": 0o444 if file.mode is None else file.mode,
-        },
-        "SecretID": swap.to_id,
-        "SecretName": swap.to_name,
-    }

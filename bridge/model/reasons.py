@@ -90,6 +90,7 @@ class Reason(StrEnum):
     SERVICE_MISSING = "ServiceMissing"
     SERVICE_BUSY = "ServiceBusy"
     TARGET_TAKEN = "TargetTaken"
+    FIELDS_SHARED = "FieldsShared"
     WOULD_RERUN = "WouldRerun"
     SWARM_REFUSED = "SwarmRefused"
     TRYING_AGAIN = "TryingAgain"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from posixpath import join, normpath
 from typing import Any
 
 from bridge.model.desired import Source
@@ -156,9 +157,20 @@ class Reference:
         }
 
 
+SECRETS = "/run/secrets"
+"""Where the engine puts the files whose targets are relative."""
+
+
 def short_target(target: str) -> str:
-    """Write a target in its short form: ``/run/secrets/x`` and ``x`` are one file."""
-    return target.removeprefix("/run/secrets/")
+    """Write a target in its short form: ``/run/secrets/x``, ``./x`` and ``x`` are one file."""
+    place = normpath("/" + join(SECRETS, target).lstrip("/"))
+    return place.removeprefix(f"{SECRETS}/")
+
+
+def is_in_the_way(target: str, other: str) -> bool:
+    """Tell whether two files cannot both be: in one place, or one within the other."""
+    a, b = (join(SECRETS, short_target(t)) for t in (target, other))
+    return a == b or a.startswith(f"{b}/") or b.startswith(f"{a}/")
 
 
 def fingerprint(spec: Mapping[str, Any]) -> str:
@@ -357,6 +369,11 @@ class SwarmView:
     def service_by_id(self) -> Mapping[str, Service]:
         """Services by their id."""
         return {service.id: service for service in self.services}
+
+    @cached_property
+    def secret_by_id(self) -> Mapping[str, DockerSecret]:
+        """All Docker secrets by id."""
+        return {secret.id: secret for secret in self.secrets}
 
     @cached_property
     def secret_by_lower_name(self) -> Mapping[str, DockerSecret]:

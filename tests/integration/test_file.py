@@ -174,7 +174,8 @@ def test_one_secret_under_two_targets(lab: Lab) -> None:
     name = lab.name("db_v1")
     lab.service("api", replicas=1, secrets=[(name, "one"), (name, "/run/secrets/two")])
     _, engine = lab.through_proxies()
-    lab.secret("db", {"api": {"mode": "0400"}})
+    files = [{"target": "one", "mode": "0400"}, {"target": "two", "mode": "0400"}]
+    lab.secret("db", {"api": files})
     value = lab.rotate("db")
     lab.sync()
     assert lab.updates(engine, "api") == 1

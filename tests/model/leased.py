@@ -94,13 +94,13 @@ class LeasedMachine(Bench):
                 name,
                 DatabaseRole("", "db", name),
                 content,
-                tuple(Mapping(service, FileFields(name)) for service in services),
+                tuple(Mapping(service, (FileFields(name),)) for service in services),
                 rules,
             )
             for name, services in LEASED.items()
         )
         plain = DesiredSecret(
-            "key", KvPath("", "kv", "key"), content, (Mapping("a", FileFields("key")),)
+            "key", KvPath("", "kv", "key"), content, (Mapping("a", (FileFields("key"),)),)
         )
         self.desired = Desired(
             "default",

@@ -75,7 +75,9 @@ class Machine(Bench):
                     KvPath("", "kv", secret),
                     Content(Format.RAW, "password"),
                     tuple(
-                        Mapping(s, FileFields(secret)) for s, has in NAMES.items() if secret in has
+                        Mapping(s, (FileFields(secret),))
+                        for s, has in NAMES.items()
+                        if secret in has
                     ),
                 )
                 for secret in ("db", "key")

@@ -127,7 +127,7 @@ def wanted(
 ) -> DesiredSecret:
     """Return a configured secret."""
     content = Content(Format.RAW, "password")
-    return DesiredSecret(name, path, content, tuple(ServiceMapping(s, file) for s in services))
+    return DesiredSecret(name, path, content, tuple(ServiceMapping(s, (file,)) for s in services))
 
 
 def world_of(
@@ -178,7 +178,7 @@ def leased(
     *services: str, name: str = "db", role: DatabaseRole = ROLE, **rules: Any
 ) -> DesiredSecret:
     """Return a configured secret with a lease; ``rules`` are those of ``LeaseRules``."""
-    mappings = tuple(ServiceMapping(s, FileFields()) for s in services)
+    mappings = tuple(ServiceMapping(s, (FileFields(),)) for s in services)
     return DesiredSecret(name, role, Content(Format.JSON), mappings, LeaseRules(**rules))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import itertools
 import json
@@ -99,13 +100,18 @@ class Lab:
         return f"{self.prefix}{name}"
 
     def secret(
-        self, name: str, services: Mapping[str, Json], *, kv: Json | None = None, **more: Any
+        self,
+        name: str,
+        services: Mapping[str, Json | list[Json]],
+        *,
+        kv: Json | None = None,
+        **more: Any,
     ) -> None:
         """Add a secret; it takes the field ``password`` of the path of its own name."""
         default = {"mount": self.mount, "path": name}
         if not {"format", "template"} & more.keys():
             default["field"] = "password"
-        mapped = {self.name(service): dict(file) for service, file in services.items()}
+        mapped = {self.name(service): copy.deepcopy(file) for service, file in services.items()}
         source = {**default, **(kv or {})}
         self._secrets[self.name(name)] = {"kv": source, "services": mapped, **more}
 

@@ -72,8 +72,8 @@ def test_the_example_is_accepted() -> None:
     password, config, *_ = found.desired.secrets
     assert password.source == KvPath("", "secret", "apps/shop/db")
     assert password.content == Content(Format.RAW, "password")
-    assert password.services[0].file == FileFields("db_password", "1000", "1000", 0o400)
-    assert password.services[1].file == FileFields()
+    assert password.services[0].files == (FileFields("db_password", "1000", "1000", 0o400),)
+    assert password.services[1].files == (FileFields(),)
     assert config.content == Content(Format.JSON)
 
 
@@ -169,7 +169,7 @@ def test_a_mode_is_octal_or_refused(read: Read, written: str) -> None:
     body = "kv: {mount: s, path: p, field: f}\n    services: {a: {mode: %s}}"
     if written.strip("\"'")[0] == "0":
         (wanted,) = read(secret(body % written)).desired.secrets
-        assert wanted.services[0].file.mode == 0o400
+        assert wanted.services[0].files[0].mode == 0o400
     else:
         (problem,) = read.refused(secret(body % written))
         assert "leading zero" in problem
@@ -194,7 +194,21 @@ def test_what_is_no_duration(written: object) -> None:
         TypeAdapter(Duration).validate_python(written)
 
 
-@pytest.mark.parametrize("target", ["../x", "a/b", "/a/../b", "", "/", "/run/secrets/", "a\nb"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "../x",
+        "a/../b",
+        "/a/../b",
+        "",
+        "/",
+        "/run/secrets",
+        "/run/secrets/",
+        "//etc/x",
+        "a//b",
+        "a\nb",
+    ],
+)
 def test_a_target_stays_where_it_belongs(read: Read, target: str) -> None:
     body = f"kv: {{mount: s, path: p, field: f}}\n    services: {{a: {{target: {target!r}}}}}"
     assert any("target" in problem for problem in read.refused(secret(body.replace("'", '"'))))
@@ -212,7 +226,52 @@ def test_one_target_is_one_file(read: Read) -> None:
         "4: secrets.b.services.api.target: `a` has this target in api too; a file has one content"
     )
     fine = read(text.replace("services: {api: ,", "services: {")).desired.secrets
-    assert fine[0].services[0].file.target == "b"
+    assert fine[0].services[0].files[0].target == "b"
+
+
+def files(written: str) -> str:
+    """Return a configuration with one secret and the files of its one service."""
+    return secret(f"kv: {{mount: s, path: p, field: f}}\n    services: {{api: {written}}}")
+
+
+def test_a_service_may_have_several_files_of_one_secret(read: Read) -> None:
+    """One alone needs no list."""
+    listed = "[{target: a, mode: '0400'}, {target: certs/tls.key, mode: '0400'}, {mode: '0400'}]"
+    found = read(files(listed))
+    assert found.desired.secrets[0].services[0].files == (
+        FileFields("a", mode=0o400),
+        FileFields("certs/tls.key", mode=0o400),
+        FileFields(mode=0o400),
+    )
+    assert found.warnings == ()
+    one, alone = (read(files(written)).desired for written in ("{target: a}", "[{target: a}]"))
+    assert one == alone
+    assert read(files("[~, {target: b}]")).desired.secrets[0].services[0].files[0] == FileFields()
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("[]", "api: 1 at least"),
+        ("[{}, {target: db}]", "api[1].target: this target is given twice"),
+        ("[{target: /run/secrets/x}, {target: x}]", "api[1].target: this target is given twice"),
+        ("[{target: a}, {target: a/b}]", "api[1].target: `db` has the target a in api, and a"),
+        ("[{target: a}, {mood: x}]", "api[1].mood: unknown key; did you mean `mode`?"),
+        ("[{target: a}, 5]", "api[1]: a mapping is needed"),
+        ("5", "api: a mapping is needed"),
+        ("{mode: 400}", "api.mode: an octal mode"),
+    ],
+)
+def test_a_mistake_in_a_list_of_files_is_found_in_its_place(
+    read: Read, written: str, said: str
+) -> None:
+    (problem,) = read.refused(files(written))
+    assert f"secrets.db.services.{said}" in problem
+
+
+def test_files_of_one_secret_that_differ_are_doubted(read: Read) -> None:
+    (warning,) = read(files("[{target: a}, {target: b, mode: '0400'}]")).warnings
+    assert "secrets.db.services.api: Docker gives all files of one secret" in warning
 
 
 def test_names_are_dockers(read: Read) -> None:
@@ -376,7 +435,7 @@ def test_merge_keys_work(read: Read) -> None:
         "  a: {kv: {mount: s, path: a, field: f}, services: {x: &file {mode: '0400', uid: '7'}}}\n"
         "  b: {kv: {mount: s, path: b, field: f}, services: {y: {<<: *file, uid: '8'}}}\n"
     )
-    assert found.desired.secrets[1].services[0].file == FileFields(None, "8", None, 0o400)
+    assert found.desired.secrets[1].services[0].files == (FileFields(None, "8", None, 0o400),)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from bridge.decide.cycle import decide
 from bridge.model.desired import KvPath, Rollout
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, DockerSecret, RollRecord, SetAside
-from bridge.model.plan import Annotate, Plan, RollService, swapped
+from bridge.model.plan import Annotate, Plan, RollService
 from bridge.model.reasons import Reason, State
+from bridge.model.spec import swapped
 from bridge.model.world import Service, UpdateState, World
 from tests.support.builders import (
     NOW,

@@ -41,7 +41,7 @@ def leased(
     *services: str, name: str = "db", role: DatabaseRole = ROLE, **rules: Any
 ) -> DesiredSecret:
     """Return a configured secret with a lease."""
-    mappings = tuple(ServiceMapping(service, FileFields()) for service in services)
+    mappings = tuple(ServiceMapping(service, (FileFields(),)) for service in services)
     return DesiredSecret(name, role, Content(Format.JSON), mappings, LeaseRules(**rules))
 
 

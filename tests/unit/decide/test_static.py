@@ -58,7 +58,7 @@ def configured(source: StaticRoles = PAIR, **rules: Any) -> Desired:
     """Return one static secret on the service ``api``."""
     content = Content(Format.JSON)
     lease = replace(LeaseRules(), **rules)
-    mapping = ServiceMapping("api", FileFields())
+    mapping = ServiceMapping("api", (FileFields(),))
     secret = DesiredSecret("db", source, content, (mapping,), lease)
     return desired_of(secrets=[secret])
 

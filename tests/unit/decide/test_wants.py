@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.model.desired import FileFields
@@ -100,12 +102,28 @@ def test_another_instance_s_reference_is_left_alone() -> None:
     assert not rolls(plan_of(desired_of(), world))
 
 
-def test_two_files_of_one_secret_move_together_and_keep_their_names() -> None:
-    """I2: a service never has two versions of a name, not even in two files."""
-    references = (reference("db_v1", "one"), reference("db_v1", "two"))
-    desired = desired_of(secrets=[wanted("db", "api", file=FileFields("one", mode=0o400))])
-    world = world_of(
-        document(2), [secret_of(1), secret_of(2)], [service_of("api", references=references)]
-    )
+@pytest.mark.parametrize("file", [FileFields(), FileFields("db")])
+@pytest.mark.parametrize("damaged", [False, True])
+def test_another_instance_s_secret_is_never_taken_for_hand_made(
+    file: FileFields, damaged: bool
+) -> None:
+    """The labels decide and not the name, also where somebody has damaged them."""
+    theirs = secret_of(3, instance="other")
+    if damaged:
+        theirs = replace(theirs, labels={"vault-bridge.instance": "other"})
+    desired = desired_of(secrets=[wanted("db", "api", file=file)])
+    world = world_of(document(7), [theirs, secret_of(7)], [service_of("api", "db_v3")])
+    plan = plan_of(desired, world)
+    assert not rolls(plan)
+    ((hold),) = plan.holds
+    assert hold.reason == Reason.NOT_OWNED
+    assert "db_v3 of " + ("another bridge" if damaged else "the bridge `other`") in hold.message
+
+
+def test_beside_another_instance_s_secret_another_target_may_be_had() -> None:
+    """It is the remedy that the hold names."""
+    theirs = secret_of(3, instance="other")
+    desired = desired_of(secrets=[wanted("db", "api", file=FileFields("db2"))])
+    world = world_of(document(7), [theirs, secret_of(7)], [service_of("api", "db_v3")])
     (swap,) = swaps(plan_of(desired, world))
-    assert (swap.file.target, swap.file.mode) == (None, 0o400)
+    assert (swap.replaces, swap.adds) == (frozenset(), (FileFields("db2"),))

@@ -1,0 +1,278 @@
+"""Which files of a service does a mapping mean, and can the service have them as it says?
+
+One Docker secret may stand in a service under several targets. All of its references move to a new
+version together (I2), each with its own file (I3). What the configuration fixes concerns the
+reference with that target and no other. The cases, with F for a mapping's file:
+
+1. F has a target, and a reference has it: F's fields apply to that reference. ``x``,
+   ``/run/secrets/x`` and ``./x`` are one target; it stays written as it is, since the engine
+   restarts tasks for any other spelling, and templated secrets look each other up by it.
+2. F has a target that no reference has, is the only one for the service, and there is one
+   reference: that file is renamed.
+3. F has a target that no reference has, otherwise: a reference is added. Which of several would be
+   meant is not guessed, and nothing is removed that the configuration does not name.
+4. F has no target, and there is one reference: F's fields apply to that.
+5. F has no target, there are several references, and one has the default target, the secret's
+   name: F's fields apply to that. In a list of several F without a target always means this one.
+6. F has no target, and no reference of several has the default target: held where F has fields to
+   apply. With none there is nothing to ask, and all references move.
+7. There is no reference: a hand-made secret's is moved from where it holds F's target, or where F
+   has none and it is the only one; else a reference is added.
+
+What cannot be is foreseen, since the engine finds out too late, or never: it refuses two files in
+one place only where they are spelled alike, else one hides the other; and a file within another
+fails each task. The engine also gives all files of one Docker secret in a service the uid, gid and
+mode of its last reference (20.10, 26.1 and 28.5 do). That is reported: they have one content, so
+nobody can read more than some reference says, but a program may not take the file as it then is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+
+from bridge.model.desired import DesiredSecret, FileFields
+from bridge.model.naming import PREFIX, is_hand_made
+from bridge.model.plan import FileEdit, Hold, Swap
+from bridge.model.reasons import Reason
+from bridge.model.spec import moved
+from bridge.model.world import Reference, Service, SwarmView, is_in_the_way
+
+NO_FIELDS = FileFields()
+_NEW = ""
+"""Stands for the id of the version that files move to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of one secret in one service.
+
+    Attributes:
+        references: The references that move, in the service's order.
+        edits: What changes of single ones besides.
+        adds: References that are to be added.
+        changes: The same in words.
+        hold: Why the service cannot have them so.
+        shared: What the engine makes of files of one secret that differ; empty where none do.
+    """
+
+    references: tuple[Reference, ...] = ()
+    edits: tuple[FileEdit, ...] = ()
+    adds: tuple[FileFields, ...] = ()
+    changes: tuple[str, ...] = ()
+    hold: Hold | None = None
+    shared: str = ""
+
+    def swap(self, name: str, to_id: str, to_name: str) -> Swap:
+        """Make the swap that moves them."""
+        return Swap(
+            secret=name,
+            to_id=to_id,
+            to_name=to_name,
+            from_name=", ".join(dict.fromkeys(ref.secret_name for ref in self.references)),
+            replaces=frozenset(ref.secret_id for ref in self.references),
+            edits=self.edits,
+            adds=self.adds,
+            changes=self.changes,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    edits: list[FileEdit] = field(default_factory=list)
+    adds: list[FileFields] = field(default_factory=list)
+    asks: bool = False
+
+
+def files_of(
+    service: Service, secret: DesiredSecret, own: frozenset[str], swarm: SwarmView
+) -> Files:
+    """Find the files that a service has or should have of a secret.
+
+    Args:
+        own: Ids of the secret's mirrors.
+    """
+    references = tuple(ref for ref in service.references if ref.secret_id in own)
+    mapping = next((m for m in secret.services if m.service == service.name), None)
+    if mapping is None:
+        return Files(references)
+    files = mapping.files
+    if len(files) > 1:
+        files = tuple(replace(f, target=f.target or secret.name) for f in files)
+    taken = _hand_made(service, secret.name, files, own, swarm)
+    if isinstance(taken, Hold):
+        return Files(references, hold=taken)
+    references = tuple(ref for ref in service.references if ref.secret_id in own | taken)
+    meant = _meant(references, files, secret.name)
+    found = Files(references, tuple(meant.edits), tuple(meant.adds), _changes(references, meant))
+    if meant.asks:
+        return replace(found, hold=_which(service, secret.name, references))
+    swap = found.swap(secret.name, _NEW, "")
+    after = tuple(map(Reference.read, moved([ref.write() for ref in service.references], swap)))
+    hold = _obstacle(service, swap, after, swarm)
+    return replace(found, hold=hold, shared=_shared([r for r in after if r.secret_id == _NEW]))
+
+
+def _meant(references: tuple[Reference, ...], files: tuple[FileFields, ...], name: str) -> _Meant:
+    """Say which reference each file is; the numbers are those of the cases above."""
+    meant = _Meant()
+    targets = {ref.target for ref in references}
+    if len(files) == 1 and files[0].target is None and references:
+        if len(targets) == 1:  # 4
+            return replace(meant, edits=[FileEdit(references[0].target, files[0])])
+        if name in targets:  # 5
+            return replace(meant, edits=[FileEdit(name, files[0])])
+        return replace(meant, asks=files[0] != NO_FIELDS)  # 6
+    for file in files:
+        if file.target is not None and file.target in targets:  # 1
+            meant.edits.append(FileEdit(file.target, file))
+        elif len(files) == 1 and len(references) == 1:  # 2
+            meant.edits.append(FileEdit(references[0].target, file))
+        else:  # 3, 7
+            meant.adds.append(file)
+    return meant
+
+
+def _which(service: Service, name: str, references: tuple[Reference, ...]) -> Hold:
+    targets = ", ".join(ref.target for ref in references)
+    return Hold(
+        name,
+        Reason.TARGET_TAKEN,
+        f"{service.name} has {references[0].secret_name} under the targets {targets}, and none is"
+        f" {name}: give the `target` that is meant, or a list with one entry for each",
+        service.name,
+    )
+
+
+# --- in words ------------------------------------------------------------------------------------
+
+
+def _changes(references: tuple[Reference, ...], meant: _Meant) -> tuple[str, ...]:
+    """Say in words what of the files is not as it is configured."""
+    found: dict[str, None] = {}
+    several = len(references) + len(meant.adds) > 1
+    for edit in meant.edits:
+        for ref in references:
+            if ref.target == edit.at:
+                prefix = f"{ref.target}: " if several else ""
+                found |= dict.fromkeys(f"{prefix}{words}" for words in _differences(ref, edit.file))
+    if references or len(meant.adds) > 1:
+        found |= dict.fromkeys(f"add the target {file.target}" for file in meant.adds)
+    return tuple(found)
+
+
+def _differences(ref: Reference, file: FileFields) -> Iterator[str]:
+    for key, now, wanted in (
+        ("target", ref.target, file.target),
+        ("uid", ref.uid, file.uid),
+        ("gid", ref.gid, file.gid),
+        ("mode", f"{ref.mode:04o}", None if file.mode is None else f"{file.mode:04o}"),
+    ):
+        if wanted is not None and wanted != now:
+            yield f"{key} {now} -> {wanted}"
+
+
+def _shared(references: list[Reference]) -> str:
+    """Say which file decides on the owner and the mode of them all, where they differ."""
+    if len({(ref.uid, ref.gid, ref.mode) for ref in references}) <= 1:
+        return ""
+    last = references[-1]
+    others = ", ".join(ref.target for ref in references[:-1])
+    return (
+        "Docker gives all files of one secret in a service the uid, gid and mode of the last one:"
+        f" those of {last.target} ({last.uid}, {last.gid}, {last.mode:04o}) hold for {others} too"
+    )
+
+
+# --- hand-made secrets, and others' ---------------------------------------------------------------
+
+
+def _hand_made(
+    service: Service,
+    name: str,
+    files: tuple[FileFields, ...],
+    own: frozenset[str],
+    swarm: SwarmView,
+) -> frozenset[str] | Hold:
+    """Find the hand-made secrets to move from, by their ids.
+
+    The labels decide, not the name: what carries those of a bridge was not made by hand.
+    """
+    named = [
+        ref
+        for ref in service.references
+        if ref.secret_id not in own and is_hand_made(name, ref.secret_name)
+    ]
+    candidates = [ref for ref in named if not is_a_bridges(ref.secret_id, swarm)]
+    targets = {file.target for file in files if file.target is not None}
+    if targets:
+        return frozenset(ref.secret_id for ref in candidates if ref.target in targets)
+    if any(ref.secret_id in own for ref in service.references):
+        return frozenset()
+    if not candidates and named:
+        return _not_owned(service, name, named[0], swarm)
+    ids = frozenset(ref.secret_id for ref in candidates)
+    if len(ids) > 1:
+        ids = frozenset(ref.secret_id for ref in candidates if ref.target == name)
+    if candidates and len(ids) != 1:
+        names = ", ".join(ref.secret_name for ref in candidates)
+        message = f"{service.name} refers to {names}: give `target` to say which file is meant"
+        return Hold(name, Reason.TARGET_TAKEN, message, service.name)
+    return ids
+
+
+def is_a_bridges(secret_id: str, swarm: SwarmView) -> bool:
+    """Tell whether a Docker secret carries labels of a bridge, of whichever instance."""
+    secret = swarm.secret_by_id.get(secret_id)
+    return secret is not None and any(label.startswith(PREFIX) for label in secret.labels)
+
+
+def _not_owned(service: Service, name: str, ref: Reference, swarm: SwarmView) -> Hold:
+    mirror = swarm.mirror_by_id.get(ref.secret_id)
+    whose = f"the bridge `{mirror.instance}`" if mirror else "another bridge"
+    return Hold(
+        name,
+        Reason.NOT_OWNED,
+        f"{service.name} has {ref.secret_name} of {whose} under the target {ref.target}: take it"
+        " out of the service, or give another `target`",
+        service.name,
+    )
+
+
+# --- what cannot be ------------------------------------------------------------------------------
+
+
+def _obstacle(
+    service: Service, swap: Swap, after: tuple[Reference, ...], swarm: SwarmView
+) -> Hold | None:
+    """Say why a service cannot have what a swap leads to."""
+    before = service.references
+    known = {frozenset({a.file_name, b.file_name}) for a, b in _clashes(before)}
+    for one, other in _clashes(after):
+        if frozenset({one.file_name, other.file_name}) not in known:
+            return _taken(service, swap, one, other, swarm)
+    return None
+
+
+def _clashes(references: Iterable[Reference]) -> Iterator[tuple[Reference, Reference]]:
+    """Yield the pairs whose files cannot both be: in one place, or one within the other."""
+    for one, other in combinations(references, 2):
+        if is_in_the_way(one.file_name, other.file_name):
+            yield one, other
+
+
+def _taken(
+    service: Service, swap: Swap, one: Reference, other: Reference, swarm: SwarmView
+) -> Hold:
+    """Say whose file is in the way; what moves has no id yet."""
+    ours, theirs = (other, one) if other.secret_id == swap.to_id else (one, other)
+    if theirs.secret_id == swap.to_id:
+        message = f"{service.name} cannot have both {one.target} and {other.target}"
+        return Hold(swap.secret, Reason.TARGET_TAKEN, message, service.name)
+    if is_a_bridges(theirs.secret_id, swarm) and is_hand_made(swap.secret, theirs.secret_name):
+        return _not_owned(service, swap.secret, theirs, swarm)
+    message = f"{service.name} has the secret {theirs.secret_name} under the target {theirs.target}"
+    if ours.target != theirs.target:
+        message += f", which cannot be beside {ours.target}"
+    return Hold(swap.secret, Reason.TARGET_TAKEN, message, service.name)

@@ -1,0 +1,113 @@
+"""How a service's spec changes when its references to secrets move (I3).
+
+A reference is one file of the service: what its Docker secret and its target say together. One
+Docker secret may stand in a service under several targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bridge.model.desired import FileFields
+from bridge.model.plan import Swap
+from bridge.model.world import short_target
+
+Raw = Mapping[str, Any]
+"""The engine's object of a reference."""
+
+
+def swapped(spec: Mapping[str, Any], swaps: Iterable[Swap]) -> dict[str, Any]:
+    """Return the spec with only its secret references moved, in place and in order."""
+    template = dict(spec["TaskTemplate"])
+    container = dict(template["ContainerSpec"])
+    references: Iterable[Raw] = container.get("Secrets") or ()
+    for swap in swaps:
+        references = moved(references, swap)
+    container["Secrets"] = list(references)
+    template["ContainerSpec"] = container
+    return {**spec, "TaskTemplate": template}
+
+
+def moved(references: Iterable[Raw], swap: Swap) -> list[Raw]:
+    """Return the references of a service after a swap.
+
+    All references to what is replaced move, each with its own file: the engine restarts tasks when
+    their order changes. Those that are added come before them: the engine gives all files of one
+    Docker secret the owner and the mode of its last reference, which thus stay.
+    """
+    references = list(references)
+    if swap.restore is not None:
+        return _restored(references, swap.replaces, swap.restore)
+    added: list[Raw] = [_added(file, swap) for file in swap.adds]
+    found: list[Raw] = []
+    for ref in references:
+        if ref["SecretID"] in swap.replaces:
+            found += [*added, _moved(ref, swap)]
+            added = []
+        else:
+            found.append(ref)
+    return found + added
+
+
+def _restored(
+    references: list[Raw], replaces: frozenset[str], before: tuple[Raw, ...]
+) -> list[Raw]:
+    """Put back what a service had, each reference in the place of the one that came of it.
+
+    Healthy tasks that still have the former spec are kept only where the order is the former one.
+    """
+    ours = [ref for ref in references if ref["SecretID"] in replaces]
+    left = list(before)
+    found: list[Raw] = []
+    for ref in references:
+        if ref not in ours:
+            found.append(ref)
+        elif len(ours) == len(before):
+            found.append(left.pop(0))
+        else:
+            # Some were added, which renames none; or somebody else took some away.
+            same = [b for b in left if _target(b) == _target(ref)]
+            found += same
+            left = [b for b in left if b not in same]
+    return found + left
+
+
+def _target(ref: Raw) -> str:
+    return short_target(ref["File"]["Name"])
+
+
+def _moved(ref: Raw, swap: Swap) -> Raw:
+    at = _target(ref)
+    file: Raw = ref["File"]
+    for edit in swap.edits:
+        if edit.at == at:
+            file = _fixed(file, edit.file)
+    return {**ref, "SecretID": swap.to_id, "SecretName": swap.to_name, "File": file}
+
+
+def _fixed(file: Raw, wanted: FileFields) -> dict[str, Any]:
+    fixed = dict(file)
+    # The same file under its long name is left as it is: a no-op change would still restart tasks.
+    if wanted.target is not None and short_target(file["Name"]) != wanted.target:
+        fixed["Name"] = wanted.target
+    if wanted.uid is not None:
+        fixed["UID"] = wanted.uid
+    if wanted.gid is not None:
+        fixed["GID"] = wanted.gid
+    if wanted.mode is not None:
+        fixed["Mode"] = wanted.mode
+    return fixed
+
+
+def _added(file: FileFields, swap: Swap) -> Raw:
+    return {
+        "File": {
+            "Name": swap.secret if file.target is None else file.target,
+            "UID": "0" if file.uid is None else file.uid,
+            "GID": "0" if file.gid is None else file.gid,
+            "Mode": 0o444 if file.mode is None else file.mode,
+        },
+        "SecretID": swap.to_id,
+        "SecretName": swap.to_name,
+    }
