@@ -195,10 +195,15 @@ def test_no_netrc_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unix:
     assert "Authorization" not in engine.headers
 
 
-def test_no_redirect_is_followed(engine: FakeEngine, swarm: Swarm) -> None:
-    elsewhere = FakeEngine()
+def test_no_redirect_is_followed() -> None:
+    engine, elsewhere = FakeEngine(), FakeEngine()
     engine.moved = elsewhere.address.replace("tcp://", "http://")
+    swarm = Swarm(DockerSettings(engine.address, plaintext=True))
     with pytest.raises(BridgeError):
         _write(swarm)
-    elsewhere.close()
+    with pytest.raises(BridgeError):
+        _listen(swarm)
+    swarm.close()
+    for each in (engine, elsewhere):
+        each.close()
     assert elsewhere.requests == []

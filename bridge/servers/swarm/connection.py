@@ -93,8 +93,8 @@ class Connection:
         answer = self._send(method, path, params, body, anew=anew)
         if _OTHER_VERSION.search(_said(answer)):  # then nothing was done
             answer = self._send(method, path, params, body, anew=True)
-        if not answer.ok or answer.is_redirect:
-            raise self._mapped(answer.status_code, _said(answer))
+        if said := _said(answer):
+            raise self._mapped(answer.status_code, said)
         try:
             return answer.json() if answer.content else None
         except ValueError as error:
@@ -116,7 +116,8 @@ class Connection:
                 allow_redirects=False,
             )
             with answer:
-                answer.raise_for_status()
+                if said := _said(answer):
+                    raise requests.exceptions.HTTPError(said)
                 yield {}
                 for line in answer.iter_lines():
                     if line:
@@ -262,7 +263,7 @@ def _said(answer: requests.Response) -> str:
         message = answer.json().get("message")
     except (ValueError, AttributeError):
         message = None
-    return str(message or answer.text.strip() or answer.reason)
+    return str(message or answer.text.strip() or f"{answer.status_code} {answer.reason}")
 
 
 def _numbers(version: str) -> tuple[int, ...]:
