@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -339,6 +340,24 @@ def test_what_goes_into_a_url_is_written_as_it_is_printed(value: object, text: b
 def test_what_is_not_printed_goes_into_no_url(value: object) -> None:
     with pytest.raises(ContentRefused, match="tojson"):
         render({"a": value}, template("{{ a | urlencode }}"))
+
+
+_TOKENS = """{{ }} {% %} {# #} - . / | ( ) [ ] 'a' a b-c fields range self loop if for in set = + ~
+1 1.5 endif endfor default urlencode raw endraw"""
+
+
+@given(
+    st.lists(st.sampled_from(_TOKENS.split()), max_size=10),
+    st.sampled_from(["", " ", "\n"]),
+    st.booleans(),
+)
+def test_whatever_a_template_is_it_is_answered(words: list[str], gap: str, whole: bool) -> None:
+    """A mistake, a refusal or a content; of names that are not read as they look, too."""
+    text = gap.join(["{{", *words, "}}"] if whole else words)
+    if mistake_in(text):
+        return
+    with contextlib.suppress(ContentRefused):
+        render({"a": CANARY, "b": 1, "b-c": CANARY}, template(text))
 
 
 def test_the_sandbox_keeps_what_is_given_as_it_is() -> None:
