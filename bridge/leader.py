@@ -64,6 +64,10 @@ class Lease:
         """Whether the other who holds it goes by the same configuration."""
         return self.other is None or self.other.configuration == self._me.configuration
 
+    def is_held_by(self, holder: Holder) -> bool:
+        """Tell whether a holder is this bridge."""
+        return holder.id == self._me.id
+
     @property
     def pause(self) -> float:
         """Seconds after which to call ``hold`` again: to renew it in time, or to see it free."""
@@ -128,7 +132,7 @@ class Lease:
         with contextlib.suppress(SwarmError):
             config = self._swarm.config(lease_config_name(self._instance))
             holder = _holder(config)
-            if config is not None and holder and holder.id == self._me.id:
+            if config is not None and holder and self.is_held_by(holder):
                 self._swarm.set_config_labels(config, self._labels())
 
     def _take(self) -> bool:
@@ -157,7 +161,7 @@ class Lease:
         return True
 
     def _is_free(self, config: dict[str, Any], holder: Holder) -> bool:
-        if holder.id == self._me.id or has_ended(holder.process):
+        if self.is_held_by(holder) or has_ended(holder.process):
             return True
         index = int(config["Version"]["Index"])
         if self._seen is None or self._seen[0] != index:
