@@ -3,12 +3,14 @@
 Reads prove nothing, since a manager that was cut off answers them from its own past for some ten
 seconds. So the lease is held only by writes that were answered, and only for two thirds of its time
 after the latest of them was sent. Others take it when they have seen it unchanged for all of its
-time. Each counts on its own clock; the clocks of two machines are never compared.
+time, or once the swarm or the kernel knows that its holder has ended. Each counts on its own clock;
+the clocks of two machines are never compared.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import time
 import uuid
@@ -19,7 +21,15 @@ from typing import Any
 
 from bridge.clock import boot_clock
 from bridge.errors import NameTaken, OutOfSequence, SwarmError
-from bridge.model.leader import HOLDER, SEEN, TTL, Holder, lease_config_name, write_seen
+from bridge.model.leader import (
+    HOLDER,
+    SEEN,
+    TTL,
+    Holder,
+    lease_config_name,
+    task_has_ended,
+    write_seen,
+)
 from bridge.model.naming import PREFIX, timestamp
 from bridge.model.world import Seen
 from bridge.servers.swarm import Swarm
@@ -53,7 +63,8 @@ class Lease:
         self._ttl = ttl
         self._clock = clock
         host = socket.gethostname()
-        self._me = Holder(uuid.uuid4().hex, host, this_process(), configuration, "")
+        me, container = this_process(), this_container()
+        self._me = Holder(uuid.uuid4().hex, host, me, configuration, "", container)
         self._sent: float | None = None
         self._report = ""
         self._seen: tuple[int, float] | None = None
@@ -161,12 +172,20 @@ class Lease:
         return True
 
     def _is_free(self, config: dict[str, Any], holder: Holder) -> bool:
-        if self.is_held_by(holder) or has_ended(holder.process):
+        if self.is_held_by(holder) or has_ended(holder.process) or self._has_left(holder):
             return True
         index = int(config["Version"]["Index"])
         if self._seen is None or self._seen[0] != index:
             self._seen = index, self._clock()
         return self._clock() >= self._seen[1] + self._ttl
+
+    def _has_left(self, holder: Holder) -> bool:
+        """Tell whether the container that a holder ran in is known to have ended since."""
+        if not holder.container:
+            return False
+        if holder.container == self._me.container:
+            return _surroundings_of(holder.process) != _surroundings_of(self._me.process)
+        return task_has_ended(self._swarm.tasks(), holder.container)
 
     def _labels(self) -> dict[str, str]:
         return {f"{PREFIX}instance": self._instance}
@@ -214,6 +233,27 @@ def has_ended(process: str) -> bool:
             return True
     except (OSError, ValueError, IndexError):
         return False
+
+
+_OWN_FILES = frozenset(("/etc/hostname", "/etc/hosts", "/etc/resolv.conf"))
+"""What the engine mounts into each container, from a folder that has the container's id."""
+
+_CONTAINER = re.compile(r"/containers/([0-9a-f]{64})/")
+
+
+def this_container(mounts: Path = Path("/proc/self/mountinfo")) -> str:
+    """Return the id of the engine's container that this process runs in; empty where in none."""
+    try:
+        lines = [line.split(" ") for line in mounts.read_text().splitlines()]
+    except OSError:
+        return ""
+    found = (_CONTAINER.search(line[3]) for line in lines if line[4] in _OWN_FILES)
+    return next((match.group(1) for match in found if match), "")
+
+
+def _surroundings_of(process: str) -> str:
+    """Return a process's kernel and pid namespace; a container that is started has a new one."""
+    return process.rpartition("/")[0].rpartition("/")[0]
 
 
 def _surroundings() -> str:

@@ -6,8 +6,9 @@ It lies in a config of its own, so that its heartbeats wake nobody and touch no 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bridge.model.desired import Desired
 from bridge.model.naming import PREFIX, instant
@@ -25,6 +26,23 @@ TTL = 30.0
 """Seconds for which a lease that nobody renews keeps others away; an election of the swarm's own
 leader blocks writes for 10 to 20 s."""
 
+_ENDED = frozenset(("complete", "failed", "shutdown"))
+
+
+def task_has_ended(tasks: Iterable[Mapping[str, Any]], container: str) -> bool:
+    """Tell whether the swarm knows that the task in a container has ended.
+
+    These states are reported by the node that ran it, once the container has exited, and no task
+    leaves them again; so an answer from a manager's past may miss an end, but cannot invent one.
+    ``rejected`` and ``orphaned`` are also said by managers that do not know.
+    """
+    found = (task.get("Status") or {} for task in tasks)
+    return bool(container) and any(
+        (status.get("ContainerStatus") or {}).get("ContainerID") == container
+        and status.get("State") in _ENDED
+        for status in found
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:
@@ -36,6 +54,7 @@ class Holder:
         process: What tells whether it still runs, for those on the same kernel; see ``leader``.
         configuration: Which configuration it goes by, see ``Desired.digest``.
         at: When it was renewed last, RFC 3339, by its own clock: for people only.
+        container: Id of the container that it runs in; empty where it runs in none.
         seen: What of Vault it cannot use, by the secret's name.
     """
 
@@ -44,11 +63,12 @@ class Holder:
     process: str
     configuration: str
     at: str
+    container: str = ""
     seen: Seen = field(default_factory=dict)
 
     def write(self) -> str:
         """Write the label's value."""
-        return json.dumps({key: getattr(self, key) for key in _KEYS})
+        return json.dumps({key: getattr(self, key) for key in (*_KEYS, "container")})
 
     @classmethod
     def read(cls, labels: Mapping[str, str]) -> Holder | None:
@@ -56,7 +76,9 @@ class Holder:
         try:
             raw = json.loads(labels[HOLDER])
             own = {key: str(raw[key]) for key in _KEYS}
-            holder = cls(**own, seen=read_seen(labels.get(SEEN, "{}")))
+            container = str(raw.get("container", ""))
+            seen = read_seen(labels.get(SEEN, "{}"))
+            holder = cls(**own, container=container, seen=seen)
             instant(holder.at)
         except (ValueError, KeyError, TypeError):
             return None

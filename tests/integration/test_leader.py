@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import pytest
 
 from bridge.config import load
+from bridge.leader import Lease, holder_of
 from bridge.loop import Loop
+from bridge.model.leader import HOLDER, Holder, lease_config_name
+from bridge.model.memory import Result
+from bridge.model.plan import MintGeneration
+from bridge.model.settings import DockerSettings
+from bridge.servers.swarm import Swarm
+from tests.support.bridges import BridgeService
 from tests.support.lab import ALONE, Lab
+from tests.support.leases import LeasedDatabase
 from tests.support.processes import eventually
 from tests.support.proxy import Exchange, Phase, Proxy, no_trouble
+from tests.support.swarm import PrivateSwarm
 
 TTL = 3.0
 
@@ -79,6 +89,35 @@ def test_one_that_hangs_is_replaced_and_stands_by_when_it_wakes(lab: Lab) -> Non
             eventually(lambda: lab.versions("db") == {3, 4})
 
 
+def test_nothing_is_minted_after_a_look_in_which_another_took_the_lead(
+    lab: Lab, leased_database: Callable[..., LeasedDatabase]
+) -> None:
+    """The look before a mint hangs for longer than the leader's lease lives."""
+    vault, engine = lab.through_proxies()
+    leased_database(services=())
+    config = load(str(lab.write_config()), {})
+    lab.docker_host = lab.swarm.host
+    other = load(str(lab.write_config()), {})
+    looks: list[str] = []
+    with closing(Loop(config, ttl=TTL)) as first, closing(Loop(other, ttl=TTL)) as second:
+        assert first.lead()
+
+        def slow(exchange: Exchange, phase: Phase) -> None:
+            if phase == Phase.BEFORE and exchange.path.partition("?")[0].endswith("/tasks"):
+                looks.append(exchange.path)
+                if len(looks) == 2:  # the first one is the cycle's own
+                    eventually(second.lead)
+
+        engine.hook = slow
+        step = first.step()
+        assert second.leads
+    minted = [o.result for o in step.outcomes if isinstance(o.action, MintGeneration)]
+    assert minted == [Result.MOVED]
+    assert len(looks) == 2
+    assert not [e.path for e in vault.exchanges if "/creds/" in e.path or "token/create" in e.path]
+    assert lab.versions("db") == set()
+
+
 def test_sync_follows_the_bridge_that_leads(lab: Lab) -> None:
     _scene(lab)
     process = lab.start()
@@ -123,6 +162,38 @@ def test_one_that_ends_hands_over_at_once(lab: Lab) -> None:
     second.wait_for("this bridge leads")
     _has(lab, lab.rotate("db"))
     assert second.stop() == 0
+
+
+YEAR = 365 * 86400.0
+
+
+def test_one_whose_task_was_killed_is_replaced_at_once(lab: Lab) -> None:
+    """By what the swarm knows of the task: the lease itself would live for a year."""
+    if not isinstance(lab.swarm, PrivateSwarm):
+        pytest.skip("the tasks see this machine's files, which needs a private engine")
+    bridges = BridgeService(lab, replicas=2)
+    instance = lab.name("bridge")
+    with closing(Swarm(DockerSettings(lab.swarm.host))) as swarm:
+        eventually(lambda: holder_of(swarm, instance) is not None)
+        bridges.wait_for(2)
+        holder = holder_of(swarm, instance)
+        assert holder
+        assert holder.container in bridges.containers()
+        waiting = _waits_for(swarm, lab.name("quiet"), holder)
+        assert not waiting.hold()
+        (standby,) = bridges.containers() - {holder.container}
+        bridges.kill(standby)  # which is none of the leader's affair
+        eventually(lambda: standby not in bridges.containers())
+        assert not waiting.hold()
+        bridges.kill(holder.container)
+        eventually(waiting.hold)
+
+
+def _waits_for(swarm: Swarm, instance: str, holder: Holder) -> Lease:
+    """Let a bridge hold the lease of an instance that no other one wants."""
+    held = replace(holder, id="as held by it")
+    swarm.create_config(lease_config_name(instance), b"-", {HOLDER: held.write()})
+    return Lease(swarm, instance, ttl=YEAR)
 
 
 def test_two_instances_are_strangers(lab: Lab) -> None:

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from bridge.errors import AnswerLost, OutOfSequence, SwarmUnreachable
-from bridge.leader import Lease, has_ended, holder_of, this_process
+from bridge.leader import Lease, has_ended, holder_of, this_container, this_process
 from bridge.model.leader import HOLDER, Holder, lease_config_name
 from bridge.servers.swarm import Swarm
 from tests.support.fakes import Clock, FakeSwarm
@@ -213,6 +213,77 @@ def test_a_holder_whose_process_has_ended_here_is_none(rivals: Rivals) -> None:
     labels = {HOLDER: replace(holder, id="other", process=name).write()}
     rivals.fake.set_config_labels(config, labels)
     assert gone.hold()
+
+
+CONTAINER = "4f" * 32
+
+
+@pytest.mark.parametrize(
+    ("state", "container", "ended"),
+    [
+        ("failed", CONTAINER, True),
+        ("complete", CONTAINER, True),
+        ("shutdown", CONTAINER, True),
+        ("running", CONTAINER, False),
+        ("starting", CONTAINER, False),
+        ("rejected", CONTAINER, False),
+        ("orphaned", CONTAINER, False),
+        ("failed", "5e" * 32, False),
+        ("failed", "", False),
+    ],
+)
+def test_a_holder_whose_task_has_ended_is_none(
+    rivals: Rivals, state: str, container: str, ended: bool
+) -> None:
+    """Whether it was asked to end does not count, nor that a manager thinks its node is down."""
+    status = {"State": state, "ContainerStatus": {"ContainerID": CONTAINER}}
+    task = {"ID": "t", "DesiredState": "shutdown", "Status": status}
+    rivals.fake.tasks = lambda: [{"ID": "u", "Status": {"State": "pending"}}, task]  # type: ignore[method-assign]
+    _held_by_another(rivals, container=container)
+    assert rivals.lease().hold() is ended
+
+
+def test_a_container_that_was_started_anew_has_lost_what_ran_in_it(
+    rivals: Rivals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.leader.this_container", lambda: CONTAINER)
+    boot, _, _, _ = this_process().split("/")
+    _held_by_another(rivals, container=CONTAINER, process=this_process())
+    assert not rivals.lease().hold()  # that one has been started in it beside ours
+    _held_by_another(rivals, container=CONTAINER, process=f"{boot}/pid:[1]/1/5")
+    assert rivals.lease().hold()
+
+
+def _held_by_another(rivals: Rivals, *, container: str, process: str = "") -> None:
+    name = lease_config_name("default")
+    holder = Holder("other", "host", process, "", "2026-11-01T00:00:00Z", container)
+    labels = {HOLDER: holder.write()}
+    config = rivals.fake.config(name)
+    if config is None:
+        rivals.fake.create_config(name, b"", labels)
+    else:
+        rivals.fake.set_config_labels(config, labels)
+
+
+def test_a_holder_of_a_former_release_is_one(rivals: Rivals) -> None:
+    """Its label names no container."""
+    text = (
+        '{"id": "x", "host": "h", "process": "", "configuration": "", "at": "2026-11-01T00:00:00Z"}'
+    )
+    rivals.fake.create_config(lease_config_name("default"), b"", {HOLDER: text})
+    assert not rivals.lease().hold()
+
+
+def test_the_container_is_read_from_what_the_engine_mounts(tmp_path: Path) -> None:
+    mounts = tmp_path / "mountinfo"
+    other = "5e" * 32
+    mounts.write_text(
+        f"1 2 0:1 / /var/lib/docker/containers/{other}/mounts/shm rw - tmpfs shm rw\n"
+        f"3 2 8:1 /var/lib/docker/containers/{other}/x /srv/x rw - ext4 /dev/sda rw\n"
+        f"4 2 8:1 /var/lib/docker/containers/{CONTAINER}/hosts /etc/hosts rw - ext4 /dev/sda rw\n"
+    )
+    assert this_container(mounts) == CONTAINER
+    assert this_container(tmp_path / "none") == ""
 
 
 @pytest.mark.parametrize("process", ["", "a/b/c/d", "x", "other-boot/pid:[1]/1/2"])
