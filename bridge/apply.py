@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, assert_never
 
 import structlog
@@ -12,6 +13,7 @@ from bridge.decide.prune import needed_ids
 from bridge.errors import (
     AnswerLost,
     BridgeError,
+    Cancelled,
     ContentRefused,
     LoginRefused,
     NameTaken,
@@ -59,6 +61,7 @@ class Applier:
     Args:
         look: Looks at the swarm anew, for what must be seen immediately before it is done.
         fence: Renews the leader's lease; tells whether that was acknowledged.
+        whole: Lets a block end that was begun, for a while, although the bridge is to stop.
     """
 
     def __init__(
@@ -68,12 +71,13 @@ class Applier:
         instance: str,
         look: Callable[[], SwarmView],
         fence: Callable[[], bool],
+        whole: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._vault = vault
         self._swarm = swarm
         self._instance = instance
         self._look = look
-        self._custodian = Custodian(vault, swarm, instance, look, fence)
+        self._custodian = Custodian(vault, swarm, instance, look, fence, whole)
         self._log = structlog.get_logger("bridge")
 
     def apply(self, plan: Plan, stopping: Callable[[], bool]) -> tuple[Outcome, ...]:
@@ -88,8 +92,8 @@ class Applier:
                     return tuple(outcomes)
                 try:
                     outcome = self._one(action)
-                except SwarmUnreachable:
-                    return tuple(outcomes)  # the next look says so
+                except (SwarmUnreachable, Cancelled):
+                    return tuple(outcomes)  # the next look says so, if there is one
                 outcomes.append(outcome)
                 self._say(outcome)
                 if outcome.result != Result.DONE:
@@ -103,7 +107,7 @@ class Applier:
             return Outcome(action, Result.MOVED, str(error))
         except AnswerLost as error:
             return Outcome(action, Result.UNKNOWN, str(error))
-        except SwarmUnreachable:
+        except (SwarmUnreachable, Cancelled):
             raise
         except BridgeError as error:
             return Outcome(action, Result.FAILED, str(error), reason=_reason(error))

@@ -9,6 +9,7 @@ was stopped or held up for a while, in any of its looks, does nothing once anoth
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -17,12 +18,13 @@ from bridge.decide.prune import used_ids
 from bridge.errors import (
     AnswerLost,
     BridgeError,
+    Cancelled,
     ContentRefused,
     NameTaken,
     VaultRefused,
     VaultUnreachable,
 )
-from bridge.model.desired import StaticRoles
+from bridge.model.desired import DatabaseRole, StaticRoles
 from bridge.model.generation import Leased, custody_meta, lease_labels, lease_role, user_label
 from bridge.model.memory import Outcome, Result
 from bridge.model.naming import (
@@ -56,6 +58,7 @@ class Custodian:
     Args:
         look: Looks at the swarm anew.
         fence: Renews the leader's lease; tells whether that was acknowledged.
+        whole: Lets a block end that was begun, for a while, although the bridge is to stop.
     """
 
     def __init__(
@@ -65,12 +68,14 @@ class Custodian:
         instance: str,
         look: Callable[[], SwarmView],
         fence: Callable[[], bool],
+        whole: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._vault = vault
         self._swarm = swarm
         self._instance = instance
         self._look = look
         self._fence = fence
+        self._whole = whole
 
     # --- a new generation ------------------------------------------------------------------------
 
@@ -88,11 +93,17 @@ class Custodian:
         meta = custody_meta(self._instance, action.secret)
         if not self._fence():
             return Outcome(action, Result.MOVED, _NOT_SURE)
-        issued = self._vault.leases.issue(action.source, meta)
+        with self._whole():
+            return self._mint_leased(action, action.source, meta)
+
+    def _mint_leased(
+        self, action: MintGeneration, source: DatabaseRole, meta: dict[str, str]
+    ) -> Outcome:
+        issued = self._vault.leases.issue(source, meta)
         try:
-            labels = lease_labels(issued.lease, issued.accessor, action.source.role)
+            labels = lease_labels(issued.lease, issued.accessor, source.role)
             outcome = self._kept(action, issued.fields, issued.issued, labels)
-        except AnswerLost:
+        except (AnswerLost, Cancelled):
             raise  # it may be there, and then it is not ours to end
         except (BridgeError, KeyError, ValueError, TypeError):
             self._vault.leases.let_go(issued.accessor)
@@ -114,11 +125,13 @@ class Custodian:
                 return Outcome(action, Result.MOVED, f"something uses the role {role}")
             if not self._fence():
                 return Outcome(action, Result.MOVED, _NOT_SURE)
-            statics.rotate(source, role)
-        password = statics.password(source, role)
-        if action.rotate and instant(password.rotated) <= instant(before):
-            raise VaultUnreachable(f"Vault has not rotated the role {role} yet")
-        return self._kept(action, password.fields, password.rotated, {ROLE: role})
+        with self._whole():
+            if action.rotate:
+                statics.rotate(source, role)
+            password = statics.password(source, role)
+            if action.rotate and instant(password.rotated) <= instant(before):
+                raise VaultUnreachable(f"Vault has not rotated the role {role} yet")
+            return self._kept(action, password.fields, password.rotated, {ROLE: role})
 
     def _in_use(
         self, secret: str, role: str, absent: frozenset[str] = frozenset(), but: str = ""

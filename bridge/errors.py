@@ -9,6 +9,7 @@
     │   ├── VaultUnreachable    no answer, sealed, overloaded: try again later
     │   ├── LoginRefused        Vault does not accept our credential
     │   └── VaultRefused        Vault answered, and the answer concerns this one path
+    ├── Cancelled               what was under way is given up: a stop, or a lease that was lost
     └── SwarmError
         ├── SwarmUnreachable    no answer, no leader, not a manager: try again later
         ├── AnswerLost          a write whose outcome is unknown: look before doing it again (I13)
@@ -102,6 +103,12 @@ class ContentRefused(BridgeError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class Cancelled(BridgeError):
+    """What was under way is given up: somebody asked for a stop, or the leader's lease is lost."""
+
+    exit_code = Exit.HELD
 
 
 class VaultError(BridgeError):

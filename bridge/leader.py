@@ -86,6 +86,11 @@ class Lease:
             return self._ttl / 6
         return max(self._ttl / 30, self._sent + self._ttl / 3 - self._clock())
 
+    @property
+    def lapsed(self) -> bool:
+        """Whether it was ours, and its time is over without a renewal."""
+        return self._sent is not None and not self._is_younger_than(self._ttl * 2 / 3)
+
     def hold(self) -> bool:
         """Take or renew the lease where its time has come; tells whether it is ours now.
 
@@ -94,6 +99,8 @@ class Lease:
         """
         if self._is_younger_than(self._ttl / 3):
             return True
+        if self.lapsed:
+            self._sent = None  # it is to be had anew, if nobody else has it
         try:
             return self._take() and self._is_younger_than(self._ttl * 2 / 3)
         except SwarmError:

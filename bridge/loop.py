@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 import structlog
 
 from bridge.apply import Applier
+from bridge.cancellation import Cancellation
 from bridge.clock import Clock
 from bridge.config import Configuration
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
-from bridge.errors import BridgeError, Exit, SwarmError, VaultError
+from bridge.errors import BridgeError, Cancelled, Exit, SwarmError, VaultError
 from bridge.leader import Lease
 from bridge.listen import Bell, Event, Listener
 from bridge.logs import where
@@ -46,6 +47,9 @@ SECOND_LOOK = 1.0
 
 EVENT_GAP = 0.2
 """Seconds that pass at least between two cycles which events asked for: they come in swarms."""
+
+RELEASE = 2.0
+"""Seconds in which the leader's lease is released when the loop ends."""
 
 LONGEST_PAUSE = 60.0
 """Seconds; the longest pause after trouble, unless ``poll.interval`` is longer."""
@@ -106,14 +110,25 @@ class Loop:
         self.configuration = configuration
         self._clock = clock or Clock()
         settings = configuration.settings
+        self._cancellation = Cancellation()
+        work = self._cancellation.also(lambda: not self._hold_on())
         self._vault = vault or Vault(settings.vault)
+        self._vault.heed(work)
         self._owns_vault = vault is None
-        self._swarm = swarm or Swarm(settings.docker)
+        self._swarm = swarm or Swarm(settings.docker, work)
         desired = configuration.desired
-        self._lease = Lease(self._swarm, desired.instance, desired.digest, ttl, self._clock.boot)
+        # It is renewed while other requests wait for their answers, and given up when it lapses.
+        renewal = self._cancellation.also(lambda: self._lease.lapsed, hasty=True)
+        leases = self._leases = swarm or Swarm(settings.docker, renewal)
+        self._lease = Lease(leases, desired.instance, desired.digest, ttl, self._clock.boot)
         self._memory = Memory()
         self._applier = Applier(
-            self._vault, self._swarm, desired.instance, self._look_at_swarm, self._fence
+            self._vault,
+            self._swarm,
+            desired.instance,
+            self._look_at_swarm,
+            self._fence,
+            self._cancellation.whole,
         )
         self._vault_view: VaultView | None = None
         budget = settings.vault.max_rps * settings.poll_interval * LOOKUPS
@@ -123,17 +138,24 @@ class Loop:
         self.ended = False
         self.leads = False
         self.leader = ""
+        self._lost = False
         self._stopping = False
         self._bell = Bell()
         self._log = structlog.get_logger("bridge")
         self._news = News(self._log)
 
     def close(self) -> None:
-        """Let another bridge lead, and close the connections to both servers."""
-        self._lease.release()
+        """Let another bridge lead, and close the connections to both servers.
+
+        Where a write of ours may yet be carried out, nobody else is let lead before its time.
+        """
+        if not self._cancellation.unfinished:
+            with suppress(Cancelled), self._cancellation.grace(RELEASE):
+                self._lease.release()
         if self._owns_vault:
             self._vault.close()
         self._swarm.close()
+        self._leases.close()
 
     def stop(self) -> None:
         """Ask the loop to end for good after the action in hand; safe in a signal handler."""
@@ -143,6 +165,7 @@ class Loop:
     def interrupt(self) -> None:
         """Ask the loop to end after the action in hand; safe in a signal handler."""
         self._stopping = True
+        self._cancellation.cancel()
         self._bell.ring()
 
     def _follow_the_clock(self) -> None:
@@ -263,19 +286,26 @@ class Loop:
         """
         leads = self._lease.hold()
         self.leader = self._lease.other.host if self._lease.other else ""
-        if leads and not self.leads:
+        if leads and (self._lost or not self.leads):
             # What it knew is from before somebody else acted.
             self._memory, self._vault_view = Memory(), None
             self._lookups.forget()
-        self.leads = leads
+        self.leads, self._lost = leads, False
         return leads
 
     def _hold_on(self) -> bool:
         """Keep the lease through a long look; tells whether it is still ours."""
+        if not self.leads or self._lost:
+            return not self._lost
         try:
-            return not self.leads or self._lease.hold()
+            self._lost = not self._lease.hold()
         except SwarmError:
-            return False
+            self._lost = True
+        except Cancelled:
+            if self._stopping:
+                raise
+            self._lost = True
+        return not self._lost
 
     def _fence(self) -> bool:
         """Make sure of the lease by a write of its own, before what cannot be undone."""
@@ -311,6 +341,10 @@ class Loop:
                         self._pause(self._lease.pause)
                         continue
                     step = self.step()
+                except Cancelled as error:
+                    if not self._stopping:
+                        self._log.warning("given up", because=str(error))
+                    continue
                 except Exception as error:  # noqa: BLE001 - the service goes on whatever happens
                     troubles += 1
                     kind = SwarmError if isinstance(error, SwarmError) else type(error)
@@ -347,9 +381,9 @@ class Loop:
         """
         end = self._clock.boot() + timeout if timeout is not None else None
         with self._listening():
-            step = self.step(vault=True)
+            step = self._whole_step(vault=True)
             if apply_fields and self._ask_for_fields(step):
-                step = self.step()
+                step = self._whole_step()
             while not (step.plan.finished or self._stopping):
                 self._must_agree(step)
                 if progress:
@@ -357,7 +391,8 @@ class Loop:
                 if end is not None and self._clock.boot() >= end:
                     break
                 self._pause(self._time_to_next(step, end))
-                step = self.step()
+                with suppress(Cancelled):
+                    step = self._whole_step()
         if progress:
             progress(step)
         return step.plan, step.plan.finished
@@ -384,6 +419,15 @@ class Loop:
         labels = {f"{FIELDS}{name}": wish for name in names}
         write_state(self._swarm, self.configuration.desired.instance, labels, {})
         return True
+
+    def _whole_step(self, *, vault: bool = False) -> Step:
+        """Run one cycle, and another where the lease was lost in it. Raises ``Cancelled``."""
+        while True:
+            try:
+                return self.step(vault=vault)
+            except Cancelled:
+                if self._stopping:
+                    raise
 
     def _time_to_next(self, step: Step, end: float | None = None) -> float:
         if step.acted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import NoReturn
 
@@ -44,6 +45,8 @@ for _command in (
 
 def main() -> NoReturn:
     """Run the command line, and turn every error into a message and a code."""
+    # As the first process of a container it would not be ended by a SIGTERM otherwise.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         cli(standalone_mode=False)
     except ConfigError as error:

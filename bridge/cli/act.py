@@ -29,7 +29,8 @@ from bridge.servers.vault import Vault
 def run(options: Options) -> None:
     """Run as a service until stopped.
 
-    SIGTERM and SIGINT end it after the action in hand; SIGHUP reads the configuration again.
+    SIGTERM and SIGINT end it within seconds and hand over to another bridge: looks and waits are
+    given up, a write in flight is waited for. SIGHUP reads the configuration again.
     """
     log = structlog.get_logger("bridge")
     configuration = options.load()

@@ -66,6 +66,10 @@ class Lab:
         self.token_file.write_text(vault.token)
         logs.configure(self._said[0])
 
+    def said(self) -> str:
+        """Return what loops in this process have logged."""
+        return self._said[0].getvalue()
+
     def close(self) -> None:
         """Take everything away, and look for every value of this test in all that was said."""
         for process in self._processes:

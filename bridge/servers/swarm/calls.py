@@ -12,7 +12,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import quote
 
-from bridge.errors import AnswerLost, NotFound, OutOfSequence, SwarmRefused, SwarmUnreachable
+from bridge.cancellation import Cancellation
+from bridge.errors import (
+    AnswerLost,
+    Cancelled,
+    NotFound,
+    OutOfSequence,
+    SwarmRefused,
+    SwarmUnreachable,
+)
 from bridge.model.payload import Concealed
 from bridge.model.settings import DockerSettings
 from bridge.servers.swarm.connection import Connection
@@ -24,10 +32,16 @@ class Swarm:
     """A connection to one manager's engine, made at the first call and anew after trouble.
 
     Every method raises ``SwarmUnreachable`` where the swarm gives no usable answer. Those that
-    write raise ``AnswerLost`` instead where the write may have been carried out (I13).
+    write raise ``AnswerLost`` instead where the write may have been carried out (I13). All raise
+    ``Cancelled`` where there is no time left.
+
+    Args:
+        cancellation: What ends its waits.
     """
 
-    def __init__(self, settings: DockerSettings) -> None:
+    def __init__(self, settings: DockerSettings, cancellation: Cancellation | None = None) -> None:
+        self._settings = settings
+        self._cancellation = cancellation or Cancellation()
         self._connection = Connection(settings)
 
     def close(self) -> None:
@@ -155,7 +169,7 @@ class Swarm:
 
     def _call(self, method: str, path: str, params: Json | None = None) -> Any:
         try:
-            return self._connection.request(method, path, params, None)
+            return self._in_time(method, path, params, None)
         except AnswerLost as lost:
             raise SwarmUnreachable(lost.message, hint=lost.hint) from None
 
@@ -173,7 +187,28 @@ class Swarm:
         Args:
             whole: Whether fields that an older API version does not know would be lost.
         """
-        return self._connection.request(method, path, params, body, anew=whole)
+        return self._in_time(method, path, params, body, anew=whole, write=True)
+
+    def _in_time(
+        self,
+        method: str,
+        path: str,
+        params: Json | None,
+        body: Json | None,
+        *,
+        anew: bool = False,
+        write: bool = False,
+    ) -> Any:
+        """Send a request and wait for its answer while there is time."""
+        connection = self._connection
+        try:
+            return self._cancellation.run(
+                lambda: connection.request(method, path, params, body, anew=anew), write=write
+            )
+        except Cancelled:
+            # The request still has the connection, and does with it what it likes.
+            self._connection = Connection(self._settings)
+            raise
 
 
 def _encoded(data: Concealed) -> str:

@@ -7,7 +7,6 @@ Nothing is taken from the surroundings: no ``$VAULT_TOKEN``, no ``~/.vault-token
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -15,7 +14,8 @@ import hvac
 import requests
 from hvac.adapters import JSONAdapter, RawAdapter
 
-from bridge.errors import VaultUnreachable
+from bridge.cancellation import Cancellation
+from bridge.errors import Cancelled, VaultUnreachable
 from bridge.model.settings import CertLogin, VaultSettings
 
 TIMEOUT = (3.0, 10.0)
@@ -92,8 +92,11 @@ def _seconds(text: str) -> float:
 class Http:
     """Sends requests to one Vault, below ``max_rps``.
 
-    Every method raises ``VaultUnreachable`` where no usable answer comes, and ``Answer`` for one
-    that is not a success.
+    Every method raises ``VaultUnreachable`` where no usable answer comes, ``Answer`` for one that
+    is not a success, and ``Cancelled`` where there is no time left.
+
+    Attributes:
+        cancellation: What ends its waits.
     """
 
     def __init__(self, settings: VaultSettings, clock: Callable[[], float]) -> None:
@@ -103,6 +106,7 @@ class Http:
         self._next_slot = 0.0
         self._lock = threading.Lock()
         self._client: hvac.Client | None = None
+        self.cancellation = Cancellation()
 
     def close(self) -> None:
         """Close the connections; the next request opens others."""
@@ -110,30 +114,42 @@ class Http:
             self._client.adapter.close()
             self._client = None
 
-    def get(self, place: str, token: str) -> Any:
-        """Read."""
-        return self._send("get", place, token)
+    def get(self, place: str, token: str, *, write: bool = False) -> Any:
+        """Read.
 
-    def post(self, place: str, token: str, body: Json) -> Any:
-        """Write."""
-        return self._send("post", place, token, json=body)
+        Args:
+            write: Whether Vault makes something for it, as credentials.
+        """
+        return self._send("get", place, token, write=write)
+
+    def post(self, place: str, token: str, body: Json, *, write: bool = False) -> Any:
+        """Post.
+
+        Args:
+            write: Whether it changes something that others see, so that its answer is waited for.
+        """
+        return self._send("post", place, token, write=write, json=body)
 
     def health(self) -> Json:
         """Return ``sys/health``, which needs no token; any of its states is an answer."""
+        place = f"{self._settings.address}/v1/sys/health"
+        session = self._connection().session
         try:
-            self._pace()
-            answer = self._connection().session.get(
-                f"{self._settings.address}/v1/sys/health", timeout=TIMEOUT, allow_redirects=False
+            answer = self._in_time(
+                lambda: session.get(place, timeout=TIMEOUT, allow_redirects=False)
             )
             return cast("Json", answer.json())
         except (requests.exceptions.RequestException, OSError, ValueError) as error:
             raise self._unreachable(error) from None
 
-    def _send(self, method: str, place: str, token: str, **more: Any) -> Any:
+    def _send(
+        self, method: str, place: str, token: str, *, write: bool = False, **more: Any
+    ) -> Any:
         client = self._connection()
         client.token = token
+        send = getattr(client.adapter, method)
         try:
-            return getattr(client.adapter, method)(f"/v1/{place}", **more)
+            return self._in_time(lambda: send(f"/v1/{place}", **more), write=write)
         except Answer as answer:
             if answer.passes:
                 self.close()  # behind the same address another node may answer a new connection
@@ -142,6 +158,20 @@ class Http:
         except (requests.exceptions.RequestException, OSError) as error:
             self.close()
             raise self._unreachable(error) from None
+
+    def _in_time(self, send: Callable[[], Any], *, write: bool = False) -> Any:
+        """Send a request when it is our turn below ``max_rps``, and wait while there is time."""
+        with self._lock:
+            now = self._clock()
+            slot = max(now, self._next_slot)
+            self._next_slot = slot + self._gap
+        if slot > now:
+            self.cancellation.sleep(slot - now)
+        try:
+            return self.cancellation.run(send, write=write)
+        except Cancelled:
+            self.close()  # the request still has its connection
+            raise
 
     def _connection(self) -> hvac.Client:
         if self._client is None:
@@ -158,18 +188,9 @@ class Http:
                 session=session,
                 timeout=cast("Any", TIMEOUT),
                 allow_redirects=False,
-                adapter=_adapter(self._pace),
+                adapter=_Adapter,
             )
         return self._client
-
-    def _pace(self) -> None:
-        """Wait for our turn below ``max_rps``."""
-        with self._lock:
-            now = self._clock()
-            slot = max(now, self._next_slot)
-            self._next_slot = slot + self._gap
-        if slot > now:
-            time.sleep(slot - now)
 
     def _unreachable(self, error: Exception) -> VaultUnreachable:
         text = str(error)
@@ -210,20 +231,17 @@ def _host(location: str) -> str:
     return "/".join(location.split("/")[:3]) if "//" in location else "another path"
 
 
-def _adapter(pace: Callable[[], None]) -> type[JSONAdapter]:
-    class Adapter(JSONAdapter):
-        def request(self, *args: Any, **kwargs: Any) -> Any:
-            pace()
-            kwargs["raise_exception"] = False
-            answer = RawAdapter.request(cast("Any", self), *args, **kwargs)
-            body: Any = None
-            try:
-                body = answer.json() if answer.content else None
-            except ValueError:
-                if answer.ok and not answer.is_redirect:
-                    raise VaultUnreachable("Vault's answer is not JSON") from None
-            if not answer.ok or answer.is_redirect:
-                raise Answer(answer, body)
-            return body
-
-    return Adapter
+class _Adapter(JSONAdapter):
+    def request(self, *args: Any, **kwargs: Any) -> Any:
+        """Send a request, and return its answer if it is a success."""
+        kwargs["raise_exception"] = False
+        answer = RawAdapter.request(cast("Any", self), *args, **kwargs)
+        body: Any = None
+        try:
+            body = answer.json() if answer.content else None
+        except ValueError:
+            if answer.ok and not answer.is_redirect:
+                raise VaultUnreachable("Vault's answer is not JSON") from None
+        if not answer.ok or answer.is_redirect:
+            raise Answer(answer, body)
+        return body

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import requests
 
+from bridge.cancellation import Cancellation
 from bridge.clock import boot_clock
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
 from bridge.model.desired import KvPath
@@ -24,7 +25,8 @@ class Vault:
     """A session with one Vault: logs in when needed, keeps below ``max_rps``.
 
     Every method raises ``VaultUnreachable`` where Vault gives no usable answer, ``LoginRefused``
-    where it does not take our credential, and ``VaultRefused`` where the answer concerns one path.
+    where it does not take our credential, ``VaultRefused`` where the answer concerns one path, and
+    ``Cancelled`` where there is no time left.
 
     Attributes:
         namespace: In which everything is asked for; empty for the root namespace.
@@ -44,6 +46,10 @@ class Vault:
         """Close the connections and forget the token."""
         self._http.close()
         self._login.forget()
+
+    def heed(self, cancellation: Cancellation) -> None:
+        """Let something else end its waits: it may outlive the one who uses it."""
+        self._http.cancellation = cancellation
 
     # --- ourselves -------------------------------------------------------------------------------
 

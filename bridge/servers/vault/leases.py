@@ -164,7 +164,7 @@ class Leases:
     def _issued(self, role: DatabaseRole, token: str, accessor: str) -> Issued:
         place = f"{quote(role.mount)}/creds/{quote(role.role)}"
         try:
-            answer = self._session.http.get(place, token)
+            answer = self._session.http.get(place, token, write=True)
             lease, fields = str(answer["lease_id"]), answer["data"]
             found = self.lease(lease)
         except Answer as error:

@@ -47,17 +47,20 @@ class Session:
 
     def ask(self, place: str, body: Json) -> Any:
         """Post what does no harm twice, such as a look-up, trying again as ``read`` does."""
-        return self._again_and_again(lambda: self.write(place, body))
+        return self._again_and_again(
+            lambda: self._with_token(lambda token: self.http.post(place, token, body))
+        )
 
     def write(self, place: str, body: Json) -> Any:
         """Post once. A 403 means that nothing was done, so a dead token is replaced here too."""
-        return self._with_token(lambda token: self.http.post(place, token, body))
+        return self._with_token(lambda token: self.http.post(place, token, body, write=True))
 
     def _again_and_again(self, call: Callable[[], Any]) -> Any:
         retrying = Retrying(
             retry=retry_if_exception(_may_pass_at_once),
             stop=_given_up,
             wait=_wait,
+            sleep=self.http.cancellation.sleep,
             reraise=True,
         )
         return retrying(call)
