@@ -10,8 +10,9 @@ import logging
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 
@@ -24,6 +25,24 @@ def where(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     places = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(frames))
     return f"{type(error).__name__} at {places}"
+
+
+class _Unfailing:
+    """A stream for the log: what cannot be written is lost, and nobody else notices.
+
+    A full disk or a reader that went away must not stop a rotation.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # the latter where it is closed
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def configure(
@@ -54,14 +73,15 @@ def configure(
         )
     else:
         shared += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    unfailing = cast("TextIO", _Unfailing(stream))
     level = logging.DEBUG if verbose else logging.INFO
     if quiet and stream.isatty() and not verbose:
         level = logging.CRITICAL
     structlog.configure(
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(unfailing),
         cache_logger_on_first_use=False,
     )
     # The SDKs log requests, never answers, and even those only where somebody asks for them.
-    logging.basicConfig(level=logging.ERROR, stream=stream, force=True)
+    logging.basicConfig(level=logging.ERROR, stream=unfailing, force=True)

@@ -1,0 +1,30 @@
+"""A log that cannot be written stops nobody."""
+
+from __future__ import annotations
+
+import errno
+import io
+import logging
+
+import structlog
+
+from bridge import logs
+
+
+class _FullDisk(io.StringIO):
+    tries = 0
+
+    def write(self, text: str) -> int:
+        self.tries += 1
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_stops_nobody() -> None:
+    full = _FullDisk()
+    logs.configure(full)
+    structlog.get_logger("bridge").info("rolling", secret="db")
+    logging.getLogger("sdk").error("trouble")
+    assert full.tries >= 2
