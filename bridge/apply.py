@@ -8,8 +8,8 @@ from typing import Any, assert_never
 
 import structlog
 
+from bridge.clock import boot_clock
 from bridge.custodian import Custodian
-from bridge.decide.prune import needed_ids
 from bridge.errors import (
     AnswerLost,
     BridgeError,
@@ -47,12 +47,19 @@ from bridge.model.plan import (
 from bridge.model.reasons import Reason
 from bridge.model.spec import swapped
 from bridge.model.world import SwarmView, fingerprint
+from bridge.removal import Remover
 from bridge.servers.labels import write_labels
 from bridge.servers.state import write_state
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 
 _TRIES = 3
+
+LONGEST = 10.0
+"""Seconds after which an application begins nothing more."""
+
+MOST_REMOVALS = 100
+"""Docker secrets that one application removes."""
 
 
 class Applier:
@@ -62,6 +69,7 @@ class Applier:
         look: Looks at the swarm anew, for what must be seen immediately before it is done.
         fence: Renews the leader's lease; tells whether that was acknowledged.
         whole: Lets a block end that was begun, for a while, although the bridge is to stop.
+        clock: Seconds that pass.
     """
 
     def __init__(
@@ -72,21 +80,32 @@ class Applier:
         look: Callable[[], SwarmView],
         fence: Callable[[], bool],
         whole: Callable[[], AbstractContextManager[None]] = nullcontext,
+        clock: Callable[[], float] = boot_clock,
     ) -> None:
         self._vault = vault
         self._swarm = swarm
         self._instance = instance
         self._look = look
+        self._clock = clock
+        self._remover = Remover(swarm, instance, look, clock)
         self._custodian = Custodian(vault, swarm, instance, look, fence, whole)
         self._log = structlog.get_logger("bridge")
 
     def apply(self, plan: Plan, stopping: Callable[[], bool]) -> tuple[Outcome, ...]:
         """Carry out each chain until one of its actions fails; stop after the action in hand.
 
-        When the swarm goes away, what was not begun is left alone.
+        When the swarm goes away, what was not begun is left alone. So is what would take too long:
+        leases are to be renewed, and the next cycle, which comes at once, begins with those.
         """
         outcomes: list[Outcome] = []
+        end, removals = self._clock() + LONGEST, 0
+        self._remover.end_batch()
         for chain in plan.chains:
+            if self._clock() >= end:
+                break
+            removals += isinstance(chain[0], RemoveSecret)
+            if isinstance(chain[0], RemoveSecret) and removals > MOST_REMOVALS:
+                continue
             for action in chain:
                 if stopping():
                     return tuple(outcomes)
@@ -116,6 +135,8 @@ class Applier:
             return Outcome(action, Result.FAILED, message)
 
     def _do(self, action: Action) -> Outcome:
+        if not isinstance(action, RemoveSecret):
+            self._remover.end_batch()
         match action:
             case CreateSecret():
                 return self._create(action)
@@ -130,7 +151,7 @@ class Applier:
             case WakeUpdater():
                 return self._wake(action)
             case RemoveSecret():
-                return self._remove(action)
+                return self._remover.remove(action)
             case NoteState():
                 return self._note(action)
             case _:
@@ -205,16 +226,6 @@ class Applier:
             except OutOfSequence:
                 if attempt == _TRIES - 1:
                     raise
-        return Outcome(action, Result.DONE)
-
-    def _remove(self, action: RemoveSecret) -> Outcome:
-        view = self._look()
-        mirror = view.mirror_by_id.get(action.secret_id)
-        if mirror is None or mirror.instance != self._instance:
-            return Outcome(action, Result.MOVED, "it is gone, or no longer ours")
-        if action.secret_id in needed_ids(view):
-            return Outcome(action, Result.MOVED, "something refers to it again")
-        self._swarm.remove_secret(action.secret_id)
         return Outcome(action, Result.DONE)
 
     def _note(self, action: NoteState) -> Outcome:
@@ -337,5 +348,5 @@ def _reason(error: BridgeError) -> Reason:
 
 
 def _same_name(raw: dict[str, object], name: str) -> bool:
-    spec = raw["Spec"]
-    return isinstance(spec, dict) and str(spec["Name"]).lower() == name.lower()
+    spec = raw.get("Spec")
+    return isinstance(spec, dict) and str(spec.get("Name")).lower() == name.lower()
