@@ -188,6 +188,10 @@ class Applier:
                     f"{action.docker_name} exists with this version's labels and other content"
                 )
                 return self._refused(action, Reason.CONTENT_DIFFERS, message)
+        except SwarmRefused as error:
+            if error.denied:
+                raise
+            return self._refused(action, Reason.SWARM_REFUSED, error.message)
         return Outcome(action, Result.DONE)
 
     def _refused(self, action: CreateSecret, reason: Reason, message: str) -> Outcome:

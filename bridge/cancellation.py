@@ -11,8 +11,8 @@ it can stop waiting. What is given up depends on what it is:
    ``GRACE`` seconds from the stop on. So has a block that must be whole, such as the making of a
    credential and the creation of its Docker secret.
 4. Where the answer of a write has not come even then, the process ends, and the leader's lease is
-   *not* released: it runs out by itself. The next leader begins when that write can no longer
-   surprise it, as after ``kill -9``.
+   *not* released: it is left as after ``kill -9``, so that no next leader begins at once while
+   that write may yet be carried out.
 """
 
 from __future__ import annotations

@@ -198,6 +198,14 @@ class NotFound(SwarmError):
 
 
 class SwarmRefused(SwarmError):
-    """The engine rejected the request for what it says; repeating it would not help."""
+    """The engine rejected the request for what it says; repeating it would not help.
+
+    Args:
+        denied: Whether it was refused for who asks, and not for what was asked.
+    """
 
     exit_code = Exit.HELD
+
+    def __init__(self, message: str, *, hint: str = "", denied: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.denied = denied

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.clock import boot_clock
-from bridge.errors import NameTaken, OutOfSequence, SwarmError
+from bridge.errors import NameTaken, OutOfSequence, SwarmError, SwarmUnreachable
 from bridge.model.leader import (
     HOLDER,
     SEEN,
@@ -163,6 +163,16 @@ class Lease:
 
     def _write(self) -> bool:
         """Write it as ours, if nobody else has it. Raises ``OutOfSequence``, ``NameTaken``."""
+        try:
+            return self._written()
+        except (KeyError, TypeError, ValueError, AttributeError):
+            name = lease_config_name(self._instance)
+            raise SwarmUnreachable(
+                f"the Docker config {name}, the leader's lease, is not understood",
+                hint=f"look at it with `docker config inspect {name}`; it may be removed",
+            ) from None
+
+    def _written(self) -> bool:
         sent = self._clock()
         config = self._swarm.config(lease_config_name(self._instance))
         holder = _holder(config)

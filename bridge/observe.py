@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bridge.errors import LoginRefused, SwarmUnreachable, VaultRefused, VaultUnreachable
 from bridge.model.desired import DatabaseRole, Desired, Source, StaticRoles
@@ -29,6 +29,7 @@ from bridge.model.world import (
     Service,
     SwarmView,
     Task,
+    Unread,
     Unreadable,
     UpdateState,
     VaultView,
@@ -41,8 +42,11 @@ from bridge.servers.vault import Vault
 _NANO = 1_000_000_000
 _FOR_EVER = 10 * 365 * 86400.0
 _DEFAULT_MONITOR = 5.0
+_NOT_UNDERSTOOD = (KeyError, ValueError, TypeError, AttributeError, OverflowError)
+"""What reading an answer of any content may end with."""
 
 Json = Mapping[str, Any]
+_T = TypeVar("_T")
 
 
 # --- Vault ---------------------------------------------------------------------------------------
@@ -100,7 +104,7 @@ def _document(vault: Vault, source: Source, *, patient: bool) -> Document | Unre
         return Unreadable(Reason.LOGIN_REFUSED, str(error), error.everywhere)
     except VaultRefused as error:
         return Unreadable(Reason(error.reason), str(error))
-    except (KeyError, ValueError, TypeError, AttributeError):
+    except _NOT_UNDERSTOOD:
         return Unreadable(
             Reason.VAULT_UNREACHABLE, f"Vault's metadata of {source} is not understood"
         )
@@ -162,7 +166,7 @@ def _fate(
         return Unknown(Reason.LOGIN_REFUSED, str(error))
     except VaultRefused as error:
         return Unknown(Reason(error.reason), str(error))
-    except (KeyError, ValueError, TypeError, AttributeError):
+    except _NOT_UNDERSTOOD:
         return Unknown(Reason.VAULT_UNREACHABLE, "Vault's answer on a lease is not understood")
 
 
@@ -192,45 +196,117 @@ def read_life(raw: Json, now: float) -> Life:
 def look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
     """List everything once, the services twice: one that changed in between is *torn*.
 
+    An object that is not understood is data as well, and holds nothing up but what it may concern
+    (I8): see ``Unread``. Tasks of unknown content make their service torn.
+
     Raises:
         SwarmUnreachable: The swarm gives no usable answer; half a look is no look.
     """
     try:
         return _look_at_swarm(swarm, instance, now)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except _NOT_UNDERSTOOD as error:
         kind = type(error).__name__
         raise SwarmUnreachable(f"the engine's answer is not understood ({kind})") from None
 
 
 def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
     before = swarm.services()
-    tasks = swarm.tasks()
-    nodes = swarm.nodes()
-    secrets = swarm.secrets()
+    raw_tasks = swarm.tasks()
+    raw_nodes = swarm.nodes()
+    raw_secrets = swarm.secrets()
     config = swarm.config(state_config_name(instance))
-    labels = (config or {}).get("Spec", {}).get("Labels") or {}
-    after = {service["ID"]: service["Version"]["Index"] for service in swarm.services()}
-    down = {node["ID"] for node in nodes if node["Status"]["State"] == "down"}
-    known = {node["ID"] for node in nodes}
+    indexes, _ = _each("service", swarm.services(), lambda raw: (_text(raw["ID"]), _index(raw)))
+    after = dict(indexes)
+    nodes, odd_nodes = _each("node", raw_nodes, _node)
+    down = {node for node, is_down in nodes if is_down}
+    # Where a node cannot be told, nobody is known to be on none.
+    known = None if odd_nodes else {node for node, _ in nodes}
+    services, odd_services = _each("service", before, lambda raw: _service(raw, after))
+    tasks, odd_tasks = _each("task", raw_tasks, lambda raw: _task(raw, down, known))
+    secrets, odd_secrets = _each("secret", raw_secrets, _secret)
+    torn = {odd.service_id for odd in odd_tasks}
+    labels = _state_labels(config)
     return SwarmView(
         now,
-        tuple(_secret(raw) for raw in secrets),
-        tuple(_service(raw, after.get(raw["ID"])) for raw in before if _has_containers(raw)),
-        tuple(_task(raw, down, known) for raw in tasks),
-        config is not None,
-        read_by_name(labels, REFUSED, Verdict.read),
-        read_wishes(labels),
-        read_pauses(labels),
-        read_approvals(labels),
-        read_by_name(labels, TROUBLE, Trouble.read),
-        read_fields(labels),
+        tuple(secrets),
+        tuple(replace(s, torn=s.torn or s.id in torn) for s in services if s),
+        tuple(tasks),
+        labels is not None,
+        read_by_name(labels or {}, REFUSED, Verdict.read),
+        read_wishes(labels or {}),
+        read_pauses(labels or {}),
+        read_approvals(labels or {}),
+        read_by_name(labels or {}, TROUBLE, Trouble.read),
+        read_fields(labels or {}),
+        (*odd_secrets, *odd_services, *odd_tasks, *odd_nodes),
     )
+
+
+def _each(
+    kind: str, raws: Iterable[Json], read: Callable[[Json], _T]
+) -> tuple[list[_T], list[Unread]]:
+    """Read each object by itself."""
+    found: list[_T] = []
+    odd: list[Unread] = []
+    for raw in raws:
+        try:
+            found.append(read(raw))
+        except _NOT_UNDERSTOOD as error:
+            odd.append(_unread(kind, raw, error))
+    return found, odd
+
+
+def _unread(kind: str, raw: Json, error: Exception) -> Unread:
+    """Say what can be said of an object that is not understood; its content may be anything."""
+
+    def text(*keys: str) -> str:
+        value: Any = raw
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value if isinstance(value, str) else ""
+
+    own, name = text("ID"), text("Spec", "Name")
+    return Unread(kind, own, name, text("ServiceID"), type(error).__name__)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _texts(value: Any) -> Mapping[str, str]:
+    """Read labels."""
+    return {_text(key): _text(each) for key, each in (value or {}).items()}
+
+
+def _index(raw: Json) -> int:
+    index = raw["Version"]["Index"]
+    if not isinstance(index, int):
+        raise TypeError("no number")
+    return index
+
+
+def _state_labels(config: Json | None) -> Mapping[str, str] | None:
+    """Read the state config's labels; None where it is gone or damaged, which is the same loss."""
+    if config is None:
+        return None
+    try:
+        return _texts(config["Spec"].get("Labels"))
+    except _NOT_UNDERSTOOD:
+        return None
+
+
+def _node(raw: Json) -> tuple[str, bool]:
+    """Return a node's id, and whether it is down."""
+    return _text(raw["ID"]), _text(raw["Status"]["State"]) == "down"
 
 
 def _secret(raw: Json) -> DockerSecret:
     spec = raw["Spec"]
     created = instant(raw["CreatedAt"]) / _NANO
-    return DockerSecret(raw["ID"], spec["Name"], created, spec.get("Labels") or {})
+    labels = _texts(spec.get("Labels"))
+    return DockerSecret(_text(raw["ID"]), _text(spec["Name"]), created, labels)
 
 
 def _has_containers(raw: Json) -> bool:
@@ -240,12 +316,20 @@ def _has_containers(raw: Json) -> bool:
 
 def _references(spec: Json) -> Iterable[Reference]:
     container = (spec.get("TaskTemplate") or {}).get("ContainerSpec") or {}
-    return (Reference.read(ref) for ref in container.get("Secrets") or () if ref.get("File"))
+    for ref in container.get("Secrets") or ():
+        if ref.get("File"):
+            read = Reference.read(ref)
+            for text in (read.secret_id, read.secret_name, read.file_name, read.uid, read.gid):
+                _text(text)
+            yield replace(read, mode=int(read.mode))
 
 
-def _service(raw: Json, index_after: int | None) -> Service:
+def _service(raw: Json, after: Mapping[str, int]) -> Service | None:
+    """Read a service; None for one that takes no secrets."""
+    if not _has_containers(raw):
+        return None
     spec, status = raw["Spec"], raw.get("UpdateStatus") or {}
-    index = raw["Version"]["Index"]
+    index = _index(raw)
     previous = raw.get("PreviousSpec")
     restart = (spec["TaskTemplate"].get("RestartPolicy") or {}).get("Condition")
     mode = spec.get("Mode") or {}
@@ -255,23 +339,23 @@ def _service(raw: Json, index_after: int | None) -> Service:
         kind = Kind.GLOBAL if "Global" in mode else Kind.REPLICATED
     config = spec.get("UpdateConfig") or {}
     return Service(
-        raw["ID"],
-        spec["Name"],
+        _text(raw["ID"]),
+        _text(spec["Name"]),
         index,
         kind,
         tuple(_references(spec)),
         frozenset(ref.secret_id for ref in _references(previous)) if previous else None,
-        (raw.get("ServiceStatus") or {}).get("DesiredTasks", 0),
+        int((raw.get("ServiceStatus") or {}).get("DesiredTasks", 0)),
         restart == "none",
         _update_state(status.get("State")),
-        status.get("Message") or "",
+        _text(status.get("Message") or ""),
         instant(status["StartedAt"]) / _NANO if status.get("StartedAt") else 0.0,
         (config.get("Monitor") or 0) / _NANO or _DEFAULT_MONITOR,
         (config.get("Delay") or 0) / _NANO,
         fingerprint(spec),
         frame_of(spec),
-        (spec.get("Labels") or {}).get(WOKEN, ""),
-        index_after != index,
+        _texts(spec.get("Labels")).get(WOKEN, ""),
+        after.get(raw["ID"]) != index,
     )
 
 
@@ -283,18 +367,24 @@ def _update_state(text: str | None) -> UpdateState | None:
         return UpdateState.UPDATING
 
 
-def _task(raw: Json, down: set[str], known: set[str]) -> Task:
-    container = raw.get("Spec", {}).get("ContainerSpec") or {}
-    status = raw.get("Status") or {}
-    node = raw.get("NodeID") or ""
+def _task(raw: Json, down: Collection[str], known: Collection[str] | None) -> Task:
+    """Read a task.
+
+    Args:
+        known: Ids of all nodes; None where they are not all known.
+    """
+    container = (raw.get("Spec") or {}).get("ContainerSpec") or {}
+    status = raw["Status"]
+    node = _text(raw.get("NodeID") or "")
+    gone = known is not None and node not in known
     return Task(
-        raw["ID"],
-        raw.get("ServiceID") or "",
-        status.get("State") or "",
-        raw.get("DesiredState") or "",
-        frozenset(ref["SecretID"] for ref in container.get("Secrets") or ()),
-        status.get("Err") or "",
+        _text(raw["ID"]),
+        _text(raw.get("ServiceID") or ""),
+        _text(status["State"]),
+        _text(raw["DesiredState"]),
+        frozenset(_text(ref["SecretID"]) for ref in container.get("Secrets") or ()),
+        _text(status.get("Err") or ""),
         node,
-        bool(node) and (node in down or node not in known),
+        bool(node) and (node in down or gone),
         instant(status["Timestamp"]) / _NANO if status.get("Timestamp") else 0.0,
     )

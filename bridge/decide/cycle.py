@@ -23,6 +23,7 @@ from bridge.decide.roll import pass_gates, roll_chain, stand_of
 from bridge.decide.stand import Stand
 from bridge.decide.target import Target, find_target, missing_service
 from bridge.decide.troubles import seen_in_vault, show_troubles, troubles
+from bridge.decide.unread import not_understood, unread_service, with_unread
 from bridge.decide.wants import want_of
 from bridge.decide.wishes import carry_out, forget, say_refusal, wishes_for_nothing
 from bridge.model.desired import Desired
@@ -49,6 +50,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     targets = [with_doubt(target, memory, world.vault) for target in found]
     generations = generations_by_name(desired.instance, world, memory, now)
     targets = with_leases(desired, targets, generations, world, memory, now)
+    targets = [with_unread(target, world.swarm) for target in targets]
     wanted = targets
     targets = [_target(target, memory, now) for target in targets]
     care = care_for_leases(desired, targets, generations, world, memory, now, frozen=frozen)
@@ -59,7 +61,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     halt = Halt(world.swarm.pauses, frozenset(wishes), lost)
     fields = fields_asked(desired, targets, world.swarm)
     stands = _stands(desired, targets, fields, world, memory, halt, now)
-    holds += care.holds
+    holds += [*care.holds, *not_understood(world.swarm)]
     holds += _missing_services(targets, world)
     refusals = (say_refusal(target.secret.name, world.swarm) for target in targets)
     holds += [*(refusal for refusal in refusals if refusal), *refused_fields(fields, world.swarm)]
@@ -77,7 +79,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     wake += [target.hold.until for target in targets if target.hold and target.hold.until]
     for target in targets:
         marks = [
-            *good_mark(target, stands, now),
+            *good_mark(target, stands, world.swarm, now),
             *record_upkeep(target, stands, world.swarm),
             *outlived_marks(target, now),
             *unused_marks(target, world.swarm, now),
@@ -183,6 +185,7 @@ def _stands(
             progress = progress_of(service, tasks, trial or service.secret_ids)
             stands.append(stand_of(service, wants, tasks, progress, memory, desired.rollout, now))
     alive = frozenset(service.id for service in world.swarm.services)
+    alive |= {unread.id for unread in world.swarm.unread}
     failing = frozenset[str]().union(*(stand.failing for stand in stands))
     halt = replace(halt, failing=failing, alive=alive)
     for stand in stands:
@@ -192,7 +195,8 @@ def _stands(
 
 def _missing_services(targets: Iterable[Target], world: World) -> list[Hold]:
     return [
-        Hold(
+        unread_service(target.secret.name, mapping.service, world.swarm)
+        or Hold(
             target.secret.name,
             Reason.SERVICE_MISSING,
             missing_service(mapping.service, world.swarm),

@@ -49,6 +49,8 @@ def paused(service: Service, want: Want, halt: Halt) -> Hold | None:
     if halt.state_lost:
         message = "the state config is gone, and with it what was paused: `vault-bridge resume`"
         return Hold(want.name, Reason.STATE_LOST, f"{message} makes it anew", service.name)
+    if want.target.unread and want.target.hold:
+        return replace(want.target.hold, service=service.name)
     if want.name in halt.wished:
         message = "an operator's wish comes first"
         return Hold(want.name, Reason.LOOKING_AGAIN, message, service.name, waits=True)

@@ -14,7 +14,9 @@ from bridge.model.reasons import Reason
 from bridge.model.world import SwarmView
 
 
-def good_mark(target: Target, stands: Iterable[Stand], now: float) -> list[Annotate]:
+def good_mark(
+    target: Target, stands: Iterable[Stand], swarm: SwarmView, now: float
+) -> list[Annotate]:
     """Mark the newest version as good once it has converged and baked on every service.
 
     Services that are never rolled (jobs) do not count, and a version that no service has is not
@@ -24,6 +26,8 @@ def good_mark(target: Target, stands: Iterable[Stand], now: float) -> list[Annot
     newest = target.mirrors[0] if target.mirrors else None
     if newest is None or newest.good or newest.asides or newest.id in target.ended:
         return []
+    if swarm.blind:
+        return []  # what is not understood might be on another one
     scope = [stand for stand in stands if name in stand.wants and not stand.service.reruns]
     if not scope:
         return []
@@ -56,7 +60,7 @@ def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]
     newest = target.mirrors[0] if target.mirrors else None
     if newest is None or not newest.good or newest.asides or _has_lease(target):
         return []  # of a lease the bridge itself says when it ends
-    if any(service.torn for service in swarm.services):
+    if swarm.blind or any(service.torn for service in swarm.services):
         return []
     in_use = used_ids(swarm)
     older = target.mirrors[1:]
@@ -98,6 +102,8 @@ def outlived_marks(target: Target, now: float) -> list[Annotate]:
 
 def record_upkeep(target: Target, stands: Iterable[Stand], swarm: SwarmView) -> list[Annotate]:
     """Drop the records of services that have moved on, and all that was kept for those gone."""
+    if swarm.blind:
+        return []
     name = target.secret.name
     scope = {stand.service.id for stand in stands if name in stand.wants}
     notes: list[Annotate] = []

@@ -20,12 +20,13 @@ from bridge.model.world import SwarmView
 def used_ids(swarm: SwarmView, absent: frozenset[str] = frozenset()) -> frozenset[str]:
     """Return the ids of the Docker secrets that a Spec or a task that has not ended has.
 
-    A task on a node that is down may come back, so it counts too.
+    A task on a node that is down may come back, so it counts too. What is not understood might have
+    any of them, so all of ours count as used while there is such a thing.
 
     Args:
         absent: Ids of tasks that do not count any more.
     """
-    used: set[str] = set()
+    used = {mirror.id for mirror in swarm.mirrors} if swarm.blind else set[str]()
     for service in swarm.services:
         used |= service.secret_ids
     for task in swarm.tasks:

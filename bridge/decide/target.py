@@ -45,6 +45,8 @@ class Target:
             are not marked so yet.
         create: The mirror to be made.
         hold: Why Vault's current version is not the target.
+        unread: Whether there may be versions that are not among its mirrors, so that no service is
+            moved.
     """
 
     secret: DesiredSecret
@@ -59,6 +61,7 @@ class Target:
     urgent: Mapping[str, str] = field(default_factory=dict)
     create: CreateSecret | MintGeneration | None = None
     hold: Hold | None = None
+    unread: bool = False
 
     def for_service(self, service_id: str) -> Mirror | None:
         """Return the newest mirrored version that may be used by a service, if there is any."""

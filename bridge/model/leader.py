@@ -36,12 +36,16 @@ def task_has_ended(tasks: Iterable[Mapping[str, Any]], container: str) -> bool:
     leaves them again; so an answer from a manager's past may miss an end, but cannot invent one.
     ``rejected`` and ``orphaned`` are also said by managers that do not know.
     """
-    found = (task.get("Status") or {} for task in tasks)
-    return bool(container) and any(
-        (status.get("ContainerStatus") or {}).get("ContainerID") == container
-        and status.get("State") in _ENDED
-        for status in found
-    )
+    return bool(container) and any(_ended_in(task, container) for task in tasks)
+
+
+def _ended_in(task: Mapping[str, Any], container: str) -> bool:
+    """Tell whether a task has ended in a container; one that is not understood has not."""
+    try:
+        status = task["Status"]
+        return status["ContainerStatus"]["ContainerID"] == container and status["State"] in _ENDED
+    except (KeyError, TypeError):
+        return False
 
 
 @dataclass(frozen=True, slots=True)

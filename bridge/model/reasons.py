@@ -95,6 +95,7 @@ class Reason(StrEnum):
     SWARM_REFUSED = "SwarmRefused"
     TRYING_AGAIN = "TryingAgain"
     UNMAPPED = "Unmapped"
+    NOT_UNDERSTOOD = "NotUnderstood"
 
     # Trouble
     ROLL_FAILED = "RollFailed"

@@ -312,6 +312,36 @@ class Task:
         return self.state == "running" and self.desired_state == "running"
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An object of the engine that was listed and is not understood.
+
+    It might use anything. So while there is one nothing is removed, no lease is ended, and nothing
+    is concluded from everybody having left a version; what does not depend on that goes on (I8).
+
+    Attributes:
+        kind: ``secret``, ``service``, ``task`` or ``node``.
+        id: Empty where that is not understood either, as are ``name`` and ``service_id``.
+        error: What kind of error its reading ended with.
+    """
+
+    kind: str
+    id: str
+    name: str
+    service_id: str = ""
+    error: str = ""
+
+    def __str__(self) -> str:
+        name = self.name or self.id
+        return f"the {self.kind} {name} ({self.error})" if name else f"a {self.kind} ({self.error})"
+
+    def may_be_of(self, secret: str) -> bool:
+        """Tell whether it may be a Docker secret that holds a version of a secret of this name."""
+        return self.kind == "secret" and self.name.lower().startswith(
+            f"{secret}_v".lower() if self.name else ""
+        )
+
+
 @dataclass(frozen=True)
 class SwarmView:
     """One look at the swarm.
@@ -325,6 +355,7 @@ class SwarmView:
         approvals: By name of the secret, from the state config.
         troubles: By name of the secret, from the state config.
         fields: By name of the secret, from the state config: file fields that are applied at once.
+        unread: What was listed and is not understood.
     """
 
     as_of: float
@@ -338,6 +369,12 @@ class SwarmView:
     approvals: Mapping[str, Approval] = field(default_factory=dict)
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     fields: Mapping[str, FieldsWish] = field(default_factory=dict)
+    unread: tuple[Unread, ...] = ()
+
+    @property
+    def blind(self) -> bool:
+        """Whether something was listed that might use anything."""
+        return any(unread.kind != "node" for unread in self.unread)
 
     @cached_property
     def mirrors(self) -> tuple[Mirror, ...]:
@@ -346,9 +383,11 @@ class SwarmView:
         What their labels keep for services that are gone does not count: no other service ever gets
         such an id.
         """
-        read = (Mirror.read(secret) for secret in self.secrets)
+        read = tuple(m for secret in self.secrets if (m := Mirror.read(secret)))
+        if any(unread.kind == "service" for unread in self.unread):
+            return read  # nobody can say who is gone
         alive = self.service_by_id.keys()
-        return tuple(mirror.without_gone(alive) for mirror in read if mirror)
+        return tuple(mirror.without_gone(alive) for mirror in read)
 
     def mirrors_of(self, instance: str, name: str) -> list[Mirror]:
         """Return the mirrored versions of one secret, from wherever they came, newest first."""

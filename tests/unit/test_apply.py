@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import cast
 
+import pytest
+
 from bridge.apply import LONGEST, MOST_REMOVALS, Applier
+from bridge.errors import SwarmRefused
 from bridge.model.memory import Outcome, Result
 from bridge.model.naming import labels_of
 from bridge.model.payload import Concealed
-from bridge.model.plan import Plan, RemoveSecret
+from bridge.model.plan import CreateSecret, Plan, RemoveSecret
 from bridge.model.reasons import Reason
 from bridge.model.world import SwarmView
 from bridge.observe import look_at_swarm
 from bridge.removal import BATCH, FRESH
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
-from tests.support.builders import identity
+from tests.support.builders import identity, wanted
 from tests.support.fakes import Clock, FakeSwarm
 
 MANY = 1000
@@ -108,3 +112,29 @@ def test_what_comes_to_be_used_within_a_batch_stays() -> None:
     assert scene.looks == 1
     assert results == [Result.DONE, Result.DONE, Result.FAILED]
     assert [s["ID"] for s in scene.fake.secrets()] == [last]
+
+
+@pytest.mark.parametrize("denied", [False, True])
+def test_content_that_the_engine_refuses_is_not_tried_again(denied: bool) -> None:
+    """It is a verdict on this identity. Who asks may be let in later, and is tried again."""
+    scene = _Scene(0)
+    data = {"data": {"password": "x"}, "metadata": {"created_time": identity(2).created}}
+    vault = SimpleNamespace(read_version=lambda *_: data)
+    applier = Applier(
+        cast("Vault", vault), cast("Swarm", scene.fake), "default", scene.look, lambda: True
+    )
+
+    def refuse(_what: str, _after: bool) -> None:
+        raise SwarmRefused("the engine says no", denied=denied)
+
+    scene.fake.trouble = refuse
+    content = wanted("db").content
+    create = CreateSecret("db", identity(2), content, "db_v2", {}, Reason.NEW_VERSION, "new")
+    (outcome,) = applier.apply(Plan(((create,),), (), ()), lambda: False)
+    if denied:
+        assert outcome.result == Result.FAILED
+    else:
+        assert outcome.result == Result.REFUSED
+        assert outcome.verdict
+        assert outcome.verdict.reason == Reason.SWARM_REFUSED
+        assert outcome.verdict.identity == identity(2)

@@ -314,6 +314,18 @@ def test_who_goes_by_another_configuration_is_told_apart(rivals: Rivals) -> None
     assert not other.agrees
 
 
+@pytest.mark.parametrize("damage", [{"Version": None}, {"Version": {}}, {"Spec": {"Labels": 7}}])
+def test_a_config_that_is_not_understood_is_reported(
+    rivals: Rivals, damage: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody leads by it, and the cycle says why."""
+    assert rivals.lease().hold()
+    config = rivals.fake.config
+    monkeypatch.setattr(rivals.fake, "config", lambda name: {**(config(name) or {}), **damage})
+    with pytest.raises(SwarmUnreachable, match="is not understood"):
+        rivals.lease().hold()
+
+
 def test_trouble_at_the_first_attempt_is_said(rivals: Rivals) -> None:
     def away(_what: str, _after: bool) -> None:
         raise SwarmUnreachable("no answer")

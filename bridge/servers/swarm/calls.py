@@ -89,7 +89,7 @@ class Swarm:
     def config(self, name: str) -> Json | None:
         """Return the Docker config of exactly this name."""
         found = self._call("GET", "/configs", {"filters": json.dumps({"name": [name]})})
-        return next((c for c in found if c["Spec"]["Name"] == name), None)  # the filter is a prefix
+        return next((c for c in found if _name(c) == name), None)  # the filter is a prefix
 
     def service(self, service_id: str) -> Json:
         """Inspect one service. Raises ``NotFound``."""
@@ -209,6 +209,12 @@ class Swarm:
             # The request still has the connection, and does with it what it likes.
             self._connection = Connection(self._settings)
             raise
+
+
+def _name(raw: Any) -> object:
+    """Return an object's name; None where it is not understood."""
+    spec = raw.get("Spec") if isinstance(raw, dict) else None
+    return spec.get("Name") if isinstance(spec, dict) else None
 
 
 def _encoded(data: Concealed) -> str:

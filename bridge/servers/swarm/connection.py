@@ -208,7 +208,7 @@ class Connection:
             return AnswerLost(f"the swarm has no leader just now ({text})")
         if status >= requests.codes.server_error:
             return AnswerLost(f"the engine failed ({status}: {text})")
-        return SwarmRefused(text)
+        return SwarmRefused(text, denied=status in _DENIED)
 
     def _lost(self, error: Exception) -> AnswerLost:
         lost = self._unreachable(error)
@@ -224,6 +224,8 @@ class Connection:
             hint=failed.hint if failed else "see `docker.host` and $DOCKER_HOST",
         )
 
+
+_DENIED = (requests.codes.unauthorized, requests.codes.forbidden)
 
 _WORDS = (
     ("FileNotFoundError", "there is no such socket"),
