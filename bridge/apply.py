@@ -176,7 +176,8 @@ class Applier:
                 return Outcome(action, Result.MOVED, str(error))
             raise
         try:
-            self._swarm.create_secret(action.docker_name, data, {**action.labels, **held})
+            driver = action.content.template_driver
+            self._swarm.create_secret(action.docker_name, data, {**action.labels, **held}, driver)
         except NameTaken:
             found = [s for s in self._swarm.secrets() if _same_name(s, action.docker_name)]
             labels = (found[0]["Spec"].get("Labels") or {}) if found else {}

@@ -155,7 +155,8 @@ class Custodian:
         except ContentRefused as error:
             raise VaultRefused(error.reason, error.message) from None
         try:
-            self._swarm.create_secret(action.docker_name, data, labels)
+            driver = action.content.template_driver
+            self._swarm.create_secret(action.docker_name, data, labels, driver)
         except NameTaken:
             # Another bridge, or our own create of before: whichever it is has its own custody.
             return Outcome(action, Result.MOVED, f"the name {action.docker_name} is taken")

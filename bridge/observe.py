@@ -306,7 +306,8 @@ def _secret(raw: Json) -> DockerSecret:
     spec = raw["Spec"]
     created = instant(raw["CreatedAt"]) / _NANO
     labels = _texts(spec.get("Labels"))
-    return DockerSecret(_text(raw["ID"]), _text(spec["Name"]), created, labels)
+    driver = _text((spec.get("Templating") or {}).get("Name") or "")
+    return DockerSecret(_text(raw["ID"]), _text(spec["Name"]), created, labels, driver)
 
 
 def _has_containers(raw: Json) -> bool:

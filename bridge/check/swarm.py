@@ -11,8 +11,9 @@ from bridge.decide.target import missing_service
 from bridge.errors import BridgeError, Exit, SwarmUnreachable
 from bridge.model.desired import Desired, DesiredSecret
 from bridge.model.naming import is_hand_made
+from bridge.model.reasons import Reason
 from bridge.model.settings import Settings
-from bridge.model.world import Service, SwarmView
+from bridge.model.world import Reference, Service, SwarmView
 from bridge.observe import look_at_swarm
 from bridge.report.advice import advice, pinned_by
 from bridge.servers.swarm import Swarm
@@ -97,6 +98,13 @@ def _check_mapping(
         yield Finding(Level.ERROR, where, message, Exit.HELD)
     if files.shared:
         yield Finding(Level.WARNING, where, files.shared)
+    for driver in sorted({_driver(ref, view) for ref in files.references}):
+        if driver not in ("", secret.content.template_driver):
+            message = (
+                f"{Reason.TEMPLATING_ENDS}: it has a template of Docker's, and the next version is"
+                f" taken as it is: `template_driver: {driver}` keeps templates"
+            )
+            yield Finding(Level.WARNING, where, message)
     hand_made = (
         found.name
         for found in view.secrets
@@ -111,6 +119,11 @@ def _check_mapping(
             " names a version, the next `docker stack deploy` sends it back there; let the file"
             " take the current one from `vault-bridge render`",
         )
+
+
+def _driver(ref: Reference, view: SwarmView) -> str:
+    found = view.secret_by_id.get(ref.secret_id)
+    return found.template_driver if found else ""
 
 
 def _image(raw: Json) -> str:

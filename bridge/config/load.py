@@ -229,6 +229,7 @@ def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
             Decode(secret.decode) if secret.decode else None,
             TrailingNewline(secret.trailing_newline or "keep"),
             _kv_lease(secret.kv, namespace) if secret.kv else None,
+            secret.template_driver or "",
         ),
         tuple(
             ServiceMapping(

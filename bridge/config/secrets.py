@@ -140,6 +140,9 @@ class Secret(Model):
     alphabet, padded or not; for the format `raw`."""
     trailing_newline: Literal["keep", "strip", "add"] | None = None
     """Newlines at the end of the content are kept (the default), stripped, or one is added."""
+    template_driver: Literal["golang"] | None = None
+    """Docker expands the content for each task, as with `docker secret create --template-driver`:
+    `{{ env "NAME" }}`, `{{ secret "target" }}`, `{{ .Task.Slot }}`."""
     services: dict[ServiceName, Services] = {}
     """Services that get it, by their full names (`shop_api` where a stack deployed it); each with
     its file, or with a list of files where it has the secret under several targets."""

@@ -34,9 +34,9 @@ from itertools import combinations
 
 from bridge.model.desired import DesiredSecret, FileFields
 from bridge.model.naming import PREFIX, is_hand_made
-from bridge.model.plan import FileEdit, Hold, Swap
+from bridge.model.plan import Hold
 from bridge.model.reasons import Reason
-from bridge.model.spec import moved
+from bridge.model.spec import FileEdit, Swap, moved
 from bridge.model.world import Reference, Service, SwarmView, is_in_the_way
 
 NO_FIELDS = FileFields()

@@ -70,6 +70,8 @@ def stand_of(
             stand.say(want, State.SYNCED, Reason.FIELDS_CHANGED, message)
         if want.shared and not want.hold:
             stand.notices.append(Hold(want.name, Reason.FIELDS_SHARED, want.shared, service.name))
+        if want.ends:
+            stand.notices.append(Hold(want.name, Reason.TEMPLATING_ENDS, want.ends, service.name))
         if want.mirror is None or (want.held is None and want.swap is None):
             hold = want.target.hold or want.hold
             reason = hold.reason if hold else Reason.NEW_VERSION

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bridge.decide.files import files_of
+from bridge.decide.files import Files, files_of
 from bridge.decide.target import Target
+from bridge.model.desired import DesiredSecret
 from bridge.model.mirror import By, Mirror
-from bridge.model.plan import Hold, Swap
+from bridge.model.plan import Hold
 from bridge.model.reasons import Reason
+from bridge.model.spec import Swap
 from bridge.model.world import Reference, Service, SwarmView
 
 
@@ -31,6 +33,7 @@ class Want:
         back: Why it should leave the version that it is on; empty where it moves forward.
         alone: Whether the mirror is a suspect, which is tried without any other.
         shared: What the engine makes of changed files that differ, see ``Files``.
+        ends: What somebody may miss once the references have moved.
     """
 
     target: Target
@@ -43,6 +46,7 @@ class Want:
     back: str = ""
     alone: bool = False
     shared: str = ""
+    ends: str = ""
 
     @property
     def urgent(self) -> str:
@@ -76,7 +80,10 @@ def want_of(
     files = files_of(service, secret, frozenset(own), swarm)
     found = _destination(service, target, held, references)
     if isinstance(found, Want):
-        return found if found.back else replace(found, hold=found.hold or files.hold)
+        if found.back:
+            return found
+        ends = _ends(files, secret, None, swarm) if target.create else ""
+        return replace(found, hold=found.hold or files.hold, ends=ends)
     mirror, alone = found
     want = Want(target, mirror, held, files.references, hold=files.hold, changes=files.changes)
     want = replace(want, shared=files.shared if files.changes or files.adds else "")
@@ -84,7 +91,27 @@ def want_of(
     if files.hold or (there and not (files.changes and apply_fields)):
         return want
     swap = files.swap(secret.name, mirror.id, mirror.docker_name)
-    return replace(want, swap=swap, alone=alone)
+    return replace(want, swap=swap, alone=alone, ends=_ends(files, secret, mirror, swarm))
+
+
+def _ends(files: Files, secret: DesiredSecret, mirror: Mirror | None, swarm: SwarmView) -> str:
+    """Say that a file which the engine expands is replaced by one that it takes as it is.
+
+    Args:
+        mirror: What replaces it; None where that is yet to be made, as it is configured now.
+    """
+    to = swarm.secret_by_id.get(mirror.id) if mirror else None
+    driver = to.template_driver if to else secret.content.template_driver
+    for ref in files.references:
+        found = swarm.secret_by_id.get(ref.secret_id)
+        if found and found.template_driver not in ("", driver):
+            name = mirror.docker_name if mirror else f"the next version of {secret.name}"
+            return (
+                f"{found.name} is a template (driver {found.template_driver}), and {name} is taken"
+                f" as it is: `template_driver: {found.template_driver}` keeps templates, from the"
+                " next version that is mirrored on"
+            )
+    return ""
 
 
 def _destination(

@@ -135,6 +135,7 @@ class Content:
         template: The jinja2 template, for ``template``; else absent.
         decode: How the field's text stands for the bytes that are meant; for ``raw`` only.
         lease: The lease that a KV version holds; its fields are for the bridge, and not content.
+        template_driver: With what the engine expands the content for each task; empty: not at all.
     """
 
     format: Format
@@ -143,6 +144,7 @@ class Content:
     decode: Decode | None = None
     trailing_newline: TrailingNewline = TrailingNewline.KEEP
     lease: KvLease | None = None
+    template_driver: str = ""
 
     @property
     def shape(self) -> str:
@@ -158,6 +160,8 @@ class Content:
             parts.append(self.trailing_newline.value)
         if self.lease is not None:
             parts += [self.lease.id_field, self.lease.accessor_field, self.lease.role.lease_prefix]
+        if self.template_driver:
+            parts.append(f"driver={self.template_driver}")
         return ":".join(parts)
 
 

@@ -144,12 +144,14 @@ class DockerSecret:
 
     Attributes:
         created: Seconds since the epoch at which the engine made it.
+        template_driver: With what the engine expands it for each task; empty: not at all.
     """
 
     id: str
     name: str
     created: float
     labels: Mapping[str, str] = field(default_factory=dict)
+    template_driver: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
-from bridge.model.desired import Content, DatabaseRole, FileFields, StaticRoles
+from bridge.model.desired import Content, DatabaseRole, StaticRoles
 from bridge.model.mirror import Trouble
 from bridge.model.naming import Identity
 from bridge.model.reasons import Reason, State
+from bridge.model.spec import Swap
 from bridge.model.world import Seen
 
 # --- Actions -------------------------------------------------------------------------------------
@@ -134,53 +134,6 @@ class Annotate:
     def summary(self) -> str:
         """Say in words what is done."""
         return f"note on secret {self.docker_name}: {self.why}"
-
-
-@dataclass(frozen=True, slots=True)
-class FileEdit:
-    """What the configuration fixes of one reference; the rest stays.
-
-    Attributes:
-        at: Target of the reference, in its short form.
-    """
-
-    at: str
-    file: FileFields
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Swap:
-    """The references of a service to one secret, which move to another version together.
-
-    Attributes:
-        secret: Name in the configuration.
-        replaces: Ids of the secrets whose references move; empty where the service has none yet.
-        edits: What changes of single references besides.
-        adds: References that the service does not have yet.
-        changes: What of the files changes, in words.
-        restore: The engine's own references that are put back in place of those replaced; None
-            where references move or are added.
-    """
-
-    secret: str
-    to_id: str
-    to_name: str
-    from_name: str
-    replaces: frozenset[str]
-    edits: tuple[FileEdit, ...] = ()
-    adds: tuple[FileFields, ...] = ()
-    changes: tuple[str, ...] = ()
-    restore: tuple[Mapping[str, Any], ...] | None = None
-
-    @property
-    def summary(self) -> str:
-        """Say in words what moves."""
-        words = f"{self.from_name} -> {self.to_name}" if self.from_name else f"add {self.to_name}"
-        if not self.to_name:
-            words = f"take {self.from_name} away"
-        if self.from_name == self.to_name:
-            words = self.to_name
-        return f"{words} ({', '.join(self.changes)})" if self.changes else words
 
 
 @dataclass(frozen=True, slots=True)

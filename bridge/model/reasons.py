@@ -91,6 +91,7 @@ class Reason(StrEnum):
     SERVICE_BUSY = "ServiceBusy"
     TARGET_TAKEN = "TargetTaken"
     FIELDS_SHARED = "FieldsShared"
+    TEMPLATING_ENDS = "TemplatingEnds"
     WOULD_RERUN = "WouldRerun"
     SWARM_REFUSED = "SwarmRefused"
     TRYING_AGAIN = "TryingAgain"

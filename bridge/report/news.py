@@ -15,6 +15,12 @@ from bridge.model.reasons import Reason, State
 MANY = 5
 """Lines of one kind in one cycle, beyond which they are one."""
 
+_WARNINGS = {
+    Reason.FORCED_BY_EXPIRY: "forced",
+    Reason.FIELDS_SHARED: "fields shared",
+    Reason.TEMPLATING_ENDS: "templating ends",
+}
+
 _T = TypeVar("_T")
 
 
@@ -29,12 +35,12 @@ class News:
         self._log = log
         self._said: dict[str, tuple[str, str]] = {}
         self._held: set[tuple[str, str, str]] = set()
-        self._forced: set[tuple[str, str]] = set()
+        self._warned: set[tuple[str, str, str]] = set()
 
     def tell(self, plan: Plan) -> None:
         """Log how secrets stand and what is held, once per change."""
         self._tell_states(plan.conditions)
-        self._tell_forced(plan.notices)
+        self._tell_warnings(plan.notices)
         holds = {(h.secret, h.service, str(h.reason)): h for h in plan.holds if not h.waits}
         new = [hold for key, hold in holds.items() if key not in self._held]
         for group in _groups(new, lambda hold: str(hold.reason)):
@@ -50,13 +56,14 @@ class News:
                 self._log.info("no longer held", reason=reason, **fields)
         self._held = set(holds)
 
-    def _tell_forced(self, notices: Iterable[Hold]) -> None:
-        forced = {(n.secret, n.service): n for n in notices if n.reason == Reason.FORCED_BY_EXPIRY}
-        for key in forced.keys() - self._forced:
-            notice = forced[key]
+    def _tell_warnings(self, notices: Iterable[Hold]) -> None:
+        told = {(n.secret, n.service, str(n.reason)): n for n in notices if n.reason in _WARNINGS}
+        for key in told.keys() - self._warned:
+            notice = told[key]
             fields = {"secret": notice.secret, "service": notice.service}
-            self._log.warning("forced", because=notice.message, reason=str(notice.reason), **fields)
-        self._forced = set(forced)
+            event = _WARNINGS[notice.reason]
+            self._log.warning(event, because=notice.message, reason=str(notice.reason), **fields)
+        self._warned = set(told)
 
     def _tell_holds(self, holds: list[Hold]) -> None:
         first, reason = holds[0], str(holds[0].reason)

@@ -86,6 +86,17 @@ def test_labels_are_replaced_all_at_once_and_nothing_else_is(side: SwarmSide) ->
     assert side.client.holds(made, side.name("db"), Concealed(b"value"))
 
 
+def test_a_template_driver_is_kept_when_labels_are_written(side: SwarmSide) -> None:
+    """It is no part of what is compared: the content alone decides."""
+    value = Concealed(b"{{ .Task.Slot }}")
+    made = side.client.create_secret(side.name("db"), value, {}, "golang")
+    before = side.client.secret(made)
+    assert before["Spec"]["Templating"] == {"Name": "golang"}
+    side.client.set_secret_labels(made, before["Version"]["Index"], side.name("db"), {"a": "1"})
+    assert side.client.secret(made)["Spec"] == {**before["Spec"], "Labels": {"a": "1"}}
+    assert side.client.holds(made, side.name("db"), value)
+
+
 def test_labels_are_not_written_over_those_of_somebody_quicker(side: SwarmSide) -> None:
     made = side.secret("db", labels={"a": "1"})
     index = side.client.secret(made)["Version"]["Index"]

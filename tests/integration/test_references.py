@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -181,6 +182,32 @@ def test_another_instances_secret_is_not_ours_to_move(lab: Lab) -> None:
     lab.cli("sync", code=3)
     assert lab.status(code=3)["db"]["services"][0]["reason"] == "NotOwned"
     assert files_of(lab) == {"pw": ("db_v3", *DEFAULTS)}
+
+
+def test_a_template_of_dockers_is_kept_or_its_end_is_told(lab: Lab) -> None:
+    """The engine expands it with what else the task has; without a driver it comes as it is."""
+    text = '{{ env "WHO" }} has {{ secret "pw" }}'
+    body = {
+        "Name": lab.name("db"),
+        "Data": base64.b64encode(text.encode()).decode(),
+        "Templating": {"Name": "golang"},
+    }
+    lab.swarm.call("POST", "/secrets/create", body)
+    lab.swarm.create_secret(lab.name("foreign"), b"a word")
+    pairs = [(lab.name("foreign"), "pw"), (lab.name("db"), "text")]
+    lab.service("api", replicas=1, secrets=pairs, Env=["WHO=api"])
+    lab.secret("db", {"api": {"target": "text"}})
+    lab.vault.write(lab.mount, "db", password=f"now {text}")
+    (notice,) = lab.json("plan")["notices"]
+    assert notice["reason"] == "TemplatingEnds"
+    assert "TemplatingEnds" in lab.cli("check")
+
+    lab.secret("db", {"api": {"target": "text"}}, template_driver="golang")
+    assert lab.json("plan")["notices"] == []
+    assert "TemplatingEnds" not in lab.cli("check")
+    lab.sync()
+    assert lab.swarm.secret(lab.name("db_v1"))["Spec"]["Templating"] == {"Name": "golang"}
+    assert lab.swarm.read(lab.name("api"), "text") == ["now api has a word"]
 
 
 def test_any_references_and_any_mappings(lab: Lab) -> None:

@@ -101,9 +101,18 @@ class Swarm:
 
     # --- writing ---------------------------------------------------------------------------------
 
-    def create_secret(self, name: str, data: Concealed, labels: Mapping[str, str]) -> str:
-        """Create a Docker secret and return its id. Raises ``NameTaken``."""
-        body = {"Name": name, "Data": _encoded(data), "Labels": dict(labels)}
+    def create_secret(
+        self, name: str, data: Concealed, labels: Mapping[str, str], template_driver: str = ""
+    ) -> str:
+        """Create a Docker secret and return its id. Raises ``NameTaken``.
+
+        Args:
+            template_driver: With what the engine expands it for each task. An update of the labels
+                that does not repeat it keeps it.
+        """
+        body: Json = {"Name": name, "Data": _encoded(data), "Labels": dict(labels)}
+        if template_driver:
+            body["Templating"] = {"Name": template_driver}
         return str(self._write("POST", "/secrets/create", body=body)["ID"])
 
     def holds(self, secret_id: str, name: str, data: Concealed) -> bool:

@@ -81,9 +81,12 @@ class FakeSwarm:
         """As the real one."""
         return copied(self._store.one(self._store.secrets, secret_id))
 
-    def create_secret(self, name: str, data: Concealed, labels: Mapping[str, str]) -> str:
+    def create_secret(
+        self, name: str, data: Concealed, labels: Mapping[str, str], template_driver: str = ""
+    ) -> str:
         """As the real one: names are unique regardless of case."""
-        made = self._write(f"create {name}", lambda: self._create(name, data, labels))
+        driver = {"Templating": {"Name": template_driver}} if template_driver else {}
+        made = self._write(f"create {name}", lambda: self._create(name, data, labels, driver))
         return str(made)
 
     def holds(self, secret_id: str, _name: str, data: Concealed) -> bool:
@@ -130,14 +133,14 @@ class FakeSwarm:
         self.trouble(what, True)
         return done
 
-    def _create(self, name: str, data: Concealed, labels: Mapping[str, str]) -> str:
+    def _create(self, name: str, data: Concealed, labels: Mapping[str, str], more: Json) -> str:
         if not _NAME.fullmatch(name):
             raise SwarmRefused("invalid name, only 64 [a-zA-Z0-9-_.] characters allowed")
         if not 0 < len(data.reveal()) < _MOST:
             raise SwarmRefused("secret data must be larger than 0 and less than 512000 bytes")
         if any(s["Spec"]["Name"].lower() == name.lower() for s in self._store.secrets.values()):
             raise NameTaken(f"secret {name} already exists")
-        spec = {"Name": name, "Labels": dict(labels)}
+        spec = {"Name": name, "Labels": dict(labels), **more}
         made = self._store.new(self._store.secrets, "s", spec)
         self._store.data[made] = data.reveal()
         return made

@@ -484,3 +484,13 @@ def test_whatever_is_typed_is_answered(tmp_path_factory: Any, text: str) -> None
     file.write_text(text)
     with pytest.raises(ConfigError):
         load(str(file), {})
+
+
+def test_docker_may_expand_the_content(read: Read) -> None:
+    """The engine takes any driver's name, and each task fails with one that it does not know."""
+    body = "kv: {mount: s, path: p, field: f}\n    template_driver: "
+    content = read(secret(f"{body}golang")).desired.secrets[0].content
+    assert content.template_driver == "golang"
+    assert content.shape != read(secret(body)).desired.secrets[0].content.shape
+    (problem,) = read.refused(secret(f"{body}jinja"))
+    assert "template_driver: one of golang is needed" in problem

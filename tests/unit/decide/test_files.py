@@ -9,9 +9,9 @@ import pytest
 from bridge.decide.files import files_of
 from bridge.model.desired import Desired, FileFields, Mapping
 from bridge.model.mirror import DockerSecret
-from bridge.model.plan import Plan, RollService, Swap
+from bridge.model.plan import Plan, RollService
 from bridge.model.reasons import Reason
-from bridge.model.spec import moved
+from bridge.model.spec import Swap, moved
 from bridge.model.world import Reference, World
 from tests.support.builders import (
     actions_of,

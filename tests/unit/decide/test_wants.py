@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from bridge.model.desired import FileFields
-from bridge.model.plan import Plan, RollService, Swap
+from bridge.model.plan import Plan, RollService
 from bridge.model.reasons import Reason
+from bridge.model.spec import Swap
 from bridge.model.world import Reference
 from tests.support.builders import (
     desired_of,
@@ -127,3 +128,17 @@ def test_beside_another_instance_s_secret_another_target_may_be_had() -> None:
     world = world_of(document(7), [theirs, secret_of(7)], [service_of("api", "db_v3")])
     (swap,) = swaps(plan_of(desired, world))
     assert (swap.replaces, swap.adds) == (frozenset(), (FileFields("db2"),))
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("driver", ["", "golang"])
+def test_the_end_of_a_template_of_dockers_is_told_before(driver: str, mirrored: bool) -> None:
+    """Also before the version is mirrored that takes its place."""
+    template = replace(foreign("db"), template_driver="golang")
+    secret = wanted("db", "api")
+    secret = replace(secret, content=replace(secret.content, template_driver=driver))
+    made = [replace(secret_of(1), template_driver=driver)] if mirrored else []
+    service = service_of("api", references=(reference("db"),))
+    world = world_of(document(1), [template, *made], [service])
+    notices = plan_of(desired_of(secrets=[secret]), world).notices
+    assert [n.reason for n in notices] == ([] if driver else [Reason.TEMPLATING_ENDS])
