@@ -62,7 +62,7 @@ class ClockModel(RuleBasedStateMachine):
             "db",
             DatabaseRole("", "db", "app"),
             Content(Format.RAW, "password"),
-            (Mapping("api", FileFields("db")),),
+            (Mapping("api", (FileFields("db"),)),),
             LeaseRules(1 / 3, None, KvPath("", "kv", "go"), 3.0, 40.0),
         )
         desired = Desired("default", (secret,), Rollout(bake=2.0, timeout=20.0), Retain(1, 0.0))
