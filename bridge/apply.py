@@ -29,8 +29,8 @@ from bridge.model.desired import KvPath
 from bridge.model.generation import held_by
 from bridge.model.memory import Outcome, Result
 from bridge.model.mirror import Verdict
-from bridge.model.naming import GOOD, WOKEN, origin_of
-from bridge.model.payload import render
+from bridge.model.naming import GOOD, REMADE, SHAPE, WOKEN, origin_of
+from bridge.model.payload import Concealed, render
 from bridge.model.plan import (
     Action,
     Annotate,
@@ -175,24 +175,31 @@ class Applier:
             if error.reason == Reason.VERSION_DELETED:
                 return Outcome(action, Result.MOVED, str(error))
             raise
+        if action.former and self._swarm.holds(*action.former, data):
+            write_labels(self._swarm, action.former[0], {SHAPE: action.labels[SHAPE]})
+            return Outcome(action, Result.DONE, f"{action.former[1]} holds the same bytes")
         try:
             driver = action.content.template_driver
             self._swarm.create_secret(action.docker_name, data, {**action.labels, **held}, driver)
         except NameTaken:
-            found = [s for s in self._swarm.secrets() if _same_name(s, action.docker_name)]
-            labels = (found[0]["Spec"].get("Labels") or {}) if found else {}
-            if not found or origin_of(labels) != origin_of(action.labels):
-                # The next look sees who has the name.
-                return Outcome(action, Result.MOVED, f"the name {action.docker_name} is taken")
-            if not self._swarm.holds(found[0]["ID"], action.docker_name, data):
-                message = (
-                    f"{action.docker_name} exists with this version's labels and other content"
-                )
-                return self._refused(action, Reason.CONTENT_DIFFERS, message)
+            return self._compared(action, data)
         except SwarmRefused as error:
             if error.denied:
                 raise
             return self._refused(action, Reason.SWARM_REFUSED, error.message)
+        return Outcome(action, Result.DONE)
+
+    def _compared(self, action: CreateSecret, data: Concealed) -> Outcome:
+        """Tell whether the Docker secret that has the name is the one that was to be made."""
+        found = [s for s in self._swarm.secrets() if _same_name(s, action.docker_name)]
+        labels = (found[0]["Spec"].get("Labels") or {}) if found else {}
+        ours = origin_of(labels) == origin_of(action.labels)
+        if not found or not ours or labels.get(REMADE) != action.labels.get(REMADE):
+            # The next look sees who has the name.
+            return Outcome(action, Result.MOVED, f"the name {action.docker_name} is taken")
+        if not self._swarm.holds(found[0]["ID"], action.docker_name, data):
+            message = f"{action.docker_name} exists with this version's labels and other content"
+            return self._refused(action, Reason.CONTENT_DIFFERS, message)
         return Outcome(action, Result.DONE)
 
     def _refused(self, action: CreateSecret, reason: Reason, message: str) -> Outcome:
@@ -246,7 +253,7 @@ class Applier:
         log = self._log.bind(**fields)
         match outcome.result:
             case Result.DONE:
-                event = _event(action)
+                event = _event(action) if not outcome.message else "mirrored already"
                 quiet = log.debug if event == "noted" else log.info
                 alarming = event in _WARNINGS or action.reason in _ALARMS
                 (log.warning if alarming else quiet)(event)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from bridge.clock import Clock
+from bridge.decide.content import cannot_resync
 from bridge.decide.cycle import decide
 from bridge.decide.inferred import infer_vault
 from bridge.decide.remember import remember
@@ -99,10 +100,11 @@ class Operator:
         """
         own = self._known(self._look(), name)
         usable = [mirror for mirror in own if "" not in mirror.asides]
+        secret = ""
         if to is None:
             if len(usable) <= 1:
                 raise WishRefused(f"there is no version of {name} before the one in use")
-            to = usable[1].identity.version
+            to, secret = usable[1].identity.version, usable[1].docker_name
         elif all(mirror.identity.version != to for mirror in own):
             there = ", ".join(f"v{mirror.identity.version}" for mirror in own) or "none"
             raise WishRefused(f"version {to} of {name} is not mirrored; there are: {there}")
@@ -111,7 +113,8 @@ class Operator:
                 f"{Reason.CREDENTIAL_ENDED}: the credential of generation {to} of {name} is over",
                 hint=f"`vault-bridge rotate {name}` makes a new credential",
             )
-        self._wish(name, Do.ROLLBACK, why, to)
+        wish = Wish(Do.ROLLBACK, timestamp(self._clock()), why, to, secret=secret)
+        self._write({f"{WISH}{name}": wish.write()})
         return f"Services are to go back to version {to} of {name} and stay there."
 
     def retry(self, name: str, why: str) -> str:
@@ -152,6 +155,23 @@ class Operator:
         self._write({f"{WISH}{name}": wish.write()})
         former = f"; generation {newest} is ended first" if first and newest else ""
         return f"A new generation of {name} is to be made{former}."
+
+    def resync(self, name: str, why: str) -> str:
+        """Ask for the current version to be made anew as the configuration is now.
+
+        Raises:
+            WishRefused: It is a leased credential, or no longer in the configuration.
+        """
+        self._known(self._look(), name)
+        secret = next((secret for secret in self._desired.secrets if secret.name == name), None)
+        if secret is None:
+            raise WishRefused(f"{name} is not in the configuration")
+        never = cannot_resync(secret)
+        if never:
+            raise WishRefused(never)
+        now, shape = timestamp(self._clock()), secret.content.shape
+        self._write({f"{WISH}{name}": Wish(Do.RESYNC, now, why, shape=shape).write()})
+        return f"The current version of {name} is to be made anew as the configuration is now."
 
     def approve(self, name: str, why: str) -> str:
         """Let the newest version be rolled though it touches more services than ``limits`` allow.

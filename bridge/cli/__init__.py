@@ -34,6 +34,7 @@ for _command in (
     ask.resume,
     ask.retry,
     ask.rotate,
+    ask.resync,
     ask.approve,
     ask.forget,
     look.check,

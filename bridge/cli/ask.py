@@ -148,6 +148,20 @@ def rotate(
 @_WAIT
 @_TIMEOUT
 @click.pass_obj
+def resync(options: Options, *, name: str, reason: str, wait: bool, timeout: float) -> None:
+    """Make the current version anew, as `format`, `template` and the like are now, and roll it.
+
+    What was made with the same already stays as it is. Needs the swarm only.
+    """
+    _operate(options, name, lambda operator: operator.resync(name, reason), wait, timeout)
+
+
+@command
+@click.argument("name")
+@_REASON
+@_WAIT
+@_TIMEOUT
+@click.pass_obj
 def approve(options: Options, *, name: str, reason: str, wait: bool, timeout: float) -> None:
     """Let the newest version be rolled though it touches more services than `limits` allow."""
     _operate(options, name, lambda operator: operator.approve(name, reason), wait, timeout)

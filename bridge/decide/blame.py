@@ -144,7 +144,7 @@ def _acquit(stand: Stand, want: Want, good: Mirror, failure: str, now: float) ->
     service_id = stand.service.id
     for mirror in want.target.mirrors:
         mark = mirror.asides.get(service_id)
-        if good.identity < mirror.identity and mark and mark.by in (By.FAILURE, By.SUSPECT):
+        if good.order < mirror.order and mark and mark.by in (By.FAILURE, By.SUSPECT):
             why = f"{mark.why}; the service fails on {good.docker_name} too: {failure}"
             stand.notes.append(set_aside(want, mirror, stand, By.SERVICE, why, now))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bridge.decide.care import Care
+from bridge.decide.content import content_change
 from bridge.decide.stand import Stand
 from bridge.decide.target import Target
 from bridge.model.desired import Desired
@@ -35,6 +36,9 @@ def condition_of(
     if pause and state == State.SYNCED:
         # Nothing is held up just now, and whoever looks must know that the next roll would be.
         state, reason, message = State.HELD, Reason.PAUSED, pause.text
+    change = content_change(target)
+    if change and state == State.SYNCED:
+        reason, message = Reason.CONTENT_CHANGED, change
     mirrors = (*target.mirrors, *target.others)
     running = _oldest_running(mirrors, world)
     return Condition(
@@ -44,7 +48,7 @@ def condition_of(
         message,
         target.vault_version,
         running.version if running else None,
-        tuple(mirror.identity.version for mirror in reversed(mirrors)),
+        tuple(dict.fromkeys(mirror.identity.version for mirror in reversed(mirrors))),
         tuple(services),
         _created(running),
         tuple(mirror.identity.version for mirror in reversed(mirrors) if mirror.unused),

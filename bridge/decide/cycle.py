@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from bridge.decide.conditions import condition_of, unmapped, with_care
+from bridge.decide.content import changed_contents
 from bridge.decide.doubt import many_missing, with_doubt
 from bridge.decide.file_fields import (
     FieldsAsked,
@@ -105,7 +106,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
         tuple(chains),
         tuple(holds),
         tuple(conditions),
-        tuple(notice for stand in stands for notice in stand.notices),
+        (*(n for stand in stands for n in stand.notices), *changed_contents(targets)),
         min((at for at in wake if at > now), default=None),
         care.ending
         or any(stand.moving for stand in stands)

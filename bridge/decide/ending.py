@@ -78,7 +78,7 @@ def _is_over(mirror: Mirror, alive: Iterable[Mirror], target: Target) -> bool:
     if mirror not in target.mirrors:  # of another role, or the secret comes from elsewhere now
         newest = target.mirrors[0] if target.mirrors else None
         return newest is not None and bool(newest.good)
-    newer = [other for other in alive if mirror.identity < other.identity]
+    newer = [other for other in alive if mirror.order < other.order]
     if any(other.good and not rolled_back(other) for other in newer):
         return True
     if not target.secret.leased:
@@ -101,9 +101,7 @@ def absent_users(
 
     They count from when a newer one had baked everywhere.
     """
-    newer = [
-        m for m in (target.mirrors if target else ()) if mirror.identity < m.identity and m.good
-    ]
+    newer = [m for m in (target.mirrors if target else ()) if mirror.order < m.order and m.good]
     baked = (memory.since(m.id, moment(m.good, float("inf")), now) for m in newer)
     since = min(baked, default=None)
     if since is None or now < since + rules.overlap_max:

@@ -36,7 +36,7 @@ def generations_by_name(
     has no lease, or none that can be read, stands there as ended.
     """
     own: dict[str, list[Generation]] = {}
-    for mirror in sorted(world.swarm.mirrors, key=lambda m: m.identity.order, reverse=True):
+    for mirror in sorted(world.swarm.mirrors, key=lambda m: m.order, reverse=True):
         if mirror.instance == instance:
             found = generation_of(mirror, world, memory, now)
             own.setdefault(mirror.secret, []).append(found)

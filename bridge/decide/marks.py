@@ -67,6 +67,7 @@ def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]
     again = [mirror for mirror in older if mirror.unused and mirror.id in in_use]
     over = [] if any(mirror.id in in_use for mirror in older) else older
     was_used = [m for m in over if not m.unused and (m.good or m.records)]
+    was_used = [m for m in was_used if m.identity != newest.identity]  # its value is in use
     return [_unused(target, mirror, now) for mirror in (*again, *was_used)]
 
 

@@ -23,7 +23,7 @@ from bridge.decide.target import Target
 from bridge.model.desired import KvPath, Rollout, StaticRoles
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror
-from bridge.model.naming import TRIES, VANISHED, instant, moment, timestamp
+from bridge.model.naming import SHAPE, TRIES, VANISHED, instant, moment, timestamp
 from bridge.model.plan import Hold, MintGeneration
 from bridge.model.reasons import Reason
 from bridge.model.window import opening_of
@@ -335,7 +335,7 @@ def mint(
     last = max((m.identity.version for m in (*target.mirrors, *target.others)), default=0)
     taken = world.swarm.secret_by_lower_name
     version = next(n for n in count(last + 1) if f"{secret.name}_v{n}".lower() not in taken)
-    labels: dict[str, str] = {}
+    labels = {SHAPE: secret.content.shape}
     if newest and newest.leased:
         if failed(newest):
             labels[TRIES] = str(newest.leased.tries + 1)

@@ -104,10 +104,16 @@ def _retained(own: Sequence[Mirror], target: Target, retain: Retain) -> frozense
     3. The newest one that each service may have which has one of its own set aside.
     """
     usable = [m for m in own if m.id not in target.ended and "" not in m.asides]
-    kept = [*own[: retain.versions], *usable[: retain.versions]]
+    kept = [*_newest(own, retain.versions), *_newest(usable, retain.versions)]
     for service_id in {service_id for mirror in own for service_id in mirror.asides if service_id}:
         kept += [m for m in usable if service_id not in m.asides][:1]
     return frozenset(mirror.id for mirror in kept)
+
+
+def _newest(mirrors: Sequence[Mirror], count: int) -> list[Mirror]:
+    """Return those of so many versions; one that was made anew is one version still."""
+    versions = list(dict.fromkeys(mirror.identity for mirror in mirrors))[:count]
+    return [mirror for mirror in mirrors if mirror.identity in versions]
 
 
 def _removal(target: Target, mirror: Mirror, why: str) -> RemoveSecret:

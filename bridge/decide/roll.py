@@ -311,6 +311,8 @@ def _reason(stand: Stand) -> tuple[Reason, str]:
         return Reason.FIELDS_CHANGED, "file fields were changed in the configuration"
     if any(want.mirror and want.mirror.rolled(stand.service.id) for want in moved):
         return Reason.DRIFTED, "it was moved away from the newest version"
+    if all(w.mirror and w.held and w.mirror.identity == w.held.identity for w in moved):
+        return Reason.CONTENT_CHANGED, "its version was made anew as the configuration is now"
     return Reason.NEW_VERSION, "a newer version is mirrored"
 
 

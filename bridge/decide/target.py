@@ -7,13 +7,15 @@ newest mirrored version stays the target: what went missing in Vault rolls nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bridge.model.desired import DesiredSecret, KvPath
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, Mirror, Verdict
+from bridge.model.mirror import By, DockerSecret, Mirror, Verdict
 from bridge.model.naming import (
+    REMADE,
+    SHAPE,
     Identity,
     instant,
     labels_of,
@@ -23,6 +25,7 @@ from bridge.model.naming import (
 from bridge.model.near import nearest
 from bridge.model.plan import CreateSecret, Hold, MintGeneration
 from bridge.model.reasons import Reason
+from bridge.model.wishes import Do
 from bridge.model.world import Document, KvDocument, SwarmView, Unreadable, World
 
 
@@ -47,6 +50,7 @@ class Target:
         hold: Why Vault's current version is not the target.
         unread: Whether there may be versions that are not among its mirrors, so that no service is
             moved.
+        not_remade: Why Vault's current version cannot be made anew, though somebody wants that.
     """
 
     secret: DesiredSecret
@@ -62,6 +66,13 @@ class Target:
     create: CreateSecret | MintGeneration | None = None
     hold: Hold | None = None
     unread: bool = False
+    not_remade: Hold | None = None
+
+    @property
+    def usable(self) -> Mirror | None:
+        """The newest mirrored version that may be used by some service, if there is any."""
+        usable = (m for m in self.mirrors if m.id not in self.ended)
+        return next((m for m in usable if "" not in m.asides), None)
 
     def for_service(self, service_id: str) -> Mirror | None:
         """Return the newest mirrored version that may be used by a service, if there is any."""
@@ -102,7 +113,7 @@ def find_target(
         return replace(target, hold=_hold(secret, *current))
     target = replace(target, current=current)
     later = tuple(mirror for mirror in mirrors if current < mirror.identity)
-    known = next((mirror for mirror in mirrors if mirror.identity == current), None)
+    known = tuple(mirror for mirror in mirrors if mirror.identity == current)
     if later and not _came_after(current, known, later):
         return _with_hold(
             target,
@@ -110,19 +121,22 @@ def find_target(
             f"Vault's current version of {secret.source} is {current.version}, older than"
             f" {mirrors[0].docker_name}; a snapshot restored, or a standby that lags",
         )
-    if known:
+    if known and (later or not _is_to_be_remade(secret, known, world.swarm)):
         return replace(target, outlived=later)
-    return _create(target, current, instance, world.swarm, memory)
+    found = _creation(target, current, known, instance, world.swarm, memory)
+    if isinstance(found, CreateSecret):
+        return replace(target, create=found)
+    return replace(target, not_remade=found) if known else replace(target, hold=found)
 
 
-def _came_after(current: Identity, known: Mirror | None, later: tuple[Mirror, ...]) -> bool:
+def _came_after(current: Identity, known: tuple[Mirror, ...], later: tuple[Mirror, ...]) -> bool:
     """Tell whether a version of a lower number was written after those of higher ones.
 
     So it is where Vault was restored from a snapshot and written to since. A standby that lags
     shows what was written, and mirrored, before them.
     """
     written = all(instant(m.identity.created) < instant(current.created) for m in later)
-    return written and (known is None or all(m.created < known.created for m in later))
+    return written and all(m.created < one.created for m in later for one in known)
 
 
 def current_of(path: KvPath, document: KvDocument, now: float) -> Identity | tuple[Reason, str]:
@@ -155,36 +169,68 @@ def missing_service(name: str, swarm: SwarmView) -> str:
     return f"there is no service {name} in the swarm: {hint}"
 
 
-def _create(
-    target: Target, current: Identity, instance: str, swarm: SwarmView, memory: Memory
-) -> Target:
+def _is_to_be_remade(secret: DesiredSecret, known: Sequence[Mirror], swarm: SwarmView) -> bool:
+    """Tell whether somebody wants a version made anew that was made with another content.
+
+    One that was made with this content and failed is not made once more.
+    """
+    wish = swarm.wishes.get(secret.name)
+    if wish is None or wish.refused or wish.do != Do.RESYNC:
+        return False
+    shape = secret.content.shape
+    if wish.shape != shape:
+        return False
+    usable = next((mirror for mirror in known if "" not in mirror.asides), None)
+    return not any(m.shape == shape and (m == usable or m.asides) for m in known)
+
+
+def _creation(
+    target: Target,
+    current: Identity,
+    known: Sequence[Mirror],
+    instance: str,
+    swarm: SwarmView,
+    memory: Memory,
+) -> CreateSecret | Hold:
+    """Make the action that mirrors a version, or say why it cannot be mirrored.
+
+    Args:
+        known: The mirrors that the version has already, newest first.
+    """
     secret = target.secret
     verdict = refusal(secret, current, swarm, memory)
     if verdict:
-        return _with_hold(
-            target,
-            verdict.reason,
-            f"version {current.version} of {secret.source}: {verdict.message}",
-        )
-    for candidate in names_of(secret.name, current):
+        message = f"version {current.version} of {secret.source}: {verdict.message}"
+        return _hold(secret, verdict.reason, message)
+    remade = known[0].remade + 1 if known else 0
+    labels = {**labels_of(instance, secret.name, current), SHAPE: secret.content.shape}
+    reason, why = Reason.NEW_VERSION, f"version {current.version} of {secret.source} is new"
+    former: Mirror | None = None
+    if known:
+        labels[REMADE] = str(remade)
+        reason = Reason.CONTENT_CHANGED
+        why = f"an operator wants version {current.version} made anew, as the configuration is now"
+        former = target.usable if target.usable in known else known[0]
+    holder: DockerSecret | None = None
+    for candidate in names_of(secret.name, current, remade):
         holder = swarm.secret_by_lower_name.get(candidate.lower())
         if holder is None:
-            create = CreateSecret(
+            return CreateSecret(
                 secret.name,
                 current,
                 secret.content,
                 candidate,
-                labels_of(instance, secret.name, current),
-                Reason.NEW_VERSION,
-                f"version {current.version} of {secret.source} is new",
+                labels,
+                reason,
+                why,
+                (former.id, former.docker_name) if former else None,
             )
-            return replace(target, create=create)
         mirror = swarm.mirror_by_id.get(holder.id)
         if mirror is None or (mirror.instance, mirror.secret) != (instance, secret.name):
             break
         # Ours, of another life of the path or from a former path: the plain name is taken (I12).
-    return _with_hold(
-        target,
+    return _hold(
+        secret,
         Reason.NOT_OWNED,
         f"a secret {holder.name} exists which this bridge did not make"
         if holder

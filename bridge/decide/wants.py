@@ -74,9 +74,7 @@ def want_of(
     if not listed and not references:
         return None
 
-    held = min(
-        (own[ref.secret_id] for ref in references), key=lambda m: m.identity.order, default=None
-    )
+    held = min((own[ref.secret_id] for ref in references), key=lambda m: m.order, default=None)
     files = files_of(service, secret, frozenset(own), swarm)
     found = _destination(service, target, held, references)
     if isinstance(found, Want):
@@ -123,14 +121,14 @@ def _destination(
     if held and mark:
         if mark.by == By.SUSPECT and mark.tried and held.open_record(service.id):
             return Want(target, held, held, references)  # it has its turn alone just now
-        if mirror is None or mirror.identity < held.identity:
+        if mirror is None or mirror.order < held.order:
             mirror = mirror or _last_resort(service, target, held)
             return _back(service, target, mirror, held, references, mark.why)
     suspect = target.suspect_for(service.id)
     mirror = suspect or mirror
     if mirror is None:
         return Want(target, None, held, references)
-    if held and mirror.identity < held.identity and held in target.mirrors:
+    if held and mirror.order < held.order and held in target.mirrors:
         return Want(target, mirror, held, references)  # it is on a newer one than Vault's
     if held and held.outlived and mirror.made_before(held):
         return Want(target, mirror, held, references)  # what was written since failed on it

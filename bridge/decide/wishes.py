@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bridge.decide.content import cannot_resync
 from bridge.decide.ending import FIRST, NOW
 from bridge.decide.prune import needed_ids
 from bridge.decide.target import Target, is_destroyed
@@ -27,20 +28,9 @@ def carry_out(target: Target, world: World, now: float) -> Chain:
     wish = world.swarm.wishes.get(name)
     if wish is None or wish.refused:
         return ()
-    answer: tuple[Annotate, ...] | str | None
-    match wish.do:
-        case Do.ROLLBACK:
-            answer = _rollback(target, wish, world, now)
-        case Do.RETRY:
-            answer = _drop_marks(target, _FAILED, "an operator wants it tried again")
-        case Do.RESUME:
-            answer = _drop_marks(target, frozenset({By.OPERATOR}), "an operator said so")
-        case Do.ROTATE:
-            answer = _rotate(target, wish)
-            if answer is None:
-                return ()
-        case Do.FORGET:
-            answer = f"{name} is in the configuration: take it out there first"
+    answer = _answer(target, wish, world, now)
+    if answer is None:
+        return ()
     if isinstance(answer, str):
         refused = replace(wish, refused=answer)
         put = {f"{WISH}{name}": refused.write()}
@@ -48,6 +38,25 @@ def carry_out(target: Target, world: World, now: float) -> Chain:
     if wish.do == Do.ROTATE and answer:
         return answer  # the wish stays until the new generation is there
     return (*answer, _done(name, wish))
+
+
+def _answer(
+    target: Target, wish: Wish, world: World, now: float
+) -> tuple[Annotate, ...] | str | None:
+    """Return what carries a wish out, why it cannot be, or None while it is under way."""
+    match wish.do:
+        case Do.ROLLBACK:
+            return _rollback(target, wish, world, now)
+        case Do.RETRY:
+            return _drop_marks(target, _FAILED, "an operator wants it tried again")
+        case Do.RESUME:
+            return _drop_marks(target, frozenset({By.OPERATOR}), "an operator said so")
+        case Do.ROTATE:
+            return _rotate(target, wish)
+        case Do.RESYNC:
+            return _resync(target, wish)
+        case Do.FORGET:
+            return f"{target.secret.name} is in the configuration: take it out there first"
 
 
 def say_refusal(name: str, swarm: SwarmView) -> Hold | None:
@@ -84,7 +93,7 @@ def wishes_for_nothing(known: frozenset[str], swarm: SwarmView) -> list[Chain]:
 
 
 def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Annotate, ...] | str:
-    to = next((m for m in target.mirrors if m.identity.version == wish.to), None)
+    to = _chosen(target, wish)
     if to is None:
         return f"version {wish.to} is not mirrored (any more)"
     if to.id in target.ended:
@@ -98,11 +107,54 @@ def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Ann
     notes = [
         _mark(target, mirror, why, now)
         for mirror in target.mirrors
-        if to.identity < mirror.identity and _by(mirror) != By.OPERATOR
+        if to.order < mirror.order and _by(mirror) != By.OPERATOR
     ]
     if to.asides:
         notes.append(_cleared(target, to, frozenset(to.asides), "an operator chose it"))
     return tuple(notes)
+
+
+def _chosen(target: Target, wish: Wish) -> Mirror | None:
+    """Find the Docker secret to go back to; of one version made anew the latest that is well."""
+    found = [m for m in target.mirrors if m.identity.version == wish.to]
+    if wish.secret:
+        found = [m for m in found if m.docker_name == wish.secret]
+    return min(found, key=lambda mirror: bool(mirror.asides), default=None)
+
+
+_PASSING = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED, Reason.TRYING_AGAIN))
+
+
+def _resync(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
+    """Let the current version be made anew; None while that is under way or cannot be known."""
+    never, shape = cannot_resync(target.secret), target.secret.content.shape
+    if never:
+        return never
+    if wish.shape != shape:
+        return (
+            f"the bridge goes by another configuration of {target.secret.name} than `resync` did:"
+            " let it read its own again (`systemctl reload`), then repeat this"
+        )
+    if target.hold:
+        passes = target.hold.waits or target.hold.reason in _PASSING
+        return None if passes else target.hold.message
+    if target.not_remade:
+        return target.not_remade.message
+    if target.create or target.outlived:
+        return None
+    known = [mirror for mirror in target.mirrors if mirror.identity == target.current]
+    usable = target.usable
+    if usable in known and usable and usable.shape == shape and not usable.asides:
+        return ()
+    failed = next((m for m in known if m.shape == shape and m.asides), None)
+    if failed is None:
+        return None
+    mark = next(iter(failed.asides.values()))
+    command = "resume" if mark.by == By.OPERATOR else "retry"
+    return (
+        f"{failed.docker_name} was made as the configuration is now and is set aside ({mark.why}):"
+        f" `vault-bridge {command} {failed.secret}` uses it again"
+    )
 
 
 def _rotate(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:

@@ -18,7 +18,9 @@ from bridge.model.naming import (
     ASIDE,
     GOOD,
     PREFIX,
+    REMADE,
     ROLL,
+    SHAPE,
     UNUSED,
     Identity,
     instant,
@@ -166,6 +168,8 @@ class Mirror:
         asides: Why it is set aside, by service id; the empty one is for the whole name.
         records: Roll records by service id.
         leased: The lease behind it, where it is a generation of a leased credential.
+        shape: Which content it was made with, see ``Content.shape``; empty where that is not known.
+        remade: How often its version was made anew before it, this time included.
         leftovers: Labels that were kept for services which do not exist any more.
     """
 
@@ -180,7 +184,14 @@ class Mirror:
     asides: Mapping[str, SetAside] = field(default_factory=dict)
     records: Mapping[str, RollRecord] = field(default_factory=dict)
     leased: Leased | None = None
+    shape: str = ""
+    remade: int = 0
     leftovers: frozenset[str] = frozenset()
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The sort key: of one version made anew the latest is the newest."""
+        return (*self.identity.order, self.remade)
 
     @property
     def lease_role(self) -> DatabaseRole | None:
@@ -239,6 +250,7 @@ class Mirror:
         origin = origin_of(secret.labels)
         if origin is None:
             return None
+        remade = secret.labels.get(REMADE, "")
         found = {
             key.removeprefix(ROLL): RollRecord.read(value)
             for key, value in secret.labels.items()
@@ -260,6 +272,8 @@ class Mirror:
             },
             {service: record for service, record in found.items() if record},
             Leased.read(secret.labels),
+            secret.labels.get(SHAPE, ""),
+            int(remade) if remade.isdecimal() else 0,
         )
 
 

@@ -20,6 +20,8 @@ from bridge.model.desired import DatabaseRole, KvPath, Source, StaticRoles
 
 PREFIX = "vault-bridge."
 GOOD = f"{PREFIX}good"
+SHAPE = f"{PREFIX}shape"
+REMADE = f"{PREFIX}remade"
 ASIDE = f"{PREFIX}aside"
 UNUSED = f"{PREFIX}unused"
 ROLL = f"{PREFIX}roll."
@@ -124,20 +126,25 @@ class Identity:
 ONE_LIFE = "1970-01-01T00:00:00Z"
 
 
-def names_of(name: str, identity: Identity) -> tuple[str, ...]:
+def names_of(name: str, identity: Identity, remade: int = 0) -> tuple[str, ...]:
     """Name the Docker secret of a version: ``db_password_v7``, or ``db_password_v7_k3qz``.
 
     The latter is for where another content has the plain name. The suffix tells this
     identity from others of the same number. One that is so short may be taken as well, hence there
     are several. What a Docker secret holds its labels say, and never its name.
+
+    Args:
+        remade: How often the version was made anew. It then has a suffix, another one each time.
     """
     plain = f"{name}_v{identity.version}"
-    parts = (source_label(identity.source), identity.path_created, identity.created)
+    first = () if remade else (plain,)
+    parts = [source_label(identity.source), identity.path_created, identity.created]
+    parts += [f"remade {remade}"] if remade else []
     length = min(_SUFFIX, _MOST - len(plain) - 1)
     if length < 1:
-        return (plain,)
+        return first
     suffixes = (_short("\n".join((*parts, str(turn))))[:length] for turn in range(_SUFFIXES))
-    return tuple(dict.fromkeys((plain, *(f"{plain}_{suffix}" for suffix in suffixes))))
+    return tuple(dict.fromkeys((*first, *(f"{plain}_{suffix}" for suffix in suffixes))))
 
 
 def _short(text: str) -> str:

@@ -22,6 +22,8 @@ class CreateSecret:
 
     Attributes:
         secret: Name in the configuration.
+        former: Id and name of the Docker secret that mirrors the same version and may have the same
+            bytes; nothing is made then. None where there is none.
     """
 
     secret: str
@@ -31,6 +33,7 @@ class CreateSecret:
     labels: Mapping[str, str]
     reason: Reason
     why: str
+    former: tuple[str, str] | None = None
 
     @property
     def summary(self) -> str:

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     OUTDATED = "Outdated"
     DRIFTED = "Drifted"
     FIELDS_CHANGED = "FieldsChanged"
+    CONTENT_CHANGED = "ContentChanged"
 
     # Operators
     PAUSED = "Paused"

@@ -27,6 +27,7 @@ class Do(StrEnum):
     RETRY = "retry"
     FORGET = "forget"
     ROTATE = "rotate"
+    RESYNC = "resync"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,10 @@ class Wish:
         refused: Why it cannot be carried out; empty while it may be.
         at_once: For ``rotate``: whether the former generation ends without grace.
         first: For ``rotate``: whether it ends before services are rolled, and not after.
+        secret: For ``rollback``: name of the Docker secret to go back to, where the version alone
+            does not tell, since it was made anew.
+        shape: For ``resync``: the content that is configured where it was written, see
+            ``Content.shape``.
     """
 
     do: Do
@@ -50,11 +55,14 @@ class Wish:
     refused: str = ""
     at_once: bool = False
     first: bool = False
+    secret: str = ""
+    shape: str = ""
 
     def write(self) -> str:
         """Write the label's value."""
         raw = {"do": self.do, "at": self.at, "why": self.why, "to": self.to}
         more = {"refused": self.refused, "at_once": self.at_once, "first": self.first}
+        more |= {"secret": self.secret, "shape": self.shape}
         return json.dumps({**raw, **{key: value for key, value in more.items() if value}})
 
     @classmethod
@@ -71,6 +79,8 @@ class Wish:
                 str(raw.get("refused", "")),
                 bool(raw.get("at_once")),
                 bool(raw.get("first")),
+                str(raw.get("secret", "")),
+                str(raw.get("shape", "")),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None

@@ -392,7 +392,7 @@ class SwarmView:
     def mirrors_of(self, instance: str, name: str) -> list[Mirror]:
         """Return the mirrored versions of one secret, from wherever they came, newest first."""
         own = [m for m in self.mirrors if (m.instance, m.secret) == (instance, name)]
-        return sorted(own, key=lambda mirror: mirror.identity.order, reverse=True)
+        return sorted(own, key=lambda mirror: mirror.order, reverse=True)
 
     @cached_property
     def mirror_by_id(self) -> Mapping[str, Mirror]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 from hypothesis import strategies as st
@@ -196,7 +197,19 @@ class Machine(Bench):
 
     # --- operators and others --------------------------------------------------------------------
 
-    @rule(name=st.sampled_from(["db", "key"]), do=st.sampled_from(["rollback", "retry", "resume"]))
+    @rule(name=st.sampled_from(["db", "key"]), form=st.sampled_from([Format.RAW, Format.JSON]))
+    def configured_anew(self, name: str, form: Format) -> None:
+        """The content changes; the version that is there waits for ``resync``, or for the next."""
+        content = Content(form, "password" if form == Format.RAW else None)
+        changed = (
+            replace(s, content=content) if s.name == name else s for s in self.desired.secrets
+        )
+        self.desired = replace(self.desired, secrets=tuple(changed))
+
+    @rule(
+        name=st.sampled_from(["db", "key"]),
+        do=st.sampled_from(["rollback", "retry", "resume", "resync"]),
+    )
     def wish(self, name: str, do: str) -> None:
         operator = Operator(cast("Swarm", self.swarm), self.desired, self.clock)
         ask: Callable[..., str] = getattr(operator, do)

@@ -55,7 +55,7 @@ class Model(Machine):
                 continue
             own, everywhere = mirror.asides.get(service_id), mirror.asides.get("")
             newer = [known[i] for i in before if i in known and known[i].secret == mirror.secret]
-            back = any(mirror.identity < left.identity for left in newer)
+            back = any(mirror.order < left.order for left in newer)
             ills = own and own.by == By.SERVICE and back and mirror.good
             assert own is None or own.by == By.SUSPECT or ills, (own, service_id)
             assert own is None or ills or len(after - before) == 1
@@ -138,7 +138,9 @@ class Model(Machine):
         kept = [*self.swarm.secrets(), self.swarm.config(state_config_name("default"))]
         assert CANARY not in self.said.getvalue() + repr(kept) + repr(self.plan)  # I6
         way_back = frozenset[str]().union(*(s.previous or () for s in view.services))
-        left = [mirror.secret for mirror in view.mirrors if mirror.id not in way_back]
+        # A version that was made anew is one version still.
+        kept_for = {(m.secret, m.identity) for m in view.mirrors if m.id not in way_back}
+        left = [secret for secret, _ in kept_for]
         assert all(left.count(secret) <= self.desired.retain.versions for secret in left)
 
     def trouble_ends(self) -> None:
@@ -180,7 +182,7 @@ class Model(Machine):
 
 
 def _newest(view: SwarmView, name: str) -> Mirror:
-    return max((m for m in view.mirrors if m.secret == name), key=lambda m: m.identity.order)
+    return max((m for m in view.mirrors if m.secret == name), key=lambda m: m.order)
 
 
 TestModel = Model.TestCase

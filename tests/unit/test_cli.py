@@ -14,7 +14,7 @@ from bridge.cli.shared import DEFAULT_CONFIG, Options
 from bridge.cli.values import seconds, version
 from bridge.errors import BridgeError
 
-NAMED = {"rollback", "retry", "rotate", "approve", "forget"}
+NAMED = {"rollback", "retry", "rotate", "resync", "approve", "forget"}
 _ANY = click.Context(cli), cli.params[0]
 COMMANDS = [[name, *(["db"] if name in NAMED else [])] for name in sorted(cli.commands)]
 

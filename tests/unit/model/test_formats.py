@@ -441,3 +441,17 @@ def test_another_shape_deserves_another_look() -> None:
         template("b"),
     ]
     assert len({content.shape for content in shapes}) == len(shapes)
+
+
+@pytest.mark.parametrize(
+    ("content", "shape"),
+    [
+        (Content(Format.RAW, "a"), "raw:a"),
+        (Content(Format.RAW, "a", decode=Decode.BASE64), "raw:a:decode=base64"),
+        (Content(Format.JSON, trailing_newline=TrailingNewline.ADD), "json:add"),
+        (template("a"), "template:ca978112ca1bbdca"),
+    ],
+)
+def test_a_shape_is_written_the_same_for_ever(content: Content, shape: str) -> None:
+    """It is a label: another way to write it would show every secret as changed."""
+    assert content.shape == shape

@@ -48,3 +48,12 @@ def test_another_content_gets_another_suffix_and_always_the_same(other: Identity
     assert names_of("db", other)[0] == names_of("db", _FIRST)[0]
     assert not set(names_of("db", other)[1:]) & set(names_of("db", _FIRST)[1:])
     assert names_of("db", other) == names_of("db", replace(other))
+
+
+def test_each_time_that_a_version_is_made_anew_it_has_other_names() -> None:
+    """Always with a suffix, also where the plain name is free; none where there is no room."""
+    turns = [names_of("db", _FIRST, remade) for remade in range(3)]
+    assert len({name for names in turns for name in names}) == sum(map(len, turns))
+    plain = turns[0][0]
+    assert all(name.startswith(f"{plain}_") for names in turns[1:] for name in names)
+    assert names_of("n" * 52, replace(_FIRST, version=10**10 - 1), 1) == ()
