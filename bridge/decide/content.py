@@ -21,9 +21,9 @@ def content_change(target: Target) -> str:
     if mirror is None or target.create or mirror.shape in ("", wanted):
         return ""
     name = target.secret.name
-    words = f"{mirror.docker_name} was made with {_said(mirror.shape)}, and the configuration has"
-    words += f" {_said(wanted)}"
-    if _is_template(mirror.shape) and _is_template(wanted):
+    before, now = _said(mirror.shape), _said(wanted)
+    words = f"{mirror.docker_name} was made with `{before}`, and the configuration has `{now}`"
+    if before == now:
         words = f"{mirror.docker_name} was made with another template than the configuration has"
     if target.secret.leased:
         how = f"it comes with the next generation, or at once with `vault-bridge rotate {name}`"
@@ -34,11 +34,8 @@ def content_change(target: Target) -> str:
 
 def _said(shape: str) -> str:
     """Write a content's shape for people, to whom the digest of a template says nothing."""
-    return "a template" if _is_template(shape) else f"`{shape}`"
-
-
-def _is_template(shape: str) -> bool:
-    return shape.startswith(f"{Format.TEMPLATE}:")
+    parts = shape.split(":")
+    return ":".join([parts[0], *parts[2:]]) if parts[0] == Format.TEMPLATE else shape
 
 
 def changed_contents(targets: Iterable[Target]) -> list[Hold]:

@@ -210,7 +210,9 @@ def _creation(
         labels[REMADE] = str(remade)
         reason = Reason.CONTENT_CHANGED
         why = f"an operator wants version {current.version} made anew, as the configuration is now"
-        former = target.usable if target.usable in known else known[0]
+        usable = target.usable
+        former = usable if usable in known else known[0]
+        former = _with_same_driver(former, target, swarm) if former else None
     holder: DockerSecret | None = None
     for candidate in names_of(secret.name, current, remade):
         holder = swarm.secret_by_lower_name.get(candidate.lower())
@@ -236,6 +238,16 @@ def _creation(
         if holder
         else f"the names for version {current.version} are taken",
     )
+
+
+def _with_same_driver(mirror: Mirror, target: Target, swarm: SwarmView) -> Mirror | None:
+    """Return a mirror that may take the place of one to be made, if its bytes are the same.
+
+    With another template driver the same bytes become another file.
+    """
+    wanted = target.secret.content.template_driver
+    found = next((secret for secret in swarm.secrets if secret.id == mirror.id), None)
+    return mirror if found and found.template_driver == wanted else None
 
 
 def refusal(

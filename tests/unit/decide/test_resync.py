@@ -114,6 +114,7 @@ def refusal(planned: Plan) -> str:
         (RAW, Content(Format.RAW, "other")),
         (RAW, Content(Format.RAW, "password", decode=Decode.BASE64)),
         (RAW, Content(Format.RAW, "password", trailing_newline=TrailingNewline.ADD)),
+        (RAW, Content(Format.RAW, "password", template_driver="golang")),
         (Content(Format.TEMPLATE, template="a"), Content(Format.TEMPLATE, template="b")),
     ],
 )
@@ -157,6 +158,12 @@ def test_resync_makes_the_version_anew_under_a_suffix(before: Content | None) ->
     assert create.former == ("id-db_v3", "db_v3")
     assert not actions_of(planned, NoteState)
     assert not planned.notices
+
+
+def test_another_template_driver_makes_another_file_of_the_same_bytes() -> None:
+    planned = plan(made(), content=replace(RAW, template_driver="golang"))
+    (create,) = actions_of(planned, CreateSecret)
+    assert create.former is None
 
 
 def test_services_move_to_what_was_made_anew_and_the_wish_is_over() -> None:
