@@ -7,7 +7,6 @@ which events of the swarm bring forward, as does something that is on its way.
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
@@ -447,7 +446,8 @@ class Loop:
     def _pause(self, seconds: float) -> None:
         """Wait, or less where an event or a signal comes."""
         if self._bell.wait(seconds) and not self._stopping:
-            time.sleep(min(seconds, EVENT_GAP))
+            with suppress(Cancelled):
+                self._cancellation.sleep(min(seconds, EVENT_GAP))
         self._bell.silence()
 
     def _listening(self) -> AbstractContextManager[None]:

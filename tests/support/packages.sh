@@ -17,6 +17,7 @@ need openssl openssl
 need ssh openssh-client
 need /usr/sbin/sshd openssh-server
 need iptables iptables
+need faketime faketime
 need /usr/lib/postgresql postgresql
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing="$missing busybox-static"
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"

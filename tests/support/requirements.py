@@ -15,6 +15,7 @@ _COMMANDS = {
     "nsenter": "util-linux",
     "ip": "iproute2",
     "iptables": "iptables",
+    "faketime": "faketime",
 }
 
 
