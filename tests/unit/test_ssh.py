@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
-from bridge.model.settings import SshAddress
+from bridge.errors import SwarmUnreachable
+from bridge.model.settings import DockerSettings, SshAddress
+from bridge.servers.swarm import Swarm, connection
 from bridge.servers.swarm.ssh import command, failure
 
 
@@ -72,3 +77,18 @@ def test_what_a_client_says_is_told(code: int, said: str, words: str) -> None:
     assert failed.hint
     assert len(str(failed)) < 250
     assert str(failed).isprintable()
+
+
+def test_a_client_that_hangs_ends_with_its_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ignores that its input has ended, and is killed."""
+    client, note = tmp_path / "ssh", tmp_path / "pid"
+    client.write_text(f"#!/bin/sh\necho $$ > {note}\nexec sleep 9999\n")
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(connection, "TIMEOUT", 2.0)
+    swarm = Swarm(DockerSettings("ssh://host"))
+    with pytest.raises(SwarmUnreachable, match="no answer in time"):
+        swarm.info()
+    assert not Path(f"/proc/{note.read_text().strip()}").exists()
