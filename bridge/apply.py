@@ -26,6 +26,7 @@ from bridge.errors import (
 )
 from bridge.logs import where
 from bridge.model.desired import KvPath
+from bridge.model.fingerprint import fingerprint
 from bridge.model.generation import held_by
 from bridge.model.memory import Outcome, Result
 from bridge.model.mirror import Verdict
@@ -46,7 +47,7 @@ from bridge.model.plan import (
 )
 from bridge.model.reasons import Reason
 from bridge.model.spec import swapped
-from bridge.model.world import SwarmView, fingerprint
+from bridge.model.world import SwarmView
 from bridge.removal import Remover
 from bridge.servers.labels import write_labels
 from bridge.servers.state import write_state
@@ -308,6 +309,9 @@ _NOTES = {
     Reason.ROLL_FAILED: "set aside",
     Reason.SET_ASIDE: "set aside",
     Reason.SERVICE_UNHEALTHY: "set aside",
+    Reason.CANNOT_BE_SCHEDULED: "blocked",
+    Reason.IMAGE_MISSING: "blocked",
+    Reason.CANNOT_START: "blocked",
     Reason.NO_LONGER_USED: "no longer used",
     Reason.RETIRING: "retiring",
     Reason.CREDENTIAL_ENDED: "credential ended",

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from bridge.errors import LoginRefused, SwarmUnreachable, VaultRefused, VaultUnreachable
 from bridge.model.desired import DatabaseRole, Desired, Source, StaticRoles
+from bridge.model.fingerprint import fingerprint, frame_of, setup_of, surroundings_of
 from bridge.model.generation import (
     Fate,
     GenerationView,
@@ -33,8 +34,6 @@ from bridge.model.world import (
     Unreadable,
     UpdateState,
     VaultView,
-    fingerprint,
-    frame_of,
 )
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
@@ -239,6 +238,7 @@ def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
         read_by_name(labels or {}, TROUBLE, Trouble.read),
         read_fields(labels or {}),
         (*odd_secrets, *odd_services, *odd_tasks, *odd_nodes),
+        nodes=surroundings_of(raw_nodes),
     )
 
 
@@ -357,6 +357,7 @@ def _service(raw: Json, after: Mapping[str, int]) -> Service | None:
         frame_of(spec),
         _texts(spec.get("Labels")).get(WOKEN, ""),
         after.get(raw["ID"]) != index,
+        setup_of(spec),
     )
 
 

@@ -118,15 +118,15 @@ class Operator:
         return f"Services are to go back to version {to} of {name} and stay there."
 
     def retry(self, name: str, why: str) -> str:
-        """Let versions that were set aside for a failure be tried again.
+        """Let versions that were set aside for a failure be tried again, and blocked rolls at once.
 
         Raises:
-            WishRefused: None is set aside.
+            WishRefused: None is set aside, and no roll is blocked.
         """
-        marks = (
-            mark for mirror in self._known(self._look(), name) for mark in mirror.asides.values()
-        )
-        if all(mark.by in (By.OPERATOR, By.RESTORE) for mark in marks):
+        own = self._known(self._look(), name)
+        marks = (mark for mirror in own for mark in mirror.asides.values())
+        failed = any(mark.by not in (By.OPERATOR, By.RESTORE) for mark in marks)
+        if not failed and not any(mirror.blocks for mirror in own):
             raise WishRefused(f"no version of {name} is set aside for having failed")
         self._wish(name, Do.RETRY, why)
         return f"What failed of {name} is to be tried again."

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bridge.check.findings import Finding, Level
+from bridge.check.room import lack_of_room
 from bridge.decide.files import files_of, is_a_bridges
 from bridge.decide.target import missing_service
 from bridge.errors import BridgeError, Exit, SwarmUnreachable
@@ -37,6 +38,7 @@ def check_swarm(
         locked = swarm.autolock()
         view = look_at_swarm(swarm, desired.instance, now)
         services = {raw["ID"]: raw for raw in swarm.services()}
+        nodes = swarm.nodes()
         images = {image: swarm.image(image) for image in set(map(_image, services.values()))}
     except BridgeError as error:
         yield Finding(Level.ERROR, "docker", str(error), Exit.UNREACHABLE)
@@ -51,7 +53,7 @@ def check_swarm(
             " `docker swarm update --autolock=true` asks for one at each start",
         )
     yield from _check_verdicts(desired, view)
-    yield from _check_services(desired, view, services, images)
+    yield from _check_services(desired, view, services, images, nodes)
 
 
 def _check_verdicts(desired: Desired, view: SwarmView) -> Iterator[Finding]:
@@ -63,7 +65,11 @@ def _check_verdicts(desired: Desired, view: SwarmView) -> Iterator[Finding]:
 
 
 def _check_services(
-    desired: Desired, view: SwarmView, services: Mapping[str, Json], images: Mapping[str, Any]
+    desired: Desired,
+    view: SwarmView,
+    services: Mapping[str, Json],
+    images: Mapping[str, Any],
+    nodes: list[Json],
 ) -> Iterator[Finding]:
     advised: set[str] = set()
     for secret in desired.secrets:
@@ -78,6 +84,10 @@ def _check_services(
             yield from _check_mapping(secret, where, service, raw, view, desired.instance)
             if service.id not in advised and not service.reruns:
                 advised.add(service.id)
+                lack = lack_of_room(raw["Spec"], nodes)
+                if lack:
+                    message = f"{Reason.CANNOT_BE_SCHEDULED}: {lack}"
+                    yield Finding(Level.ERROR, service.name, message, Exit.HELD)
                 for words in advice(raw, images.get(_image(raw))):
                     yield Finding(Level.WARNING, service.name, words)
 

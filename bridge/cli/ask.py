@@ -102,7 +102,7 @@ def rollback(
 @_TIMEOUT
 @click.pass_obj
 def retry(options: Options, *, name: str, reason: str, wait: bool, timeout: float) -> None:
-    """Try a version again that was set aside because a service failed on it."""
+    """Try a version again that a service failed on, or at once one whose roll is blocked."""
     _operate(options, name, lambda operator: operator.retry(name, reason), wait, timeout)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from bridge.decide.hung import fell_with_its_node
 from bridge.decide.progress import last_error
 from bridge.decide.stand import Stand
+from bridge.decide.unstarted import note_swarm_back, swarmed_back
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
 from bridge.model.mirror import By, Mirror, RollRecord, SetAside, aside_label
@@ -54,13 +55,45 @@ def judge_failure(
 
 
 def judge_rollbacks(
-    stand: Stand, tasks: Iterable[Task], lost: frozenset[str], rollout: Rollout, now: float
+    stand: Stand,
+    tasks: Iterable[Task],
+    lost: frozenset[str],
+    rollout: Rollout,
+    nodes: str,
+    now: float,
 ) -> None:
     """Notice what went back: by Swarm, which leaves no PreviousSpec, or by an operator's hand.
 
     Args:
         lost: Ids of the service's tasks that were seen on nodes that were down.
+        nodes: Fingerprint of the nodes.
     """
+    service = stand.service
+    back = _gone_back(stand, now)
+    if not back:
+        return
+    if fell_with_its_node(service, lost):
+        stand.notes += [_absolved(want, mirror, stand) for want, mirror in back]
+        return
+    moved = frozenset(mirror.id for _, mirror in back)
+    unstarted = swarmed_back(tasks, moved)
+    if unstarted:
+        note_swarm_back(stand, back, unstarted, nodes, now)
+        stand.went_back |= {want.name for want, _ in back}
+        return
+    error = last_error(tasks, moved)
+    why = f"Swarm rolled the service back ({service.update_message})"
+    why += f"; a task said: {error}" if error else ""
+    ill = any((r := mirror.open_record(service.id)) and r.ill for _, mirror in back)
+    _blame(stand, [(w, m) for w, m in back if not m.good], why, ill, rollout, now)
+    for want, mirror in back:
+        if mirror.good:  # it is so on other services: this one is to blame
+            stand.notes.append(set_aside(want, mirror, stand, By.SERVICE, why, now))
+    stand.went_back |= {want.name for want, _ in back}
+
+
+def _gone_back(stand: Stand, now: float) -> list[tuple[Want, Mirror]]:
+    """Return what Swarm took back by itself; what an operator took back is marked."""
     service = stand.service
     back: list[tuple[Want, Mirror]] = []
     for want in stand.wants.values() if service.update in ROLLED_BACK else ():
@@ -70,24 +103,13 @@ def judge_rollbacks(
             on_trial = mark and mark.by == By.SUSPECT and mark.tried
             if record is None or mirror.id in service.secret_ids or (mark and not on_trial):
                 continue
+            if mirror.block_for(service.id):
+                continue
             if service.previous is not None and mirror.id in service.previous:
                 _rolled_back_by_hand(stand, want, mirror, now)
             elif service.previous is None and not record.done and _is_later(service, record):
                 back.append((want, mirror))
-    if not back:
-        return
-    if fell_with_its_node(service, lost):
-        stand.notes += [_absolved(want, mirror, stand) for want, mirror in back]
-        return
-    error = last_error(tasks, frozenset(mirror.id for _, mirror in back))
-    why = f"Swarm rolled the service back ({service.update_message})"
-    why += f"; a task said: {error}" if error else ""
-    ill = any((r := mirror.open_record(service.id)) and r.ill for _, mirror in back)
-    _blame(stand, [(w, m) for w, m in back if not m.good], why, ill, rollout, now)
-    for want, mirror in back:
-        if mirror.good:  # it is so on other services: this one is to blame
-            stand.notes.append(set_aside(want, mirror, stand, By.SERVICE, why, now))
-    stand.went_back |= {want.name for want, _ in back}
+    return back
 
 
 def _rolled_back_by_hand(stand: Stand, want: Want, mirror: Mirror, now: float) -> None:

@@ -25,6 +25,7 @@ from bridge.decide.stand import Stand
 from bridge.decide.target import Target, find_target, missing_service
 from bridge.decide.troubles import seen_in_vault, show_troubles, troubles
 from bridge.decide.unread import not_understood, unread_service, with_unread
+from bridge.decide.unstarted import block_upkeep
 from bridge.decide.wants import want_of
 from bridge.decide.wishes import carry_out, forget, say_refusal, wishes_for_nothing
 from bridge.model.desired import Desired
@@ -59,7 +60,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     holds: list[Hold] = [missing] if missing else []
     holds += [target.hold for target in targets if target.hold]
     wishes = {t.secret.name: chain for t in targets if (chain := carry_out(t, world, now))}
-    halt = Halt(world.swarm.pauses, frozenset(wishes), lost)
+    halt = Halt(world.swarm.pauses, frozenset(wishes), lost, nodes=world.swarm.nodes)
     fields = fields_asked(desired, targets, world.swarm)
     stands = _stands(desired, targets, fields, world, memory, halt, now)
     holds += [*care.holds, *not_understood(world.swarm)]
@@ -84,6 +85,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
             *record_upkeep(target, stands, world.swarm),
             *outlived_marks(target, now),
             *unused_marks(target, world.swarm, now),
+            *block_upkeep(target, stands, world.swarm),
         ]
         chains += [(mark,) for mark in marks]
         pruning = prune(target, world.swarm, desired.retain, now)
@@ -184,7 +186,10 @@ def _stands(
             trial = on_trial(service, world.swarm, desired.instance)
             tasks = world.swarm.tasks_by_service.get(service.id, ())
             progress = progress_of(service, tasks, trial or service.secret_ids)
-            stands.append(stand_of(service, wants, tasks, progress, memory, desired.rollout, now))
+            stand = stand_of(
+                service, wants, tasks, progress, memory, desired.rollout, now, halt.nodes
+            )
+            stands.append(stand)
     alive = frozenset(service.id for service in world.swarm.services)
     alive |= {unread.id for unread in world.swarm.unread}
     failing = frozenset[str]().union(*(stand.failing for stand in stands))

@@ -35,6 +35,7 @@ class Halt:
         pauses: By secret's name; the empty name is for all.
         wished: Names of the secrets for which a wish is carried out in this very cycle.
         state_lost: Whether the swarm no longer knows what is paused.
+        nodes: Fingerprint of the nodes.
     """
 
     pauses: Mapping[str, Pause]
@@ -42,6 +43,7 @@ class Halt:
     state_lost: bool
     failing: frozenset[str] = frozenset()
     alive: frozenset[str] = frozenset()
+    nodes: str = ""
 
 
 def paused(service: Service, want: Want, halt: Halt) -> Hold | None:

@@ -49,7 +49,9 @@ def hold_what_is_too_much(
 def _counts(want: Want, approvals: Mapping[str, Approval]) -> bool:
     """Tell whether a want is part of a rollout that nobody has approved and that has not begun."""
     mirror = want.mirror
-    if want.swap is None or want.back or mirror is None or mirror.good or mirror.records:
+    if want.swap is None or want.back or mirror is None:
+        return False
+    if mirror.good or mirror.records or mirror.blocks:
         return False
     approval = approvals.get(want.name)
     return approval is None or not approval.covers(mirror.identity)

@@ -23,6 +23,52 @@ PAUSED = frozenset((UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED))
 UNFINISHED = MOVING | PAUSED
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Starts:
+    """What tasks that should hold some secrets tell of the start of their processes.
+
+    Attributes:
+        unplaced: Those that no node takes.
+        refused: Those that a node could not start, since a task was last seen to become good.
+        waiting: Whether one has yet to be started.
+        starting: Whether one is being started, or is started and not yet healthy.
+        ended: Whether one was started and ended by itself.
+        up: How many tasks of the service run and shall, whatever they hold.
+    """
+
+    unplaced: tuple[Task, ...]
+    refused: tuple[Task, ...]
+    waiting: bool
+    starting: bool
+    ended: bool
+    up: int
+
+    @property
+    def hindered(self) -> bool:
+        """Whether the engine says of one why it is not started."""
+        return bool(self.unplaced or self.refused)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether none was ever started, and the engine says why."""
+        return self.hindered and not self.starting and not self.ended
+
+
+def starts_of(tasks: Iterable[Task], wanted: frozenset[str]) -> Starts:
+    """Say how far tasks that should hold some secrets are started."""
+    tasks = [task for task in tasks if not task.lost]
+    on_it = [task for task in tasks if wanted <= task.secret_ids]
+    latest = max((task.seen for task in on_it if task.running), default=float("-inf"))
+    return Starts(
+        unplaced=tuple(task for task in on_it if task.unplaced),
+        refused=tuple(task for task in on_it if task.refused and task.seen > latest),
+        waiting=any(task.unstarted for task in on_it),
+        starting=any(task.state == "starting" and not task.ending for task in on_it),
+        ended=any(task.ended_by_itself for task in on_it),
+        up=sum(task.running for task in tasks),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How the tasks of a service stand with the secrets that they should hold.
@@ -34,6 +80,7 @@ class Progress:
         others: How many live tasks lack one, also those being shut down.
         stale: How many of these are not even meant to end.
         error: The latest error of a task that should have held them, if any.
+        starts: What these tasks tell of the start of their processes.
     """
 
     wanted: frozenset[str]
@@ -45,6 +92,7 @@ class Progress:
     desired: int
     converged: bool
     error: str
+    starts: Starts
 
     @property
     def text(self) -> str:
@@ -99,6 +147,7 @@ def progress_of(service: Service, tasks: tuple[Task, ...], wanted: frozenset[str
         and len(good) >= service.desired_tasks
         and service.update not in UNFINISHED,
         last_error(tasks, wanted),
+        starts_of(tasks, wanted),
     )
 
 
@@ -124,16 +173,30 @@ def watched(service: Service, progress: Progress, before: Watch | None, now: flo
     gap = min(max(0.0, now - before.looked), LONGEST_GAP)
     # A machine that died takes its tasks with it, which says nothing of the version.
     died = bool((before.good & progress.failed) - lost) and service.update not in MOVING
+    stuck, idle = _waited(progress, before, gap)
     return Watch(
         progress.wanted,
         progress.good,
         before.since if steady else now,
         max(before.best, best),
-        0.0 if best > before.best else before.idle + gap,
+        0.0 if best > before.best else idle,
         now,
         before.died or died,
         lost,
+        stuck,
     )
+
+
+def _waited(progress: Progress, before: Watch, gap: float) -> tuple[float, float]:
+    """Count the seconds for which nothing could start apart from those for which nothing was good.
+
+    While tasks are started one look tells nothing of what hinders them.
+    """
+    if progress.starts.stuck:
+        return before.stuck + gap, before.idle
+    if progress.starts.starting and progress.starts.hindered:
+        return before.stuck, before.idle + gap
+    return 0.0, 0.0 if before.stuck else before.idle + gap
 
 
 def settled_at(service: Service, watch: Watch) -> float:

@@ -33,11 +33,12 @@ from bridge.decide.progress import (
     watched,
 )
 from bridge.decide.stand import Stand
+from bridge.decide.unstarted import blocked, hinder, hindrance_of, tried_again
 from bridge.decide.wants import Want
 from bridge.model.desired import Rollout
 from bridge.model.memory import Memory, Watch
 from bridge.model.mirror import By, Mirror, RollRecord, SetAside, aside_label
-from bridge.model.naming import ROLL, timestamp
+from bridge.model.naming import BLOCKED, ROLL, timestamp
 from bridge.model.plan import Annotate, Chain, Hold, RollService, action_key
 from bridge.model.reasons import Reason, State
 from bridge.model.window import opening_of
@@ -55,11 +56,13 @@ def stand_of(
     memory: Memory,
     rollout: Rollout,
     now: float,
+    nodes: str = "",
 ) -> Stand:
     """Judge one service: how far is the roll under way, is it well?
 
     Args:
         progress: How its tasks stand with the versions that are on trial there.
+        nodes: Fingerprint of the nodes.
     """
     stand = Stand(service, {want.name: want for want in wants})
     for want in stand.wants.values():
@@ -93,12 +96,14 @@ def stand_of(
             stand.hold(Hold(want.name, Reason.LOOKING_AGAIN, message, service.name, now, True))
         return stand
     watch = watched(service, progress, memory.watches.get(service.id), now)
-    judge_rollbacks(stand, tasks, watch.lost, rollout, now)
+    judge_rollbacks(stand, tasks, watch.lost, rollout, nodes, now)
+    missing = len(progress.good) < progress.desired
+    stand.lacks = missing and progress.starts.hindered
     stand.baked = baked_at(service, watch, rollout) if progress.converged else None
     if stand.baked is not None:
         stand.wake.append(stand.baked)
     if under_way:
-        _judge_roll(stand, under_way, tasks, progress, watch, rollout, now)
+        _judge_roll(stand, under_way, tasks, progress, watch, rollout, nodes, now)
     else:
         _judge_health(stand, progress, now)
     say_asides(stand)
@@ -121,6 +126,7 @@ def _judge_roll(
     progress: Progress,
     watch: Watch,
     rollout: Rollout,
+    nodes: str,
     now: float,
 ) -> None:
     """Judge the roll that is under way: failed, under way, baking, done."""
@@ -131,6 +137,11 @@ def _judge_roll(
     stand.hung = wake_of(service, tasks, progress, watch, max(records, key=lambda r: r.index))
     excused = is_excused(service, watch.lost)
     failure = failure_of(service, progress, watch, rollout, excused=excused)
+    known = next((b for w in under_way if w.held and (b := w.held.block_for(service.id))), None)
+    hindrance = hindrance_of(service, progress, watch, known, failure)
+    if hindrance and not stand.hung and not excused:
+        hinder(stand, under_way, hindrance, nodes, now)
+        return
     if failure and not stand.hung:
         judge_failure(stand, under_way, failure, rollout, now)
         return
@@ -210,6 +221,7 @@ def _passed(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: flo
         if want.swap is None or want.name in stand.went_back:
             continue
         hold = gates.hold_of(stand.service, want, halt, memory, rollout, now, ours=ours)
+        hold = hold or blocked(stand, want, halt.nodes, rollout, memory, now)
         hold = hold or _again(stand.service, want, memory, now)
         if hold:
             stand.hold(hold)
@@ -302,6 +314,8 @@ def _why(stand: Stand) -> tuple[Reason, str]:
 
 def _reason(stand: Stand) -> tuple[Reason, str]:
     back = next((want.back for want in stand.ready if want.back), "")
+    if back and any(w.held and w.held.block_for(stand.service.id) for w in stand.ready):
+        return Reason.GOING_BACK, f"what it was rolled to cannot be started: {back}"
     if back:
         return Reason.GOING_BACK, f"what it was rolled to is set aside: {back}"
     if stand.ready[0].alone:
@@ -333,6 +347,7 @@ def _record(want: Want, mirror: Mirror, stand: Stand, now: float) -> Annotate | 
         before, service.index, timestamp(now), "", service.frame, ill, service.update_started
     )
     put = {f"{ROLL}{service.id}": record.write()}
+    put |= {} if want.back else tried_again(stand, now)
     known = mirror.open_record(service.id)
     if want.alone:
         why = "it failed together with another version, and has its turn alone"
@@ -362,5 +377,6 @@ def _done(want: Want, service: Service, now: float) -> Annotate:
         f"{service.name} has converged and baked",
         {f"{ROLL}{service.id}": done.write()},
         # A suspect that stayed up alone is none.
-        frozenset({aside_label(service.id)} if want.held.asides.get(service.id) else ()),
+        frozenset({aside_label(service.id)} if want.held.asides.get(service.id) else ())
+        | frozenset({f"{BLOCKED}{service.id}"} if service.id in want.held.blocks else ()),
     )

@@ -21,6 +21,8 @@ class Stand:
         under_way: Whether a roll of ours is under way, converged or not.
         updating: Whether the engine is at an update of it, ours or not, that should end by itself.
         ill: Whether it has less than its full number of tasks, though nobody rolls it.
+        lacks: Whether it has less than its full number of tasks with what it refers to, since those
+            that are missing do not start.
         went_back: Names of the secrets whose roll was seen just now to have gone back.
         baked: When its tasks will have baked as they are; None while they have not converged.
         ready: Wants that nothing holds up but the turn.
@@ -36,6 +38,7 @@ class Stand:
     under_way: bool = False
     updating: bool = False
     ill: bool = False
+    lacks: bool = False
     went_back: frozenset[str] = frozenset()
     baked: float | None = None
     ready: tuple[Want, ...] = ()

@@ -116,6 +116,12 @@ def _destination(
     service: Service, target: Target, held: Mirror | None, references: tuple[Reference, ...]
 ) -> tuple[Mirror, bool] | Want:
     """Say which version a service should move to, and whether alone; a Want where it stays."""
+    block = held.block_for(service.id) if held and held in target.mirrors else None
+    if held and block and block.back and held.open_record(service.id):
+        older = (m for m in target.mirrors if m.order < held.order)
+        usable = (m for m in older if m.id not in target.ended and not m.aside_for(service.id))
+        back = _back(service, target, next(usable, None), held, references, block.why)
+        return back if back.swap else Want(target, held, held, references)
     mirror = target.for_service(service.id)
     mark = held.aside_for(service.id) if held and held in target.mirrors else None
     if held and mark:

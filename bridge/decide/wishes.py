@@ -13,7 +13,7 @@ from bridge.decide.ending import FIRST, NOW
 from bridge.decide.prune import needed_ids
 from bridge.decide.target import Target, is_destroyed
 from bridge.model.mirror import By, Mirror, SetAside, aside_label
-from bridge.model.naming import AT_ONCE, RETIRING, ROLL, timestamp
+from bridge.model.naming import AT_ONCE, BLOCKED, RETIRING, ROLL, timestamp
 from bridge.model.plan import Annotate, Chain, Hold, NoteState, RemoveSecret
 from bridge.model.reasons import Reason
 from bridge.model.wishes import WISH, Do, Wish
@@ -48,7 +48,7 @@ def _answer(
         case Do.ROLLBACK:
             return _rollback(target, wish, world, now)
         case Do.RETRY:
-            return _drop_marks(target, _FAILED, "an operator wants it tried again")
+            return _retry(target)
         case Do.RESUME:
             return _drop_marks(target, frozenset({By.OPERATOR}), "an operator said so")
         case Do.ROTATE:
@@ -203,6 +203,24 @@ def _drop_marks(target: Target, by: frozenset[By], why: str) -> tuple[Annotate, 
         for mirror in target.mirrors
     )
     return tuple(_cleared(target, mirror, places, why) for mirror, places in found if places)
+
+
+def _retry(target: Target) -> tuple[Annotate, ...]:
+    """Let what failed be tried again, and at once what was blocked before a task started."""
+    why = "an operator wants it tried again"
+    blocked = (mirror for mirror in target.mirrors if mirror.blocks)
+    at_once = (
+        Annotate(
+            target.secret.name,
+            mirror.id,
+            mirror.docker_name,
+            Reason.WISHED,
+            f"rolls to it that were blocked go on: {why}",
+            drop=frozenset(f"{BLOCKED}{place}" for place in mirror.blocks),
+        )
+        for mirror in blocked
+    )
+    return (*_drop_marks(target, _FAILED, why), *at_once)
 
 
 def _cleared(target: Target, mirror: Mirror, places: frozenset[str], why: str) -> Annotate:

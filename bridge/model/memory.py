@@ -25,6 +25,8 @@ class Watch:
         looked: When it was looked at last.
         died: Whether a task that was good failed, and the engine was no longer replacing tasks.
         lost: Ids of the service's tasks that were seen on nodes that were down.
+        stuck: Seconds that passed before our eyes for which no task could be started; they are not
+            counted in ``idle``.
     """
 
     wanted: frozenset[str]
@@ -35,6 +37,7 @@ class Watch:
     looked: float
     died: bool = False
     lost: frozenset[str] = frozenset()
+    stuck: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from bridge.model.blocked import Blocked
 from bridge.model.desired import DatabaseRole
 from bridge.model.generation import Leased, lease_role
 from bridge.model.naming import (
     ASIDE,
+    BLOCKED,
     GOOD,
     PREFIX,
     REMADE,
@@ -171,6 +173,7 @@ class Mirror:
         shape: Which content it was made with, see ``Content.shape``; empty where that is not known.
         remade: How often its version was made anew before it, this time included.
         leftovers: Labels that were kept for services which do not exist any more.
+        blocks: Why a roll to it was blocked, by service id.
     """
 
     id: str
@@ -187,6 +190,7 @@ class Mirror:
     shape: str = ""
     remade: int = 0
     leftovers: frozenset[str] = frozenset()
+    blocks: Mapping[str, Blocked] = field(default_factory=dict)
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -212,6 +216,7 @@ class Mirror:
         Our own clock may have been another one when it wrote them.
         """
         texts = [self.identity.created, self.good, *(mark.at for mark in self.asides.values())]
+        texts += [block.at for block in self.blocks.values()]
         if self.leased:
             texts += [self.leased.retiring, *self.leased.vanished]
         return frozenset((self.created, *(moment(text) for text in texts if text)))
@@ -229,6 +234,11 @@ class Mirror:
         """Return the mark that sets it aside for a service, its own or the whole name's."""
         return self.asides.get("") or self.asides.get(service_id)
 
+    def block_for(self, service_id: str) -> Blocked | None:
+        """Return why the roll of a service to it is blocked, unless it is being tried again."""
+        block = self.blocks.get(service_id)
+        return block if block and not block.again else None
+
     def open_record(self, service_id: str) -> RollRecord | None:
         """Return the record of a roll that was begun and is not done."""
         record = self.records.get(service_id)
@@ -238,11 +248,15 @@ class Mirror:
         """Return it without the marks and records of other services than these, by their ids."""
         records = {s: record for s, record in self.records.items() if s in services}
         asides = {s: mark for s, mark in self.asides.items() if not s or s in services}
+        blocks = {s: block for s, block in self.blocks.items() if s in services}
         gone = [f"{ROLL}{s}" for s in self.records.keys() - records.keys()]
+        gone += [f"{BLOCKED}{s}" for s in self.blocks.keys() - blocks.keys()]
         gone += [aside_label(s) for s in self.asides.keys() - asides.keys()]
         if not gone:
             return self
-        return replace(self, records=records, asides=asides, leftovers=frozenset(gone))
+        return replace(
+            self, records=records, asides=asides, blocks=blocks, leftovers=frozenset(gone)
+        )
 
     @classmethod
     def read(cls, secret: DockerSecret) -> Mirror | None:
@@ -251,6 +265,11 @@ class Mirror:
         if origin is None:
             return None
         remade = secret.labels.get(REMADE, "")
+        blocks = {
+            key.removeprefix(BLOCKED): Blocked.read(value)
+            for key, value in secret.labels.items()
+            if key.startswith(BLOCKED)
+        }
         found = {
             key.removeprefix(ROLL): RollRecord.read(value)
             for key, value in secret.labels.items()
@@ -274,6 +293,7 @@ class Mirror:
             Leased.read(secret.labels),
             secret.labels.get(SHAPE, ""),
             int(remade) if remade.isdecimal() else 0,
+            blocks={service: block for service, block in blocks.items() if block},
         )
 
 

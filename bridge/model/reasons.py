@@ -109,3 +109,6 @@ class Reason(StrEnum):
     CHANGED_MEANWHILE = "ChangedMeanwhile"
     NO_WAY_BACK = "NoWayBack"
     NODE_LOST = "NodeLost"
+    CANNOT_BE_SCHEDULED = "CannotBeScheduled"
+    IMAGE_MISSING = "ImageMissing"
+    CANNOT_START = "CannotStart"

@@ -5,8 +5,6 @@ Nothing here is acted upon by itself; ``decide`` reads it together with what is 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -173,23 +171,6 @@ def is_in_the_way(target: str, other: str) -> bool:
     return a == b or a.startswith(f"{b}/") or b.startswith(f"{a}/")
 
 
-def fingerprint(spec: Mapping[str, Any]) -> str:
-    """Tell two TaskTemplates of a service's spec apart; only a change of it restarts tasks."""
-    return _digest(spec.get("TaskTemplate"))
-
-
-def frame_of(spec: Mapping[str, Any]) -> str:
-    """Tell two TaskTemplates apart by all but their secrets: what a roll of ours leaves alone."""
-    template = dict(spec.get("TaskTemplate") or {})
-    container = template.get("ContainerSpec") or {}
-    template["ContainerSpec"] = {key: container[key] for key in container if key != "Secrets"}
-    return _digest(template)
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:32]
-
-
 class Kind(StrEnum):
     """What the orchestrator does with a service's tasks."""
 
@@ -227,6 +208,7 @@ class Service:
         template: Fingerprint of the TaskTemplate, see ``fingerprint``.
         frame: The same without its secrets, see ``frame_of``.
         woken: The label with which we woke its updater last, see ``WOKEN``.
+        setup: Fingerprint of its mode, its ports and how it is updated.
         torn: Whether it changed while we looked, so that nothing may be concluded from its tasks.
     """
 
@@ -247,6 +229,7 @@ class Service:
     frame: str = ""
     woken: str = ""
     torn: bool = False
+    setup: str = ""
 
     @property
     def secret_ids(self) -> frozenset[str]:
@@ -262,6 +245,10 @@ class Service:
 LIVE_STATES = frozenset(
     ("new", "pending", "assigned", "accepted", "preparing", "ready", "starting", "running")
 )
+
+
+START_FAILED = "starting container failed"
+"""How the engine begins its error where the process of a task could not be started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +292,33 @@ class Task:
     def failed(self) -> bool:
         """Whether it ended by itself, and not well."""
         return self.state in {"failed", "rejected"}
+
+    @property
+    def unplaced(self) -> bool:
+        """Whether it waits for a node or a network, and the engine says why it gets none."""
+        return self.state in {"new", "pending"} and bool(self.error) and not self.ending
+
+    @property
+    def unstarted(self) -> bool:
+        """Whether it waits for its process to be started."""
+        before = {"new", "pending", "assigned", "accepted", "preparing", "ready"}
+        return self.state in before and not self.ending
+
+    @property
+    def refused(self) -> bool:
+        """Whether it ended before a process of it was started: its node could not, or would not.
+
+        The engine rejects what it cannot prepare. What fails later has run, unless the start itself
+        is what failed.
+        """
+        return self.state == "rejected" or (
+            self.state == "failed" and self.error.startswith(START_FAILED)
+        )
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """Whether a process of it was started and ended though nobody stopped it."""
+        return self.state in {"failed", "complete"} and not self.refused
 
     @property
     def running(self) -> bool:
@@ -356,6 +370,7 @@ class SwarmView:
         troubles: By name of the secret, from the state config.
         fields: By name of the secret, from the state config: file fields that are applied at once.
         unread: What was listed and is not understood.
+        nodes: Fingerprint of what the scheduler knows of the nodes.
     """
 
     as_of: float
@@ -370,6 +385,7 @@ class SwarmView:
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     fields: Mapping[str, FieldsWish] = field(default_factory=dict)
     unread: tuple[Unread, ...] = ()
+    nodes: str = ""
 
     @property
     def blind(self) -> bool:

@@ -10,10 +10,11 @@ import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 
 from bridge.errors import OutOfSequence, SwarmRefused
 from bridge.model.desired import KvPath
@@ -23,7 +24,7 @@ from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from tests.support.fakes import Clock, FakeSwarm, FakeVault, Json
 from tests.support.processes import eventually
-from tests.support.swarm import Engine
+from tests.support.swarm import IMAGE, Engine
 from tests.support.vault import VaultServer
 
 _RUN = uuid.uuid4().hex[:6]
@@ -109,6 +110,22 @@ class SwarmSide(ABC):
     @abstractmethod
     def roll_back(self, service: str) -> None:
         """Do as ``docker service rollback``. Raises ``SwarmRefused``."""
+
+    @abstractmethod
+    def no_room(self, service: str) -> None:
+        """Let no node take new tasks of a service."""
+
+    @abstractmethod
+    def room(self) -> None:
+        """Let nodes take new tasks again."""
+
+    @abstractmethod
+    def lose_image(self, service: str) -> None:
+        """Take the image of a service from the nodes."""
+
+    @abstractmethod
+    def bring_image(self) -> None:
+        """Bring images back to the nodes."""
 
     # --- looking ---------------------------------------------------------------------------------
 
@@ -223,6 +240,18 @@ class InMemory(SwarmSide):
     def roll_back(self, service: str) -> None:
         self.fake.roll_back(service)
 
+    def no_room(self, service: str) -> None:
+        self.fake.unplaced.add(self.fake.service(service)["Spec"]["Name"])
+
+    def room(self) -> None:
+        self.fake.unplaced.clear()
+
+    def lose_image(self, service: str) -> None:
+        self.fake.imageless.add(self.fake.service(service)["Spec"]["Name"])
+
+    def bring_image(self) -> None:
+        self.fake.imageless.clear()
+
     def _deploy(self, name: str, secret: str, replicas: int, action: str, update: Json) -> str:
         secrets = [self.reference(secret)]
         return self.fake.deploy(self.name(name), replicas, action, secrets=secrets, **update)
@@ -237,6 +266,8 @@ class RealSwarm(SwarmSide):
     def __init__(self, engine: Engine) -> None:
         super().__init__(Swarm(DockerSettings(engine.host)))
         self._engine = engine
+        self._image = f"{self.name('app')}:1"
+        self.bring_image()
 
     def until(self, check: Callable[[], bool]) -> None:
         eventually(check, 3 * SECONDS)  # a busy machine takes its time
@@ -265,11 +296,33 @@ class RealSwarm(SwarmSide):
             command=["sh", "-c", _COMMAND],
             secrets=[(self.name(secret), "pw")],
             update={"FailureAction": action, **update},
+            Image=self._image,
             Env=["SLOT={{.Task.Slot}}"],
         )
 
+    def _node(self, availability: str) -> None:
+        (node,) = self.client.nodes()
+        spec, version = node["Spec"] | {"Availability": availability}, node["Version"]["Index"]
+        self._engine.call("POST", f"/nodes/{node['ID']}/update", spec, version=version)
+
+    def no_room(self, service: str) -> None:
+        """The one node takes no new tasks of any service."""
+        self._node("pause")
+
+    def room(self) -> None:
+        self._node("active")
+
+    def lose_image(self, service: str) -> None:
+        self._engine.api.remove_image(self._image)
+
+    def bring_image(self) -> None:
+        self._engine.api.tag(IMAGE, self.name("app"), "1")
+
     def close(self) -> None:
+        self.room()
         self._engine.remove(self.prefix)
+        with suppress(NotFound):
+            self._engine.api.remove_image(self._image)
         self.client.close()
 
 

@@ -235,7 +235,7 @@ def test_many_services_and_one_that_can_never_roll(lab: Lab, count: int, most: i
     assert finished
     assert max(in_flight) == most
     stuck, *others = plan.conditions[0].services
-    assert stuck.reason == Reason.ROLL_FAILED
+    assert stuck.reason == Reason.CANNOT_BE_SCHEDULED
     assert "no suitable node" in stuck.message
     assert {s.reason for s in others} == {Reason.UP_TO_DATE}
     for name in names:

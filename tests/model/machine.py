@@ -249,6 +249,25 @@ class Machine(Bench):
     def all_are_cured(self) -> None:
         self.swarm.sick.clear()
 
+    @rule(name=st.sampled_from(list(NAMES)), image=st.booleans())
+    def cannot_be_started(self, name: str, image: bool) -> None:
+        """No node takes its tasks, or its image is on none."""
+        (self.swarm.imageless if image else self.swarm.unplaced).add(name)
+
+    @rule(name=st.sampled_from(list(NAMES)), times=st.integers(1, 2))
+    def a_rotation_that_cannot_be_started(self, name: str, times: int) -> None:
+        """Left in peace for longer than the time-out."""
+        self.swarm.unplaced.add(name)
+        for _ in range(times):
+            self.rotate("db" if "db" in NAMES[name] else "key", "good")
+            self.time_passes(15)
+
+    @precondition(lambda self: self.swarm.unplaced or self.swarm.imageless)
+    @rule()
+    def all_can_be_started(self) -> None:
+        self.swarm.unplaced.clear()
+        self.swarm.imageless.clear()
+
     def keep_frames(self) -> None:
         """Remember what of each spec is not ours to change."""
         for raw in self.swarm.services():

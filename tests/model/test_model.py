@@ -97,6 +97,15 @@ class Model(Machine):
             assert len({name for name, _ in held}) == len(set(held))
 
     @invariant()
+    def nothing_is_blamed_that_never_started(self) -> None:
+        """What a service failed on was given to a process of it once."""
+        for mirror in self.look().mirrors if self.ids else ():
+            for service_id, mark in mirror.asides.items():
+                if mark.by in (By.FAILURE, By.SUSPECT, By.SERVICE):
+                    started = {s for s, secret in self.swarm.started if secret == mirror.id}
+                    assert started & ({service_id} if service_id else started), (mirror, mark)
+
+    @invariant()
     def nothing_but_references_was_ever_changed(self) -> None:
         """I3: each spec is, but for its secrets, one that people wrote."""
         for raw in self.swarm.services():
@@ -146,6 +155,8 @@ class Model(Machine):
     def trouble_ends(self) -> None:
         """Machines come back, services are cured, pauses end; then good versions are written."""
         self.swarm.sick.clear()
+        self.swarm.unplaced.clear()
+        self.swarm.imageless.clear()
         for node in ("n2", "n3"):
             self.swarm.node_up(node)
         Operator(cast("Swarm", self.swarm), self.desired, self.clock).resume("", "")

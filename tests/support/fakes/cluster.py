@@ -11,7 +11,7 @@ FIRST = "first"
 """Contents on which tasks fail: at once, before they are seen to run, after three seconds, at once
 in slot 1 only. The engine does not always see the end of a short life before it is over."""
 
-_ENDED = frozenset(("shutdown", "failed"))
+_ENDED = frozenset(("shutdown", "failed", "rejected"))
 _HISTORY = 5
 _LATE_AGE = 3.0
 
@@ -27,6 +27,9 @@ class Cluster:
 
     Attributes:
         sick: Names of services whose new tasks all fail, whatever they hold.
+        unplaced: Names of services whose new tasks no node takes.
+        imageless: Names of services whose image is on no node.
+        started: What processes of tasks were started with: ids of a service and of a Docker secret.
     """
 
     def __init__(self, store: Store, nodes: int) -> None:
@@ -35,6 +38,9 @@ class Cluster:
         self.nodes = {f"n{number}": _node(number) for number in range(1, nodes + 1)}
         self.tasks: list[Json] = []
         self.sick: set[str] = set()
+        self.unplaced: set[str] = set()
+        self.imageless: set[str] = set()
+        self.started: set[tuple[str, str]] = set()
         self._since: dict[str, float] = {}
         self._kept: set[tuple[str, str]] = set()
 
@@ -87,6 +93,7 @@ class Cluster:
     def run(self, task: Json) -> None:
         """Let a task run."""
         self._since[task["ID"]] = self._clock()
+        self._started(task)
         self._say(task, "running")
 
     def _go_on(self, task: Json) -> None:
@@ -95,6 +102,8 @@ class Cluster:
             self._say(task, "shutdown")
         elif state == "pending":
             self._place(task)
+        elif state != "running" and self._name(task) in self.imageless:
+            self._say(task, "rejected", "No such image: i")
         elif state == "running":
             if self._fails(task):
                 self._say(task, "failed", _EXIT)
@@ -114,8 +123,16 @@ class Cluster:
                 if not owner.isdigit():
                     return _OWNER.format(owner)
             if DUD in self._store.data[ref["SecretID"]].decode():
+                self._started(task)
                 return _EXIT
         return ""
+
+    def _started(self, task: Json) -> None:
+        self.started |= {(task["ServiceID"], ref["SecretID"]) for ref in secrets_of(task["Spec"])}
+
+    def _name(self, task: Json) -> str:
+        service = self._store.services.get(task["ServiceID"])
+        return str(service["Spec"]["Name"]) if service else ""
 
     def _fails(self, task: Json) -> bool:
         age = self._clock() - self._since[task["ID"]]
@@ -136,7 +153,11 @@ class Cluster:
         for other in self.tasks:
             if not ended(other) and other.get("NodeID") in load:
                 load[other["NodeID"]] += 1
-        if load:
+        if self._name(task) in self.unplaced:
+            count = len(load)
+            why = f"insufficient resources on {count} node{'s' * (count != 1)}"
+            self._say(task, "pending", f"no suitable node ({why})")
+        elif load:
             task["NodeID"] = min(load, key=lambda name: load[name])
             self._keep(task)
             self._say(task, "starting" if task["DesiredState"] == "running" else "ready")

@@ -235,7 +235,7 @@ class Orchestrator:
     def _failed(self, updater: Updater, made: str) -> bool:
         task, ran = self._cluster.find(made), updater.made[made]
         in_time = ran is None or self._store.clock() - ran <= updater.monitor
-        return bool(task and task["Status"]["State"] == "failed" and in_time)
+        return bool(task and task["Status"]["State"] in ("failed", "rejected") and in_time)
 
 
 def _state(service: Json) -> str | None:

@@ -33,6 +33,9 @@ class FakeSwarm:
         lags: Whether the orchestrator meets a write of a service only at the next tick: until then
             ``UpdateStatus`` is absent. Mostly it is quicker than the next look.
         sick: Names of services whose new tasks all fail, whatever they hold.
+        unplaced: Names of services whose new tasks no node takes.
+        imageless: Names of services whose image is on no node.
+        started: What processes of tasks were started with, see ``Cluster``.
     """
 
     def __init__(self, clock: Clock, nodes: int = 1) -> None:
@@ -46,6 +49,9 @@ class FakeSwarm:
         self.removed: list[str] = []
         self.lags = False
         self.sick = self._cluster.sick
+        self.unplaced = self._cluster.unplaced
+        self.imageless = self._cluster.imageless
+        self.started = self._cluster.started
 
     # --- what the bridge calls -------------------------------------------------------------------
 

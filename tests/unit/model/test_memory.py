@@ -31,7 +31,7 @@ VIEW = VaultView(
     NOW + 3,
     {"i": GenerationView(NOW - 2, life(), custody()), "j": GenerationView(NOW - 2, Gone(), life())},
 )
-NO_TIMES = {"idle", "granted", "period", "longest", "paths"}
+NO_TIMES = {"idle", "stuck", "granted", "period", "longest", "paths"}
 """Spans of seconds, and what has dates of Vault's."""
 
 
