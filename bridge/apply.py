@@ -208,6 +208,8 @@ class Applier:
         return Outcome(action, Result.REFUSED, message, verdict)
 
     def _annotate(self, action: Annotate) -> Outcome:
+        if action.gone and action.gone & {raw["ID"] for raw in self._swarm.services()}:
+            return Outcome(action, Result.MOVED, "a service is there again that was missing")
         write_labels(self._swarm, action.secret_id, action.put, action.drop)
         return Outcome(action, Result.DONE)
 

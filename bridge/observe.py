@@ -239,6 +239,7 @@ def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
         read_fields(labels or {}),
         (*odd_secrets, *odd_services, *odd_tasks, *odd_nodes),
         nodes=surroundings_of(raw_nodes),
+        unclear=frozenset(after) - {service.id for service in services if service},
     )
 
 

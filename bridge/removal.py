@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.clock import boot_clock
-from bridge.decide.prune import needed_ids
+from bridge.decide.prune import last_usable, needed_ids
 from bridge.model.memory import Outcome, Result
 from bridge.model.plan import RemoveSecret
 from bridge.model.world import SwarmView
@@ -84,5 +84,8 @@ class Remover:
             return Outcome(action, Result.MOVED, "it is gone, or no longer ours")
         if action.secret_id in seen.needed:
             return Outcome(action, Result.MOVED, "something refers to it again")
+        own = seen.view.mirrors_of(mirror.instance, mirror.secret)
+        if action.prunes and mirror.id in last_usable(own, action.prunes):
+            return Outcome(action, Result.MOVED, "all that is newer is set aside now")
         self._swarm.remove_secret(action.secret_id)
         return Outcome(action, Result.DONE)

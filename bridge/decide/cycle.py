@@ -17,7 +17,7 @@ from bridge.decide.file_fields import (
 from bridge.decide.gates import Halt, trying_again
 from bridge.decide.leased import care_for_leases, generations_by_name, with_leases
 from bridge.decide.limits import approvals_over, hold_what_is_too_much
-from bridge.decide.marks import good_mark, outlived_marks, record_upkeep, unused_marks
+from bridge.decide.marks import gone_marks, good_mark, outlived_marks, record_upkeep, unused_marks
 from bridge.decide.progress import on_trial, progress_of
 from bridge.decide.prune import prune
 from bridge.decide.roll import pass_gates, roll_chain, stand_of
@@ -96,7 +96,7 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     conditions = [condition_of(target, stands, world, holds) for target in targets]
     conditions += unmapped(desired, world)
     conditions = [with_care(condition, care) for condition in conditions]
-    chains += _let_go(desired, world)
+    chains += [*_let_go(desired, world), *gone_marks(desired.instance, world.swarm)]
     inferred = world.vault.inferred
     conditions, known = show_troubles(conditions, holds, world.swarm, inferred=inferred)
     holds += known

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from bridge.decide.prune import used_ids
 from bridge.decide.stand import Stand
 from bridge.decide.target import Target
-from bridge.model.mirror import By, Mirror, SetAside, aside_label
+from bridge.model.mirror import By, Mirror, SetAside, aside_label, labels_by_service
 from bridge.model.naming import GOOD, ROLL, UNUSED, timestamp
-from bridge.model.plan import Annotate
+from bridge.model.plan import Annotate, Chain
 from bridge.model.reasons import Reason
 from bridge.model.world import SwarmView
 
@@ -102,7 +102,7 @@ def outlived_marks(target: Target, now: float) -> list[Annotate]:
 
 
 def record_upkeep(target: Target, stands: Iterable[Stand], swarm: SwarmView) -> list[Annotate]:
-    """Drop the records of services that have moved on, and all that was kept for those gone."""
+    """Drop open records that nothing will ever close, since the service has moved on."""
     if swarm.blind:
         return []
     name = target.secret.name
@@ -115,15 +115,15 @@ def record_upkeep(target: Target, stands: Iterable[Stand], swarm: SwarmView) -> 
             if mirror.open_record(service_id)
             and _is_over(target, mirror.id, service_id, scope, swarm)
         ]
-        if over or mirror.leftovers:
+        if over:
             notes.append(
                 Annotate(
                     name,
                     mirror.id,
                     mirror.docker_name,
                     Reason.SUPERSEDED,
-                    "what was kept for services that are gone or have moved on is dropped",
-                    drop=mirror.leftovers | {f"{ROLL}{service_id}" for service_id in over},
+                    "rolls to it that will not go on are forgotten",
+                    drop=frozenset(f"{ROLL}{service_id}" for service_id in over),
                 )
             )
     return notes
@@ -139,3 +139,29 @@ def _is_over(
         return False
     wanted = target.suspect_for(service_id) or target.for_service(service_id)
     return wanted is None or wanted.id != mirror_id
+
+
+def gone_marks(instance: str, swarm: SwarmView) -> list[Chain]:
+    """Drop what is written down of services that are no longer there, in one write a version.
+
+    Nothing of it is needed any more: a service that is made anew has another id, and nothing goes
+    back. What its last tasks have, they keep by themselves. Whether a service is gone is looked at
+    once more immediately before the write: a look may be torn, or that of a manager which lags.
+    """
+    if swarm.blind:
+        return []
+    alive = swarm.service_by_id.keys() | swarm.unclear
+    notes: list[Chain] = []
+    for secret in swarm.secrets:
+        mirror = swarm.mirror_by_id.get(secret.id)
+        if mirror is None or mirror.instance != instance:
+            continue
+        labels = labels_by_service(secret.labels)
+        gone = frozenset(labels.keys() - alive)
+        if gone:
+            drop = frozenset[str]().union(*(labels[service] for service in gone))
+            why = "services that are gone are forgotten"
+            reason = Reason.SERVICE_GONE
+            note = Annotate(mirror.secret, secret.id, secret.name, reason, why, {}, drop, gone)
+            notes.append((note,))
+    return notes

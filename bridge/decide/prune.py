@@ -6,11 +6,11 @@ running task does not stop it (moby/swarmkit#2509), and ``docker service rollbac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.decide.target import Target
-from bridge.model.desired import Retain
+from bridge.model.desired import Retain, Source
 from bridge.model.mirror import Mirror
 from bridge.model.plan import RemoveSecret
 from bridge.model.reasons import Reason
@@ -49,6 +49,23 @@ def needed_ids(swarm: SwarmView) -> frozenset[str]:
     return frozenset(needed)
 
 
+def last_usable(own: Iterable[Mirror], source: Source) -> frozenset[str]:
+    """Return the ids of the versions of a name that services come back to: they always stay.
+
+    That is the newest one that is not set aside for the name, and for each service that something
+    is set aside for.
+
+    Args:
+        own: Its mirrored versions, newest first.
+        source: Where the name is from now; what is from elsewhere comes after that.
+    """
+    own = sorted(own, key=lambda mirror: mirror.identity.source != source or mirror.outlived)
+    usable = [mirror for mirror in own if not (mirror.leased and mirror.leased.over)]
+    places = {"", *(place for mirror in usable for place in mirror.asides)}
+    newest = (next((m for m in usable if not m.aside_for(place)), None) for place in places)
+    return frozenset(mirror.id for mirror in newest if mirror)
+
+
 @dataclass(frozen=True, slots=True)
 class Pruning:
     """What may go now, and when to look again."""
@@ -62,7 +79,8 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
 
     Nothing goes while Vault's current version is not known and mirrored (I9), while a service is
     between two versions, or while services look different from one moment to the next. What
-    somebody destroyed in Vault goes early, as its value is not to be kept anywhere.
+    services come back to stays, see ``last_usable``. What else somebody destroyed in Vault goes
+    early, as its value is not to be kept anywhere.
     """
     if target.current is None or target.hold or target.create:
         return Pruning((), ())
@@ -71,12 +89,13 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
     own = (*target.mirrors, *target.others)
     if any(mirror.open_record(service) for mirror in own for service in mirror.records):
         return Pruning((), ())
-    used, retained = needed_ids(swarm), _retained(own, target, retain)
+    needed = needed_ids(swarm) | last_usable(own, target.secret.source)
+    retained = _retained(own, target, retain)
     removals: list[RemoveSecret] = []
     wake: list[float] = []
     for mirror in reversed(own):
         destroyed = mirror.id in target.destroyed and mirror.identity != target.current
-        if mirror.id in used or (mirror.id in retained and not destroyed):
+        if mirror.id in needed or (mirror.id in retained and not destroyed):
             continue
         if mirror.leased and mirror.leased.lease and not mirror.leased.ended:
             continue  # its labels are all that is known of its lease
@@ -96,17 +115,14 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
 
 
 def _retained(own: Sequence[Mirror], target: Target, retain: Retain) -> frozenset[str]:
-    """Return the ids of the versions that stay though nothing refers to them now.
+    """Return the ids of the versions that stay as ``retain.versions`` says.
 
-    1. The newest ones, ``retain.versions`` of them.
+    1. The newest ones, so many of them.
     2. As many of those that are set aside for nobody: services go back to them, and whoever is
        deployed again begins with the newest of them, though newer ones were set aside meanwhile.
-    3. The newest one that each service may have which has one of its own set aside.
     """
     usable = [m for m in own if m.id not in target.ended and "" not in m.asides]
     kept = [*_newest(own, retain.versions), *_newest(usable, retain.versions)]
-    for service_id in {service_id for mirror in own for service_id in mirror.asides if service_id}:
-        kept += [m for m in usable if service_id not in m.asides][:1]
     return frozenset(mirror.id for mirror in kept)
 
 
@@ -117,4 +133,7 @@ def _newest(mirrors: Sequence[Mirror], count: int) -> list[Mirror]:
 
 
 def _removal(target: Target, mirror: Mirror, why: str) -> RemoveSecret:
-    return RemoveSecret(target.secret.name, mirror.id, mirror.docker_name, Reason.OUTDATED, why)
+    secret = target.secret
+    return RemoveSecret(
+        secret.name, mirror.id, mirror.docker_name, Reason.OUTDATED, why, prunes=secret.source
+    )

@@ -142,6 +142,20 @@ def aside_label(service_id: str = "") -> str:
     return f"{ASIDE}.{service_id}" if service_id else ASIDE
 
 
+def labels_by_service(labels: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """Return the marks, blocks and roll records of single services, by the service's id.
+
+    Also those that somebody has damaged.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for prefix in (f"{ASIDE}.", ROLL, BLOCKED):
+        for label in labels:
+            if label.startswith(prefix):
+                service = label.removeprefix(prefix)
+                found[service] = found.get(service, frozenset()) | {label}
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class DockerSecret:
     """One Docker secret, ours or not.
@@ -172,7 +186,6 @@ class Mirror:
         leased: The lease behind it, where it is a generation of a leased credential.
         shape: Which content it was made with, see ``Content.shape``; empty where that is not known.
         remade: How often its version was made anew before it, this time included.
-        leftovers: Labels that were kept for services which do not exist any more.
         blocks: Why a roll to it was blocked, by service id.
     """
 
@@ -189,7 +202,6 @@ class Mirror:
     leased: Leased | None = None
     shape: str = ""
     remade: int = 0
-    leftovers: frozenset[str] = frozenset()
     blocks: Mapping[str, Blocked] = field(default_factory=dict)
 
     @property
@@ -249,14 +261,7 @@ class Mirror:
         records = {s: record for s, record in self.records.items() if s in services}
         asides = {s: mark for s, mark in self.asides.items() if not s or s in services}
         blocks = {s: block for s, block in self.blocks.items() if s in services}
-        gone = [f"{ROLL}{s}" for s in self.records.keys() - records.keys()]
-        gone += [f"{BLOCKED}{s}" for s in self.blocks.keys() - blocks.keys()]
-        gone += [aside_label(s) for s in self.asides.keys() - asides.keys()]
-        if not gone:
-            return self
-        return replace(
-            self, records=records, asides=asides, blocks=blocks, leftovers=frozenset(gone)
-        )
+        return replace(self, records=records, asides=asides, blocks=blocks)
 
     @classmethod
     def read(cls, secret: DockerSecret) -> Mirror | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bridge.model.desired import Content, DatabaseRole, StaticRoles
+from bridge.model.desired import Content, DatabaseRole, Source, StaticRoles
 from bridge.model.mirror import Trouble
 from bridge.model.naming import Identity
 from bridge.model.reasons import Reason, State
@@ -123,6 +123,7 @@ class Annotate:
     Attributes:
         put: Labels to set.
         drop: Labels to remove.
+        gone: Ids of services that are to be missing still when it is done.
     """
 
     secret: str
@@ -132,6 +133,7 @@ class Annotate:
     why: str
     put: Mapping[str, str] = field(default_factory=dict)
     drop: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
 
     @property
     def summary(self) -> str:
@@ -186,13 +188,19 @@ class WakeUpdater:
 
 @dataclass(frozen=True, slots=True)
 class RemoveSecret:
-    """Remove a Docker secret that nothing needs, after one more look (I1)."""
+    """Remove a Docker secret that nothing needs, after one more look (I1).
+
+    Attributes:
+        prunes: Where the name is from, if it goes on: then what services come back to stays. None
+            where an operator has let go of it.
+    """
 
     secret: str
     secret_id: str
     docker_name: str
     reason: Reason
     why: str
+    prunes: Source | None = None
 
     @property
     def summary(self) -> str:

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     CONVERGED = "Converged"
     NO_LONGER_USED = "NoLongerUsed"
     SUPERSEDED = "Superseded"
+    SERVICE_GONE = "ServiceGone"
     OUTDATED = "Outdated"
     DRIFTED = "Drifted"
     FIELDS_CHANGED = "FieldsChanged"

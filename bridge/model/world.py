@@ -371,6 +371,7 @@ class SwarmView:
         fields: By name of the secret, from the state config: file fields that are applied at once.
         unread: What was listed and is not understood.
         nodes: Fingerprint of what the scheduler knows of the nodes.
+        unclear: Ids of further services, of which nothing is known but that they are there.
     """
 
     as_of: float
@@ -386,6 +387,7 @@ class SwarmView:
     fields: Mapping[str, FieldsWish] = field(default_factory=dict)
     unread: tuple[Unread, ...] = ()
     nodes: str = ""
+    unclear: frozenset[str] = frozenset()
 
     @property
     def blind(self) -> bool:
@@ -402,7 +404,7 @@ class SwarmView:
         read = tuple(m for secret in self.secrets if (m := Mirror.read(secret)))
         if any(unread.kind == "service" for unread in self.unread):
             return read  # nobody can say who is gone
-        alive = self.service_by_id.keys()
+        alive = self.service_by_id.keys() | self.unclear
         return tuple(mirror.without_gone(alive) for mirror in read)
 
     def mirrors_of(self, instance: str, name: str) -> list[Mirror]:

@@ -127,6 +127,10 @@ class SwarmSide(ABC):
     def bring_image(self) -> None:
         """Bring images back to the nodes."""
 
+    @abstractmethod
+    def remove(self, service: str) -> None:
+        """Remove a service, as ``docker service rm`` does."""
+
     # --- looking ---------------------------------------------------------------------------------
 
     @abstractmethod
@@ -252,6 +256,9 @@ class InMemory(SwarmSide):
     def bring_image(self) -> None:
         self.fake.imageless.clear()
 
+    def remove(self, service: str) -> None:
+        self.fake.remove_service(service)
+
     def _deploy(self, name: str, secret: str, replicas: int, action: str, update: Json) -> str:
         secrets = [self.reference(secret)]
         return self.fake.deploy(self.name(name), replicas, action, secrets=secrets, **update)
@@ -288,6 +295,9 @@ class RealSwarm(SwarmSide):
             self._engine.call("POST", f"/services/{service}/update", raw["Spec"], **params)
         except APIError as error:
             raise SwarmRefused(str(error.explanation)) from None
+
+    def remove(self, service: str) -> None:
+        self._engine.call("DELETE", f"/services/{service}")
 
     def _deploy(self, name: str, secret: str, replicas: int, action: str, update: Json) -> str:
         return self._engine.create_service(

@@ -256,3 +256,27 @@ def test_scaling_down_removes_tasks_for_good_and_speaks_of_no_update(
     side.until_running(api, "one", "one")
     assert not first & side.running(api).keys()
     assert side.state(api) is None
+
+
+# --- the end of a service ------------------------------------------------------------------------
+
+
+def test_a_service_that_is_removed_is_gone_and_its_tasks_end(side: SwarmSide, api: str) -> None:
+    """The secret that it referred to may be removed at once, though its tasks end in their time."""
+    (one,) = [s["ID"] for s in side.client.secrets() if s["Spec"]["Name"] == side.name("one")]
+    side.remove(api)
+    assert api not in {service["ID"] for service in side.client.services()}
+    with pytest.raises(NotFound):
+        side.client.service(api)
+    side.client.remove_secret(one)
+    side.until(lambda: not side.running(api))
+
+
+def test_a_service_that_is_made_anew_has_another_id(side: SwarmSide, api: str) -> None:
+    """And nothing of the former one: neither its past nor its tasks."""
+    side.roll(api, "two")
+    side.remove(api)
+    anew = side.deploy("api", "one", 1)
+    assert anew != api
+    assert "PreviousSpec" not in side.client.service(anew)
+    assert set(side.running(anew).values()) == {("one",)}

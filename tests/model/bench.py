@@ -13,6 +13,7 @@ from bridge import logs
 from bridge.apply import Applier
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
+from bridge.errors import SwarmUnreachable
 from bridge.model.desired import Desired
 from bridge.model.memory import Memory
 from bridge.model.plan import Plan
@@ -90,6 +91,46 @@ class Bench(RuleBasedStateMachine):
             self.memory = Memory()
         finally:
             self.no_trouble()
+
+    def engine_restarts(self, after: int, unseen: int) -> None:
+        """Let the engine answer no more from some write on; nobody hears what happens meanwhile.
+
+        Its events are gone with it, and nothing else is.
+        """
+
+        def trouble(_what: str, _done: bool) -> None:
+            nonlocal after
+            after -= not _done
+            if after < 0:
+                raise SwarmUnreachable("the engine does not answer")
+
+        self.swarm.trouble = trouble
+        self.cycle()
+        self.no_trouble()
+        for _ in range(unseen):
+            self.tick()
+
+    def tick(self) -> None:
+        """Let a second pass."""
+        self.swarm.tick()
+
+    def deploy_again(self, service_id: str, replicas: int, away: int, *, same: bool) -> str:
+        """Remove a service, and deploy it anew as its stack file has it; returns its new id.
+
+        Args:
+            away: Seconds for which it is gone.
+            same: Whether its file names the versions that it had, as far as they are there yet.
+        """
+        spec = self.swarm.service(service_id)["Spec"]
+        self.swarm.remove_service(service_id)
+        for _ in range(away):
+            self.tick()
+            self.cycle()
+        there = {raw["ID"] for raw in self.swarm.secrets()}
+        had = spec["TaskTemplate"]["ContainerSpec"]["Secrets"]
+        secrets = [ref for ref in had if same and ref["SecretID"] in there]
+        action = spec["UpdateConfig"]["FailureAction"]
+        return self.swarm.deploy(spec["Name"], replicas, action, secrets=secrets)
 
     def trouble_in(self, after: int, done: bool, error: BaseException) -> None:
         """Let a write to the swarm go wrong."""

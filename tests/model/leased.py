@@ -334,11 +334,34 @@ class LeasedMachine(Bench):
         self.meddled()
         with contextlib.suppress(SwarmRefused):
             self.swarm.roll_back(self.ids[name])
+        self.moved_by_hand(name)
+
+    def moved_by_hand(self, name: str) -> None:
+        """Note which leases were over when somebody moved a service to them."""
         view = self.look()
         for mirror in view.mirrors:
             if mirror.leased and mirror.id in view.service_by_name[name].secret_ids:
                 ended = mirror.leased.lease not in self.leases.leases
                 self.by_hand |= {mirror.leased.lease} if ended or mirror.leased.over else set()
+
+    @rule(
+        name=st.sampled_from(list(SERVICES)),
+        replicas=st.integers(0, 3),
+        away=st.sampled_from([0, 1, 8]),
+        same=st.booleans(),
+    )
+    def deployed_again(self, name: str, replicas: int, away: int, same: bool) -> None:
+        """A stack is removed and deployed again."""
+        self.meddled()
+        self.ids[name] = self.deploy_again(self.ids[name], replicas, away, same=same)
+        self.moved_by_hand(name)
+        self.meddled()
+
+    @rule(after=WRITES, unseen=st.integers(0, 3))
+    def the_engine_restarts(self, after: int, unseen: int) -> None:
+        self.meddled()
+        self.engine_restarts(after, unseen)
+        self.meddled()
 
     @rule(name=st.sampled_from(list(SERVICES)), count=st.integers(0, 3))
     def scaled(self, name: str, count: int) -> None:

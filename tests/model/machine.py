@@ -90,6 +90,7 @@ class Machine(Bench):
             self.vault.write(path, CANARY)
         self.keep_frames()
         self.swarm.seen_update = self.an_update_is_sent
+        self.swarm.seen_removal = self.a_version_is_removed
 
     # --- the bridge ------------------------------------------------------------------------------
 
@@ -185,6 +186,10 @@ class Machine(Bench):
         assert made == []
         self.vault.away = False
 
+    @rule(after=st.integers(0, 4), unseen=st.integers(0, 3))
+    def the_engine_restarts(self, after: int, unseen: int) -> None:
+        self.engine_restarts(after, unseen)
+
     # --- machines --------------------------------------------------------------------------------
 
     @rule(node=st.sampled_from(["n2", "n3"]))
@@ -240,6 +245,17 @@ class Machine(Bench):
         self.swarm.edit(self.ids[name], change)
         self.keep_frames()
 
+    @rule(
+        name=st.sampled_from(list(NAMES)),
+        replicas=st.integers(0, 3),
+        away=st.sampled_from([0, 1, 8]),
+        same=st.booleans(),
+    )
+    def deployed_again(self, name: str, replicas: int, away: int, same: bool) -> None:
+        """A stack is removed and deployed again: nothing of a service is left but its name."""
+        self.ids[name] = self.deploy_again(self.ids[name], replicas, away, same=same)
+        self.keep_frames()
+
     @rule(name=st.sampled_from(list(NAMES)))
     def falls_ill(self, name: str) -> None:
         self.swarm.sick.add(name)
@@ -278,6 +294,9 @@ class Machine(Bench):
 
     def an_update_is_sent(self, service_id: str, before: Json, after: Json) -> None:
         """Judge an update before it is carried out."""
+
+    def a_version_is_removed(self, secret_id: str) -> None:
+        """Judge a removal before it is carried out."""
 
 
 def secrets(spec: Json) -> list[Json]:

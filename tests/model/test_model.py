@@ -87,6 +87,15 @@ class Model(Machine):
         if forward:
             assert flying < self.desired.rollout.max_in_flight, (service_id, held)
 
+    def a_version_is_removed(self, secret_id: str) -> None:
+        """What services come back to stays, whatever is set aside: also while they are gone."""
+        view = self.look()
+        mirror = view.mirror_by_id[secret_id]
+        own = view.mirrors_of("default", mirror.secret)
+        for place in ("", *self.ids.values()):
+            usable = next((other for other in own if not other.aside_for(place)), None)
+            assert usable != mirror, (mirror, place)
+
     @invariant()
     def a_service_has_at_most_one_version_of_a_name(self) -> None:
         """I2."""
@@ -146,6 +155,10 @@ class Model(Machine):
         self.idle_cycles_write_nothing()
         kept = [*self.swarm.secrets(), self.swarm.config(state_config_name("default"))]
         assert CANARY not in self.said.getvalue() + repr(kept) + repr(self.plan)  # I6
+        alive = {"", *self.ids.values()}
+        for mirror in view.mirrors:  # nothing is kept of services that are gone
+            assert mirror.records.keys() | mirror.asides.keys() <= alive, mirror
+            assert mirror.good or mirror != _newest(view, mirror.secret), mirror
         way_back = frozenset[str]().union(*(s.previous or () for s in view.services))
         # A version that was made anew is one version still.
         kept_for = {(m.secret, m.identity) for m in view.mirrors if m.id not in way_back}

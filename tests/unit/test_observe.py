@@ -13,9 +13,17 @@ from bridge.model.generation import Life, lease_labels
 from bridge.model.mirror import DockerSecret, Mirror
 from bridge.model.naming import ONE_LIFE, Identity, labels_of
 from bridge.model.world import Document, Unreadable
-from bridge.observe import MOST_HUNG, look_at_generation, look_at_vault, read_life
+from bridge.observe import (
+    MOST_HUNG,
+    look_at_generation,
+    look_at_swarm,
+    look_at_vault,
+    read_life,
+)
+from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from tests.support.builders import NOW, created, desired_of, wanted
+from tests.support.fakes import Clock, FakeSwarm, Json
 
 DOCUMENT = {"created_time": "2026-11-01T00:00:00Z", "current_version": 0, "versions": {}}
 
@@ -90,3 +98,24 @@ def test_a_token_without_an_end_is_read_too() -> None:
     found = read_life({"ttl": 0, "expire_time": None, "creation_time": 1}, NOW)
     assert found.ends > NOW + 86400
     assert found.renewed
+
+
+def test_a_service_that_only_one_of_the_two_lists_has_may_be_there() -> None:
+    """What it is, nobody knows: it came, or went, while the swarm was looked at."""
+
+    class Passing(FakeSwarm):
+        """A service comes and another one goes between two lists."""
+
+        def services(self) -> list[Json]:
+            found = super().services()
+            self.remove_service(former)
+            self.deploy("new", 1, "pause")
+            self.services = super().services  # type: ignore[method-assign]
+            return found
+
+    swarm = Passing(Clock())
+    former = swarm.deploy("former", 1, "pause")
+    stays = swarm.deploy("stays", 1, "pause")
+    view = look_at_swarm(cast("Swarm", swarm), "default", NOW)
+    assert {service.id: service.torn for service in view.services} == {former: True, stays: False}
+    assert view.unclear == {s["ID"] for s in swarm.services()} - {stays}

@@ -68,6 +68,11 @@ class Orchestrator:
         self._store.touch(service)
         self._written.add(service["ID"])
 
+    def forget(self, service_id: str) -> None:
+        """Let go of a service that was removed."""
+        self._updaters.pop(service_id, None)
+        self._written.discard(service_id)
+
     def tick(self) -> None:
         """Let a second pass."""
         for service in self._store.services.values():

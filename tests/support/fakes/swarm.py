@@ -30,6 +30,7 @@ class FakeSwarm:
         trouble: Called before and after each write with what it is; may raise.
         seen_update: Called with each update that the bridge sends: the service's id, its spec and
             what it shall be.
+        seen_removal: Called with the id of each Docker secret that the bridge removes.
         lags: Whether the orchestrator meets a write of a service only at the next tick: until then
             ``UpdateStatus`` is absent. Mostly it is quicker than the next look.
         sick: Names of services whose new tasks all fail, whatever they hold.
@@ -46,6 +47,7 @@ class FakeSwarm:
         self.trouble: Callable[[str, bool], None] = lambda _what, _after: None
         self.writes: list[str] = []
         self.seen_update: Callable[[str, Json, Json], None] = lambda _service, _before, _after: None
+        self.seen_removal: Callable[[str], None] = lambda _secret: None
         self.removed: list[str] = []
         self.lags = False
         self.sick = self._cluster.sick
@@ -109,7 +111,12 @@ class FakeSwarm:
 
     def remove_secret(self, secret_id: str) -> None:
         """As the real one: only a Spec keeps it from that, neither PreviousSpec nor tasks."""
-        self._write(f"remove {secret_id}", lambda: self._remove(secret_id))
+
+        def act() -> None:
+            self.seen_removal(secret_id)
+            self._remove(secret_id)
+
+        self._write(f"remove {secret_id}", act)
 
     def create_config(self, name: str, _data: bytes, labels: Mapping[str, str]) -> str:
         """As the real one."""
@@ -217,6 +224,14 @@ class FakeSwarm:
         change(spec)
         self._check_references(spec)
         self._put(service, spec)
+
+    def remove_service(self, service_id: str) -> None:
+        """Remove a service; its tasks end in their own time, and are forgotten then."""
+        del self._store.services[service_id]
+        self._orchestrator.forget(service_id)
+        for task in self._cluster.tasks:
+            if task["ServiceID"] == service_id:
+                task["DesiredState"] = "remove"
 
     def roll_back(self, service_id: str) -> None:
         """Do as ``docker service rollback``: Spec and PreviousSpec change places.
