@@ -127,10 +127,6 @@ class LeasedMachine(Bench):
             self.good_cycles.append(self.clock())
         return plan
 
-    def tick(self) -> None:
-        """Let a second pass."""
-        self.swarm.tick()
-
     def trouble_in(self, after: int, done: bool, error: BaseException) -> None:
         """Let a write to Vault or to the swarm go wrong, whichever comes."""
         trouble = self.failing(after, done, error)
