@@ -42,7 +42,7 @@ def _prune(target: Target, swarm: SwarmView, retain: Retain, _now: float) -> Pru
 def _unprotected() -> Iterator[None]:
     with (
         patch("bridge.decide.cycle.prune", _prune),
-        patch("bridge.apply.needed_ids", _in_specs),
+        patch("bridge.removal.needed_ids", _in_specs),
     ):
         yield
 
