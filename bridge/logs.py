@@ -45,6 +45,19 @@ class _Unfailing:
             self._stream.flush()
 
 
+def let_go() -> None:
+    """Drop what of the log could not be written, at the end of the process.
+
+    Python would try once more to write it, fail, and exit with 120 in place of what was done.
+    """
+    try:
+        sys.stderr.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
+
+
 def configure(
     stream: TextIO | None = None,
     *,

@@ -65,4 +65,6 @@ def main() -> NoReturn:
     except Exception as error:  # noqa: BLE001 - the last resort
         structlog.get_logger("bridge").error("unexpected error", error=logs.where(error))
         sys.exit(Exit.UNEXPECTED)
+    finally:
+        logs.let_go()
     sys.exit(Exit.DONE)
