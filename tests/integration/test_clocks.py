@@ -30,7 +30,7 @@ def test_a_step_of_the_wall_clock_ends_no_lease(
     lab: Lab, leased_database: Make, settings: tuple[str, ...], renewals: int
 ) -> None:
     """Each lease lives for 20 s, and is renewed after about six; five renewals outlast it."""
-    leased = leased_database(services=(), default_ttl="20s")
+    leased = leased_database(services=(), default_ttl="20s", poll={"interval": "5s"})
     leased.first()
     clock = WallClock(lab.folder)
     bridge = lab.start(within=clock.command)
