@@ -223,9 +223,10 @@ def _rolls(
 ) -> list[Chain]:
     """Give the turns: never more than ``max_in_flight`` services under way (I7).
 
-    A service that is under way already keeps its place: a newer version goes to it at once.
+    A service that is under way already keeps its place: a newer version goes to it at once. What
+    goes back goes before what begins: it has failed, or is blocked, and its place is free.
     """
-    stands = tuple(stands)
+    stands = sorted(stands, key=lambda stand: not any(want.back for want in stand.ready))
     hold_what_is_too_much(stands, approvals, desired.max_services)
     sent = [stand for stand in stands if not stand.flying and _may_be_sent(stand, memory, now)]
     free = desired.rollout.max_in_flight - sum(stand.flying for stand in stands) - len(sent)

@@ -23,6 +23,10 @@ PAUSED = frozenset((UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED))
 UNFINISHED = MOVING | PAUSED
 
 
+LONGEST_START = 5.0
+"""Seconds for which a task that cannot be started is called ``starting`` at most."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Starts:
     """What tasks that should hold some secrets tell of the start of their processes.
@@ -32,6 +36,8 @@ class Starts:
         refused: Those that a node could not start, since a task was last seen to become good.
         waiting: Whether one has yet to be started.
         starting: Whether one is being started, or is started and not yet healthy.
+        lasting: Whether one has been so for longer than a start takes, by the engine's own clock:
+            it is started, and not healthy.
         ended: Whether one was started and ended by itself.
         up: How many tasks of the service run and shall, whatever they hold.
     """
@@ -40,6 +46,7 @@ class Starts:
     refused: tuple[Task, ...]
     waiting: bool
     starting: bool
+    lasting: bool
     ended: bool
     up: int
 
@@ -59,11 +66,14 @@ def starts_of(tasks: Iterable[Task], wanted: frozenset[str]) -> Starts:
     tasks = [task for task in tasks if not task.lost]
     on_it = [task for task in tasks if wanted <= task.secret_ids]
     latest = max((task.seen for task in on_it if task.running), default=float("-inf"))
+    starting = [task for task in on_it if task.state == "starting" and not task.ending]
+    newest = max((task.seen for task in on_it), default=0.0)
     return Starts(
         unplaced=tuple(task for task in on_it if task.unplaced),
         refused=tuple(task for task in on_it if task.refused and task.seen > latest),
         waiting=any(task.unstarted for task in on_it),
-        starting=any(task.state == "starting" and not task.ending for task in on_it),
+        starting=bool(starting),
+        lasting=any(newest - task.seen >= LONGEST_START for task in starting),
         ended=any(task.ended_by_itself for task in on_it),
         up=sum(task.running for task in tasks),
     )

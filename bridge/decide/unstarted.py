@@ -72,7 +72,9 @@ def hindrance_of(
             return None
         return Hindrance(Reason.CANNOT_START, f"no task was started ({failure})")
     early = watch.stuck < service.monitor + service.delay + PATIENCE
-    if not stopped and not (known and not starts.starting) and (starts.starting or early):
+    # At the time-out a task that has just been started is one more try of what does not start.
+    waits = starts.lasting if failure else starts.starting or early
+    if not stopped and not (known and not starts.starting) and waits:
         return None
     error = max(starts.refused or starts.unplaced, key=lambda task: task.seen).error
     reason, remedy = _reason_of(service, error)

@@ -343,3 +343,28 @@ def test_what_is_set_aside_is_not_tried_again_for_having_been_blocked() -> None:
     plan = back(mark(9999.0), failed)
     assert not actions_of(plan, RollService)
     assert plan.conditions[0].reason == Reason.ROLL_FAILED
+
+
+def test_what_is_started_again_and_again_is_no_witness_at_the_time_out() -> None:
+    """Each look sees one that has just been started: the engine restarts several at once."""
+    refused = [new("failed", NO_START, number, desired_state="shutdown") for number in (3, 4, 5)]
+    service = replace(API, update=UpdateState.COMPLETED, desired_tasks=3)
+    tasks = [*refused, new("starting")]
+    plan = judged(service, tasks, opened("db_v1"), seconds=70)
+    assert nobody_is_blamed(plan)
+    assert blocks(plan)["db_v2"].reason == Reason.CANNOT_START
+    long = [*refused, replace(new("starting"), seen=NOW - 30)]
+    assert not nobody_is_blamed(judged(service, long, opened("db_v1"), seconds=70))
+
+
+def test_what_is_blocked_goes_back_before_another_service_begins() -> None:
+    """Its place is free for that, also where it comes last in the configuration."""
+    known = {f"{BLOCKED}id-z": mark()[f"{BLOCKED}id-api"]}
+    record = {f"{ROLL}id-z": RollRecord((reference("db_v1").write(),), 9, "t").write()}
+    blocked_one = service_of("z", "db_v2", update=UpdateState.COMPLETED)
+    other = service_of("a", "db_v1")
+    secrets = [secret_of(1, labels=WELL), secret_of(2, labels={**known, **record})]
+    stuck = task_of(blocked_one, "db_v2", state="rejected", error=NO_IMAGE)
+    world = world_of(document(2), secrets, [other, blocked_one], [task_of(other, "db_v1"), stuck])
+    plan = plan_of(desired_of("a", "z", rollout=ROLLOUT), world)
+    assert [roll.service_name for roll in actions_of(plan, RollService)] == ["z"]
