@@ -136,7 +136,10 @@ def latest_block(service_id: str, wants: Iterable[Want]) -> tuple[Mirror, Blocke
 def hinder(
     stand: Stand, under_way: Iterable[Want], hindrance: Hindrance, nodes: str, now: float
 ) -> None:
-    """Hold a roll that is blocked, and note it; where it is the way back, it is held only."""
+    """Hold a roll that is blocked, and note it; where it is the way back, it is held only.
+
+    It keeps its place while that is noted, so that nobody else begins before it goes back (I7).
+    """
     service = stand.service
     latest = latest_block(service.id, stand.wants.values())
     stand.flying = stand.updating = False
@@ -153,6 +156,7 @@ def hinder(
         before = latest[1] if latest else None
         tries = known.tries if known else before.tries + 1 if before else 1
         stand.notes.append(_noted(want, mirror, stand, hindrance, tries, nodes, now, back=ours))
+        stand.flying = True
 
 
 def note_swarm_back(

@@ -77,6 +77,7 @@ class Model(Machine):
         for service in view.services:
             ours = [view.mirror_by_id[i] for i in service.secret_ids if i in view.mirror_by_id]
             begun = [m for m in ours if m.open_record(service.id) and not m.aside_for(service.id)]
+            begun = [m for m in begun if not m.block_for(service.id)]  # those wait to go back
             if service.id == service_id or not begun or service.name in held:
                 continue
             progress = progress_of(

@@ -39,6 +39,9 @@ class FakeVault:
         """Return a time that is never the same twice."""
         return self._clock.text.replace("Z", f".{next(self._ticks):09d}Z")
 
+    def heed(self, _cancellation: object) -> None:
+        """Answer at once, so that there is nothing to give up."""
+
     # --- what the bridge calls -------------------------------------------------------------------
 
     def metadata(self, path: KvPath, *, patient: bool = True) -> Json:
