@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import cast
 
@@ -16,6 +16,7 @@ from bridge.decide.remember import remember
 from bridge.errors import SwarmUnreachable
 from bridge.model.desired import Desired
 from bridge.model.memory import Memory
+from bridge.model.mirror import labels_by_service
 from bridge.model.plan import Plan
 from bridge.model.world import SwarmView, World
 from bridge.observe import look_at_generation, look_at_swarm, look_at_vault
@@ -114,23 +115,35 @@ class Bench(RuleBasedStateMachine):
         """Let a second pass."""
         self.swarm.tick()
 
-    def deploy_again(self, service_id: str, replicas: int, away: int, *, same: bool) -> str:
-        """Remove a service, and deploy it anew as its stack file has it; returns its new id.
+    def deploy_again(
+        self, ids: Iterable[str], replicas: int, away: int, *, same: bool
+    ) -> list[str]:
+        """Remove services, and deploy them anew as their stack file has them; returns the new ids.
 
         Args:
-            away: Seconds for which it is gone.
-            same: Whether its file names the versions that it had, as far as they are there yet.
+            away: Seconds for which they are gone.
+            same: Whether the file names the versions that they had, as far as they are there yet.
         """
-        spec = self.swarm.service(service_id)["Spec"]
-        self.swarm.remove_service(service_id)
+        specs = [self.swarm.service(service_id)["Spec"] for service_id in ids]
+        for service_id in ids:
+            self.swarm.remove_service(service_id)
         for _ in range(away):
             self.tick()
             self.cycle()
         there = {raw["ID"] for raw in self.swarm.secrets()}
-        had = spec["TaskTemplate"]["ContainerSpec"]["Secrets"]
-        secrets = [ref for ref in had if same and ref["SecretID"] in there]
-        action = spec["UpdateConfig"]["FailureAction"]
-        return self.swarm.deploy(spec["Name"], replicas, action, secrets=secrets)
+        made = []
+        for spec in specs:
+            had = spec["TaskTemplate"]["ContainerSpec"]["Secrets"]
+            secrets = [ref for ref in had if same and ref["SecretID"] in there]
+            action = spec["UpdateConfig"]["FailureAction"]
+            made.append(self.swarm.deploy(spec["Name"], replicas, action, secrets=secrets))
+        return made
+
+    def nothing_is_kept_of_services_that_are_gone(self) -> None:
+        """Look at the labels themselves: what decides does not see such ones."""
+        alive = {raw["ID"] for raw in self.swarm.services()}
+        for raw in self.swarm.secrets():
+            assert labels_by_service(raw["Spec"]["Labels"]).keys() <= alive, raw
 
     def trouble_in(self, after: int, done: bool, error: BaseException) -> None:
         """Let a write to the swarm go wrong."""

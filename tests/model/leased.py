@@ -349,7 +349,7 @@ class LeasedMachine(Bench):
     def deployed_again(self, name: str, replicas: int, away: int, same: bool) -> None:
         """A stack is removed and deployed again."""
         self.meddled()
-        self.ids[name] = self.deploy_again(self.ids[name], replicas, away, same=same)
+        (self.ids[name],) = self.deploy_again([self.ids[name]], replicas, away, same=same)
         self.moved_by_hand(name)
         self.meddled()
 

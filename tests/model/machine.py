@@ -253,7 +253,17 @@ class Machine(Bench):
     )
     def deployed_again(self, name: str, replicas: int, away: int, same: bool) -> None:
         """A stack is removed and deployed again: nothing of a service is left but its name."""
-        self.ids[name] = self.deploy_again(self.ids[name], replicas, away, same=same)
+        (self.ids[name],) = self.deploy_again([self.ids[name]], replicas, away, same=same)
+        self.keep_frames()
+
+    @rule(path=st.sampled_from(["db", "key"]), replicas=st.integers(0, 3), same=st.booleans())
+    def all_deployed_again_after_a_rollback(self, path: str, replicas: int, same: bool) -> None:
+        """What an operator went back to has no user for a while."""
+        self.a_whole_rotation(path, "good")
+        self.wish(path, "rollback")
+        self.time_passes(8)
+        made = self.deploy_again(list(self.ids.values()), replicas, 4, same=same)
+        self.ids.update(zip(self.ids, made, strict=True))
         self.keep_frames()
 
     @rule(name=st.sampled_from(list(NAMES)))

@@ -194,8 +194,7 @@ class LeasedModel(LeasedMachine):
                 held = view.service_by_name[service].secret_ids
                 own = {m.id for m in view.mirrors_of("default", name)}
                 assert held & own == {newest.id}, (service, self.plan)
-        for mirror in view.mirrors:  # nothing is kept of services that are gone
-            assert mirror.records.keys() | mirror.asides.keys() <= {"", *self.ids.values()}, mirror
+        self.nothing_is_kept_of_services_that_are_gone()
         assert not view.wishes, view.wishes
         alive = {lease.id for lease in self.leases.leases.values()}
         named = {m.leased.lease for m in view.mirrors if m.leased}

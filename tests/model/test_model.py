@@ -156,9 +156,8 @@ class Model(Machine):
         self.idle_cycles_write_nothing()
         kept = [*self.swarm.secrets(), self.swarm.config(state_config_name("default"))]
         assert CANARY not in self.said.getvalue() + repr(kept) + repr(self.plan)  # I6
-        alive = {"", *self.ids.values()}
-        for mirror in view.mirrors:  # nothing is kept of services that are gone
-            assert mirror.records.keys() | mirror.asides.keys() <= alive, mirror
+        self.nothing_is_kept_of_services_that_are_gone()
+        for mirror in view.mirrors:
             assert mirror.good or mirror != _newest(view, mirror.secret), mirror
         way_back = frozenset[str]().union(*(s.previous or () for s in view.services))
         # A version that was made anew is one version still.
