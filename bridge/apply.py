@@ -25,13 +25,13 @@ from bridge.errors import (
     VaultUnreachable,
 )
 from bridge.logs import where
+from bridge.model.content.payload import Concealed, render
 from bridge.model.desired import KvPath
 from bridge.model.fingerprint import fingerprint
-from bridge.model.generation import held_by
+from bridge.model.leased import held_by
 from bridge.model.memory import Outcome, Result
 from bridge.model.mirror import Verdict
 from bridge.model.naming import GOOD, REMADE, SHAPE, WOKEN, origin_of
-from bridge.model.payload import Concealed, render
 from bridge.model.plan import (
     Action,
     Annotate,

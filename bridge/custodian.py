@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
-from bridge.decide.ending import is_shared
-from bridge.decide.prune import used_ids
+from bridge.decide.credentials.end import is_shared
+from bridge.decide.versions.prune import used_ids
 from bridge.errors import (
     AnswerLost,
     BridgeError,
@@ -24,8 +24,9 @@ from bridge.errors import (
     VaultRefused,
     VaultUnreachable,
 )
+from bridge.model.content.payload import render
 from bridge.model.desired import DatabaseRole, StaticRoles
-from bridge.model.generation import Leased, custody_meta, lease_labels, lease_role, user_label
+from bridge.model.leased import Leased, custody_meta, lease_labels, lease_role, user_label
 from bridge.model.memory import Outcome, Result
 from bridge.model.naming import (
     ONE_LIFE,
@@ -38,7 +39,6 @@ from bridge.model.naming import (
     origin_of,
     timestamp,
 )
-from bridge.model.payload import render
 from bridge.model.plan import MintGeneration, Tend, TendGeneration
 from bridge.model.world import SwarmView
 from bridge.servers.swarm import Swarm

@@ -21,7 +21,7 @@ from typing import Any
 
 from bridge.clock import boot_clock
 from bridge.errors import NameTaken, OutOfSequence, SwarmError, SwarmUnreachable
-from bridge.model.leader import (
+from bridge.model.leadership import (
     HOLDER,
     SEEN,
     TTL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bridge.model.generation import GenerationView, Life, Unknown
+from bridge.model.leased import GenerationView, Life, Unknown
 from bridge.model.mirror import Mirror
 from bridge.model.world import SwarmView, Unreadable, VaultView
 from bridge.observe import MOST_HUNG, look_at_generation

@@ -24,7 +24,7 @@ from bridge.leader import Lease
 from bridge.listen import Bell, Event, Listener
 from bridge.logs import where
 from bridge.lookups import Lookups
-from bridge.model.leader import TTL, lease_config_name
+from bridge.model.leadership import TTL, lease_config_name
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.naming import timestamp
 from bridge.model.plan import MintGeneration, Plan, Tend, TendGeneration

@@ -9,14 +9,7 @@ from typing import Any, TypeVar
 from bridge.errors import LoginRefused, SwarmUnreachable, VaultRefused, VaultUnreachable
 from bridge.model.desired import DatabaseRole, Desired, Source, StaticRoles
 from bridge.model.fingerprint import fingerprint, frame_of, setup_of, surroundings_of
-from bridge.model.generation import (
-    Fate,
-    GenerationView,
-    Gone,
-    Life,
-    Unknown,
-    custody_meta,
-)
+from bridge.model.leased import Fate, GenerationView, Gone, Life, Unknown, custody_meta
 from bridge.model.mirror import DockerSecret, Mirror, Trouble, Verdict, state_config_name
 from bridge.model.naming import REFUSED, TROUBLE, WOKEN, instant, read_by_name
 from bridge.model.reasons import Reason

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from bridge.clock import Clock
-from bridge.decide.content import cannot_resync
 from bridge.decide.cycle import decide
 from bridge.decide.inferred import infer_vault
 from bridge.decide.remember import remember
+from bridge.decide.versions.content_change import cannot_resync
 from bridge.errors import BridgeError, Exit
 from bridge.model.desired import Desired
 from bridge.model.memory import Memory

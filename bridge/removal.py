@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.clock import boot_clock
-from bridge.decide.prune import last_usable, needed_ids
+from bridge.decide.versions.prune import last_usable, needed_ids
 from bridge.model.memory import Outcome, Result
 from bridge.model.plan import RemoveSecret
 from bridge.model.world import SwarmView

@@ -8,10 +8,10 @@ from typing import Any
 
 from bridge.check.findings import Finding, Level, to_grant
 from bridge.config.values import duration_text
-from bridge.decide.custody import RENEW_AT
+from bridge.decide.credentials.keep import RENEW_AT
 from bridge.errors import Exit, VaultError, VaultRefused
 from bridge.model.desired import Desired, Source, StaticRoles
-from bridge.model.generation import RoleDocument, StaticDocument
+from bridge.model.leased import RoleDocument, StaticDocument
 from bridge.model.settings import VaultSettings
 from bridge.report.policy import Rule, needed_lease_rules, token_role_command, token_role_rule
 from bridge.servers.vault import Vault

@@ -7,8 +7,8 @@ from typing import Any
 
 from bridge.check.findings import Finding, Level
 from bridge.check.room import lack_of_room
-from bridge.decide.files import files_of, is_a_bridges
-from bridge.decide.target import missing_service
+from bridge.decide.services.files import files_of, is_a_bridges
+from bridge.decide.versions.target import missing_service
 from bridge.errors import BridgeError, Exit, SwarmUnreachable
 from bridge.model.desired import Desired, DesiredSecret
 from bridge.model.naming import is_hand_made

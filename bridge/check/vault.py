@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from bridge.check.findings import Finding, Level, to_grant
 from bridge.check.leases import check_leases, check_role, check_rules, check_static
-from bridge.decide.target import current_of
+from bridge.decide.versions.target import current_of
 from bridge.errors import Exit, VaultError, VaultRefused
 from bridge.model.desired import DatabaseRole, Desired, KvPath, Source, StaticRoles
-from bridge.model.generation import RoleDocument, StaticDocument
+from bridge.model.leased import RoleDocument, StaticDocument
 from bridge.model.naming import Identity, timestamp
 from bridge.model.reasons import Reason
 from bridge.model.settings import Auth, Settings

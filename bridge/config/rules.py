@@ -12,7 +12,7 @@ from typing import Any
 from bridge.config.source import Key, Source
 from bridge.config.values import docker_host, is_plain_and_remote, without_slashes
 from bridge.errors import ContentRefused, Problem
-from bridge.model.template import fill, mistake_in
+from bridge.model.content.template import fill, mistake_in
 from bridge.model.window import Window
 from bridge.model.world import is_in_the_way, short_target
 

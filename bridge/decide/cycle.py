@@ -5,29 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from bridge.decide.conditions import condition_of, unmapped, with_care
-from bridge.decide.content import changed_contents
-from bridge.decide.doubt import many_missing, with_doubt
-from bridge.decide.file_fields import (
+from bridge.decide.credentials.generations import care_for_leases, generations_by_name, with_leases
+from bridge.decide.refusals import seen_in_vault, show_troubles, troubles
+from bridge.decide.services.file_fields import (
     FieldsAsked,
     carry_out_fields,
     fields_asked,
     refused_fields,
 )
-from bridge.decide.gates import Halt, trying_again
-from bridge.decide.leased import care_for_leases, generations_by_name, with_leases
-from bridge.decide.limits import approvals_over, hold_what_is_too_much
-from bridge.decide.marks import gone_marks, good_mark, outlived_marks, record_upkeep, unused_marks
-from bridge.decide.progress import on_trial, progress_of
-from bridge.decide.prune import prune
-from bridge.decide.roll import pass_gates, roll_chain, stand_of
-from bridge.decide.stand import Stand
-from bridge.decide.target import Target, find_target, missing_service
-from bridge.decide.troubles import seen_in_vault, show_troubles, troubles
-from bridge.decide.unread import not_understood, unread_service, with_unread
-from bridge.decide.unstarted import block_upkeep
-from bridge.decide.wants import want_of
-from bridge.decide.wishes import carry_out, forget, say_refusal, wishes_for_nothing
+from bridge.decide.services.gates import Halt, trying_again
+from bridge.decide.services.judge import pass_gates, roll_chain, stand_of
+from bridge.decide.services.limits import approvals_over, hold_what_is_too_much
+from bridge.decide.services.progress import on_trial, progress_of
+from bridge.decide.services.state import Stand
+from bridge.decide.services.unstarted import block_upkeep
+from bridge.decide.services.wants import want_of
+from bridge.decide.summary import condition_of, unmapped, with_care
+from bridge.decide.versions.content_change import changed_contents
+from bridge.decide.versions.marks import (
+    gone_marks,
+    good_mark,
+    outlived_marks,
+    record_upkeep,
+    unused_marks,
+)
+from bridge.decide.versions.operators import carry_out, forget, say_refusal, wishes_for_nothing
+from bridge.decide.versions.prune import prune
+from bridge.decide.versions.second_look import many_missing, with_doubt
+from bridge.decide.versions.target import Target, find_target, missing_service
+from bridge.decide.versions.unread import not_understood, unread_service, with_unread
 from bridge.model.desired import Desired
 from bridge.model.memory import Backoff, Memory
 from bridge.model.mirror import Mirror

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.model.desired import Desired, KvPath, Source, StaticRoles
-from bridge.model.generation import GenerationView, Life, StaticDocument, StaticRole
+from bridge.model.leased import GenerationView, Life, StaticDocument, StaticRole
 from bridge.model.mirror import Mirror
 from bridge.model.naming import Identity
 from bridge.model.reasons import Reason

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from bridge.decide.doubt import doubt_of
-from bridge.decide.gates import FORGOTTEN_AFTER
-from bridge.decide.generation import vanished, with_generations
-from bridge.decide.leased import generations_by_name, generations_of
-from bridge.decide.progress import on_trial, progress_of, watched
-from bridge.decide.target import Target, find_target
+from bridge.decide.credentials.generations import generations_by_name, generations_of
+from bridge.decide.credentials.stage import vanished, with_generations
+from bridge.decide.services.gates import FORGOTTEN_AFTER
+from bridge.decide.services.progress import on_trial, progress_of, watched
+from bridge.decide.versions.second_look import doubt_of
+from bridge.decide.versions.target import Target, find_target
 from bridge.model.desired import Desired
 from bridge.model.memory import Backoff, Memory, Outcome, Result, Watch
 from bridge.model.naming import Identity

@@ -14,7 +14,7 @@ from typing import Any
 
 from bridge.model.blocked import Blocked
 from bridge.model.desired import DatabaseRole
-from bridge.model.generation import Leased, lease_role
+from bridge.model.leased import Leased, lease_role
 from bridge.model.naming import (
     ASIDE,
     BLOCKED,

@@ -13,7 +13,7 @@ from posixpath import join, normpath
 from typing import Any
 
 from bridge.model.desired import Source
-from bridge.model.generation import GenerationView, RoleDocument, StaticDocument
+from bridge.model.leased import GenerationView, RoleDocument, StaticDocument
 from bridge.model.mirror import DockerSecret, Mirror, Trouble, Verdict
 from bridge.model.reasons import Reason
 from bridge.model.wishes import Approval, FieldsWish, Pause, Wish

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.errors import Exit
-from bridge.model.leader import Holder
+from bridge.model.leadership import Holder
 from bridge.model.naming import timestamp
 from bridge.model.plan import Condition, LeaseCondition, Plan
 from bridge.model.reasons import Reason, State

@@ -12,7 +12,7 @@ from typing import cast
 import requests
 
 from bridge.model.desired import DatabaseRole
-from bridge.model.generation import Life
+from bridge.model.leased import Life
 from bridge.model.settings import AppRole, Custody, VaultSettings
 from bridge.observe import read_life
 from bridge.servers.vault import Issued, Leases, Vault

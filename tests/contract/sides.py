@@ -17,8 +17,8 @@ from typing import Any, cast
 from docker.errors import APIError, NotFound
 
 from bridge.errors import OutOfSequence, SwarmRefused
+from bridge.model.content.payload import Concealed
 from bridge.model.desired import KvPath
-from bridge.model.payload import Concealed
 from bridge.model.settings import DockerSettings, TokenFile, VaultSettings
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
 from bridge.model.desired import DatabaseRole
-from bridge.model.generation import RoleDocument
+from bridge.model.leased import RoleDocument
 from bridge.model.naming import instant
 from bridge.model.reasons import Reason
 from bridge.servers.vault.leases import VAULTS_OWN_MAX

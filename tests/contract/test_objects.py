@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import NameTaken, NotFound, OutOfSequence, SwarmRefused
+from bridge.model.content.payload import MAX_BYTES, Concealed
 from bridge.model.naming import instant
-from bridge.model.payload import MAX_BYTES, Concealed
 from tests.contract.sides import SwarmSide
 
 # --- secrets -------------------------------------------------------------------------------------

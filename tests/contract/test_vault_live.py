@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.decide.target import current_of
+from bridge.decide.versions.target import current_of
 from bridge.errors import LoginRefused, VaultRefused, VaultUnreachable
 from bridge.model.desired import KvPath
 from bridge.model.naming import Identity

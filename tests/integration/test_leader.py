@@ -16,7 +16,7 @@ import pytest
 from bridge.config import load
 from bridge.leader import Lease, holder_of
 from bridge.loop import Loop
-from bridge.model.leader import HOLDER, Holder, lease_config_name
+from bridge.model.leadership import HOLDER, Holder, lease_config_name
 from bridge.model.memory import Result
 from bridge.model.plan import MintGeneration
 from bridge.model.settings import DockerSettings

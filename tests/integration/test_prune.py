@@ -8,8 +8,8 @@ from unittest.mock import patch
 
 import pytest
 
-from bridge.decide.prune import Pruning
-from bridge.decide.target import Target
+from bridge.decide.versions.prune import Pruning
+from bridge.decide.versions.target import Target
 from bridge.model.desired import Retain
 from bridge.model.plan import RemoveSecret
 from bridge.model.reasons import Reason

@@ -12,7 +12,7 @@ from typing import cast
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant
 
-from bridge.decide.progress import progress_of
+from bridge.decide.services.progress import progress_of
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror, state_config_name
 from bridge.model.naming import WOKEN

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis.stateful import rule
 
+from bridge.model.content.payload import Concealed
 from bridge.model.desired import (
     Content,
     Desired,
@@ -16,7 +17,6 @@ from bridge.model.desired import (
     Mapping,
     Rollout,
 )
-from bridge.model.payload import Concealed
 from bridge.model.plan import RollService
 from bridge.model.world import Reference
 from tests.model.bench import Bench

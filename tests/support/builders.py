@@ -24,7 +24,7 @@ from bridge.model.desired import (
 from bridge.model.desired import (
     Mapping as ServiceMapping,
 )
-from bridge.model.generation import Fate, GenerationView, Life, RoleDocument, lease_labels
+from bridge.model.leased import Fate, GenerationView, Life, RoleDocument, lease_labels
 from bridge.model.memory import Memory
 from bridge.model.mirror import DockerSecret
 from bridge.model.naming import GOOD, ONE_LIFE, Identity, labels_of, timestamp

@@ -9,9 +9,9 @@ import pytest
 
 from bridge.apply import LONGEST, MOST_REMOVALS, Applier
 from bridge.errors import SwarmRefused
+from bridge.model.content.payload import Concealed
 from bridge.model.memory import Outcome, Result
 from bridge.model.naming import labels_of
-from bridge.model.payload import Concealed
 from bridge.model.plan import CreateSecret, Plan, RemoveSecret
 from bridge.model.reasons import Reason
 from bridge.model.world import SwarmView

@@ -10,7 +10,7 @@ from bridge.check.findings import Level
 from bridge.check.leases import check_role, check_static, token_role_faults
 from bridge.errors import Exit
 from bridge.model.desired import KvLease, Rollout, StaticRoles
-from bridge.model.generation import RoleDocument, StaticDocument, StaticRole
+from bridge.model.leased import RoleDocument, StaticDocument, StaticRole
 from bridge.model.settings import Custody, TokenFile, VaultSettings
 from bridge.report.policy import custody_hcl, pipeline_hcl, token_role_command
 from tests.support.builders import ROLE, desired_of, leased, wanted

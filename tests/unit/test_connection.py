@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import BridgeError, SwarmUnreachable
-from bridge.model.payload import Concealed
+from bridge.model.content.payload import Concealed
 from bridge.model.settings import DockerSettings
 from bridge.servers.swarm import Swarm
 from tests.support.certificates import Authority

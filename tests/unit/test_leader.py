@@ -11,7 +11,7 @@ import pytest
 
 from bridge.errors import AnswerLost, OutOfSequence, SwarmUnreachable
 from bridge.leader import Lease, has_ended, holder_of, this_container, this_process
-from bridge.model.leader import HOLDER, Holder, lease_config_name
+from bridge.model.leadership import HOLDER, Holder, lease_config_name
 from bridge.servers.swarm import Swarm
 from tests.support.fakes import Clock, FakeSwarm
 

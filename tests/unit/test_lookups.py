@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from bridge.lookups import Lookups
-from bridge.model.generation import Life
+from bridge.model.leased import Life
 from bridge.model.world import SwarmView, VaultView
 from bridge.servers.vault import Vault
 from tests.support.builders import NOW, created, generation_secret

@@ -10,12 +10,12 @@ from typing import Any, cast
 import pytest
 
 from bridge.decide.cycle import decide
+from bridge.model.content.payload import Concealed
 from bridge.model.desired import DatabaseRole, Desired, KvPath, Retain
-from bridge.model.generation import lease_labels
+from bridge.model.leased import lease_labels
 from bridge.model.memory import Memory
 from bridge.model.mirror import DockerSecret, Mirror
 from bridge.model.naming import GOOD, ONE_LIFE, Identity, labels_of
-from bridge.model.payload import Concealed
 from bridge.model.plan import CreateSecret, Plan, RemoveSecret
 from bridge.model.reasons import Reason
 from bridge.model.world import KvDocument, SwarmView, VaultView, World

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.errors import VaultUnreachable
 from bridge.model.desired import DatabaseRole, KvPath
-from bridge.model.generation import Life, lease_labels
+from bridge.model.leased import Life, lease_labels
 from bridge.model.mirror import DockerSecret, Mirror
 from bridge.model.naming import ONE_LIFE, Identity, labels_of
 from bridge.model.world import Document, Unreadable

@@ -21,7 +21,7 @@ from bridge.errors import (
     SwarmRefused,
     SwarmUnreachable,
 )
-from bridge.model.payload import Concealed
+from bridge.model.content.payload import Concealed
 from bridge.model.settings import DockerSettings
 from bridge.servers.swarm.connection import Connection
 

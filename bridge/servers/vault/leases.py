@@ -14,7 +14,7 @@ import requests
 
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
 from bridge.model.desired import DatabaseRole
-from bridge.model.generation import RoleDocument
+from bridge.model.leased import RoleDocument
 from bridge.model.reasons import Reason
 from bridge.model.settings import Custody
 from bridge.servers.vault.http import Answer, Json

@@ -10,7 +10,7 @@ import requests
 
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
 from bridge.model.desired import StaticRoles
-from bridge.model.generation import StaticDocument, StaticRole
+from bridge.model.leased import StaticDocument, StaticRole
 from bridge.model.naming import instant
 from bridge.model.reasons import Reason
 from bridge.servers.vault.http import Answer, Json

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
 from bridge.model.desired import DatabaseRole
-from bridge.model.generation import RoleDocument
+from bridge.model.leased import RoleDocument
 from bridge.model.reasons import Reason
 from bridge.model.settings import Custody
 from bridge.servers.vault.leases import VAULTS_OWN_MAX, Issued

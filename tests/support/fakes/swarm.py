@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bridge.errors import NameTaken, OutOfSequence, SwarmRefused
-from bridge.model.payload import Concealed
+from bridge.model.content.payload import Concealed
 from tests.support.fakes.cluster import Cluster
 from tests.support.fakes.orchestrator import Orchestrator
 from tests.support.fakes.store import Clock, Json, Store, copied, references, replicas_of

@@ -34,7 +34,7 @@ from tests.support.builders import (
     wanted,
     world_of,
 )
-from tests.unit.decide import test_static as static
+from tests.unit.decide.credentials import test_static as static
 
 STEPS = pytest.mark.parametrize("step", [-7200.0, 7200.0])
 WATCHED = 5.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.model.generation import GenerationView, Gone
+from bridge.model.leased import GenerationView, Gone
 from bridge.model.memory import Backoff, Doubt, Memory, Watch
 from bridge.model.reasons import Reason
 from bridge.model.world import VaultView

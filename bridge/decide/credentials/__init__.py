@@ -1,0 +1,1 @@
+"""What does each leased credential need: to be made, kept, or ended."""

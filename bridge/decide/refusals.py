@@ -1,0 +1,119 @@
+"""Which failures of the bridge must others know, who have not seen them?
+
+Commands are processes of their own. `status` would show what a server refuses again and again as on
+its way, and would have to log in to Vault to learn what the bridge that leads knows already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from bridge.decide.versions.target import Target
+from bridge.model.memory import Memory
+from bridge.model.mirror import Trouble
+from bridge.model.naming import timestamp
+from bridge.model.plan import Chain, Condition, Hold, concerns
+from bridge.model.reasons import State
+from bridge.model.world import EVERYTHING, Seen, SwarmView, Unreadable, VaultView, World
+
+
+def troubles(
+    names: frozenset[str], chains: Iterable[Chain], world: World, memory: Memory, now: float
+) -> Mapping[str, Trouble]:
+    """Return what a server refuses, by name of the secret, from the first time on.
+
+    Args:
+        names: Of the secrets that are configured.
+        chains: What is to be done now. What a secret is in trouble with is not over while it is
+            about to be tried again.
+    """
+    kept = world.swarm.troubles
+    wanted: dict[str, Trouble] = {}
+    for name, trouble in _refused(names, memory).items():
+        known = kept.get(name)
+        same = known is not None and replace(known, at="") == trouble
+        wanted[name] = known if known and same else replace(trouble, at=timestamp(now))
+    tried = {name for chain in chains for action in chain for name in concerns(action)[0]}
+    return {name: trouble for name, trouble in kept.items() if name in tried} | wanted
+
+
+def _refused(names: frozenset[str], memory: Memory) -> dict[str, Trouble]:
+    """Return what a server refused, and what the bridge waits with before it tries again."""
+    found: dict[str, Trouble] = {}
+    for backoff in memory.backoffs.values():
+        if backoff.passes:
+            continue
+        services = (backoff.service,) if backoff.service else ()
+        for name in names & set(backoff.secrets):
+            known = found.get(name)
+            if known and known.services and services:
+                found[name] = replace(known, services=tuple(sorted({*known.services, *services})))
+            elif known is None or not services:
+                found[name] = Trouble(backoff.reason, backoff.message, "", services)
+    return found
+
+
+def show_troubles(
+    conditions: Iterable[Condition], holds: Sequence[Hold], swarm: SwarmView, *, inferred: bool
+) -> tuple[list[Condition], list[Hold]]:
+    """Show what the swarm knows to be refused; returns the conditions and the holds to add.
+
+    Args:
+        inferred: Whether Vault was not asked, so that a version that is refused is not known.
+    """
+    shown: list[Condition] = []
+    more: list[Hold] = []
+    held = {hold.secret for hold in holds if not hold.waits}
+    for condition in conditions:
+        trouble = swarm.troubles.get(condition.name)
+        unknown = inferred and condition.vault_version is None
+        if trouble is None or not (unknown or condition.state == State.ROLLING):
+            shown.append(condition)
+            continue
+        shown.append(_with_trouble(condition, trouble))
+        if condition.name not in held:
+            service = trouble.services[0] if trouble.services else ""
+            more.append(Hold(condition.name, trouble.reason, trouble.text, service))
+    return shown, more
+
+
+def _with_trouble(condition: Condition, trouble: Trouble) -> Condition:
+    services = tuple(
+        replace(service, state=State.HELD, reason=trouble.reason, message=trouble.message)
+        if service.name in trouble.services and service.state == State.ROLLING
+        else service
+        for service in condition.services
+    )
+    return replace(
+        condition,
+        state=State.HELD,
+        reason=trouble.reason,
+        message=trouble.text,
+        services=services,
+    )
+
+
+def seen_in_vault(targets: Iterable[Target], vault: VaultView) -> Seen:
+    """Return why Vault's current version of a secret is not its target, where that is so.
+
+    One entry is for all secrets where Vault as a whole is away, or where there are very many.
+    """
+    found: dict[str, Unreadable] = {}
+    for target in targets:
+        if target.hold is None or target.hold.waits:
+            continue
+        document = vault.paths.get(target.secret.source)
+        if isinstance(document, Unreadable) and document.everywhere:
+            return {EVERYTHING: replace(document, retry_after=0.0)}
+        # The hold's own message may name the time of the next look, which changes with each.
+        message = document.message if isinstance(document, Unreadable) else target.hold.message
+        found[target.secret.name] = Unreadable(target.hold.reason, message)
+    if len(found) > MOST_SEEN:
+        first = next(iter(found.values()))
+        return {EVERYTHING: Unreadable(first.reason, f"{first.message}, and {len(found)} more")}
+    return found
+
+
+MOST_SEEN = 200
+"""Secrets that are reported one by one with the leader's heartbeat, some 30 kB."""

@@ -1,0 +1,1 @@
+"""Where does each service stand, and what moves next: wants, progress, judgement, turns."""

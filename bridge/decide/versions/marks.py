@@ -1,0 +1,167 @@
+"""What is written down once a version has proved itself, and which records are over?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bridge.decide.services.state import Stand
+from bridge.decide.versions.prune import used_ids
+from bridge.decide.versions.target import Target
+from bridge.model.mirror import By, Mirror, SetAside, aside_label, labels_by_service
+from bridge.model.naming import GOOD, ROLL, UNUSED, timestamp
+from bridge.model.plan import Annotate, Chain
+from bridge.model.reasons import Reason
+from bridge.model.world import SwarmView
+
+
+def good_mark(
+    target: Target, stands: Iterable[Stand], swarm: SwarmView, now: float
+) -> list[Annotate]:
+    """Mark the newest version as good once it has converged and baked on every service.
+
+    Services that are never rolled (jobs) do not count, and a version that no service has is not
+    good for want of a witness.
+    """
+    name = target.secret.name
+    newest = target.mirrors[0] if target.mirrors else None
+    if newest is None or newest.good or newest.asides or newest.id in target.ended:
+        return []
+    if swarm.blind:
+        return []  # what is not understood might be on another one
+    scope = [stand for stand in stands if name in stand.wants and not stand.service.reruns]
+    if not scope:
+        return []
+    for stand in scope:
+        references = stand.wants[name].references
+        if not references or any(ref.secret_id != newest.id for ref in references):
+            return []
+        baked = stand.baked is not None and stand.baked <= now
+        if not newest.rolled(stand.service.id) and not baked:
+            return []
+        if newest.open_record(stand.service.id):
+            return []
+    return [
+        Annotate(
+            name,
+            newest.id,
+            newest.docker_name,
+            Reason.CONVERGED,
+            "it is good: every service has converged and baked on it",
+            {GOOD: timestamp(now)},
+        )
+    ]
+
+
+def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]:
+    """Note since when nothing has an older version, which is when its value may be retired.
+
+    A task on a node that is down may come back with it, so it counts.
+    """
+    newest = target.mirrors[0] if target.mirrors else None
+    if newest is None or not newest.good or newest.asides or _has_lease(target):
+        return []  # of a lease the bridge itself says when it ends
+    if swarm.blind or any(service.torn for service in swarm.services):
+        return []
+    in_use = used_ids(swarm)
+    older = target.mirrors[1:]
+    again = [mirror for mirror in older if mirror.unused and mirror.id in in_use]
+    over = [] if any(mirror.id in in_use for mirror in older) else older
+    was_used = [m for m in over if not m.unused and (m.good or m.records)]
+    was_used = [m for m in was_used if m.identity != newest.identity]  # its value is in use
+    return [_unused(target, mirror, now) for mirror in (*again, *was_used)]
+
+
+def _has_lease(target: Target) -> bool:
+    return target.secret.leased or target.secret.content.lease is not None
+
+
+def _unused(target: Target, mirror: Mirror, now: float) -> Annotate:
+    put, drop = {UNUSED: timestamp(now)}, frozenset[str]()
+    why = "no service and no task has it any more: what it holds may be retired"
+    if mirror.unused:
+        put, drop, why = {}, frozenset({UNUSED}), "something has it again"
+    reason = Reason.NO_LONGER_USED if put else Reason.SUPERSEDED
+    name = target.secret.name
+    return Annotate(name, mirror.id, mirror.docker_name, reason, why, put, drop)
+
+
+def outlived_marks(target: Target, now: float) -> list[Annotate]:
+    """Set aside what Vault was restored to before, now that something newer is mirrored."""
+    why = f"Vault was restored to before it, and {target.secret.source} was written to since"
+    return [
+        Annotate(
+            target.secret.name,
+            mirror.id,
+            mirror.docker_name,
+            Reason.SUPERSEDED,
+            why,
+            {aside_label(): SetAside(By.RESTORE, timestamp(now), why).write()},
+        )
+        for mirror in target.outlived
+    ]
+
+
+def record_upkeep(target: Target, stands: Iterable[Stand], swarm: SwarmView) -> list[Annotate]:
+    """Drop open records that nothing will ever close, since the service has moved on."""
+    if swarm.blind:
+        return []
+    name = target.secret.name
+    scope = {stand.service.id for stand in stands if name in stand.wants}
+    notes: list[Annotate] = []
+    for mirror in (*target.mirrors, *target.others):
+        over = [
+            service_id
+            for service_id in mirror.records
+            if mirror.open_record(service_id)
+            and _is_over(target, mirror.id, service_id, scope, swarm)
+        ]
+        if over:
+            notes.append(
+                Annotate(
+                    name,
+                    mirror.id,
+                    mirror.docker_name,
+                    Reason.SUPERSEDED,
+                    "rolls to it that will not go on are forgotten",
+                    drop=frozenset(f"{ROLL}{service_id}" for service_id in over),
+                )
+            )
+    return notes
+
+
+def _is_over(
+    target: Target, mirror_id: str, service_id: str, scope: set[str], swarm: SwarmView
+) -> bool:
+    service = swarm.service_by_id.get(service_id)
+    if service is None or service_id not in scope:
+        return True
+    if service.torn or mirror_id in service.secret_ids:
+        return False
+    wanted = target.suspect_for(service_id) or target.for_service(service_id)
+    return wanted is None or wanted.id != mirror_id
+
+
+def gone_marks(instance: str, swarm: SwarmView) -> list[Chain]:
+    """Drop what is written down of services that are no longer there, in one write a version.
+
+    Nothing of it is needed any more: a service that is made anew has another id, and nothing goes
+    back. What its last tasks have, they keep by themselves. Whether a service is gone is looked at
+    once more immediately before the write: a look may be torn, or that of a manager which lags.
+    """
+    if swarm.blind:
+        return []
+    alive = swarm.service_by_id.keys() | swarm.unclear
+    notes: list[Chain] = []
+    for secret in swarm.secrets:
+        mirror = swarm.mirror_by_id.get(secret.id)
+        if mirror is None or mirror.instance != instance:
+            continue
+        labels = labels_by_service(secret.labels)
+        gone = frozenset(labels.keys() - alive)
+        if gone:
+            drop = frozenset[str]().union(*(labels[service] for service in gone))
+            why = "services that are gone are forgotten"
+            reason = Reason.SERVICE_GONE
+            note = Annotate(mirror.secret, secret.id, secret.name, reason, why, {}, drop, gone)
+            notes.append((note,))
+    return notes

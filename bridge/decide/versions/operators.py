@@ -1,0 +1,245 @@
+"""What do operators wish, and can it be done?
+
+Rollback, retry and resume are nothing but marks that are set or dropped; what follows from them is
+decided as for any other mark. A wish that cannot be carried out stays, with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bridge.decide.credentials.end import FIRST, NOW
+from bridge.decide.versions.content_change import cannot_resync
+from bridge.decide.versions.prune import needed_ids
+from bridge.decide.versions.target import Target, is_destroyed
+from bridge.model.mirror import By, Mirror, SetAside, aside_label
+from bridge.model.naming import AT_ONCE, BLOCKED, RETIRING, ROLL, timestamp
+from bridge.model.plan import Annotate, Chain, Hold, NoteState, RemoveSecret
+from bridge.model.reasons import Reason
+from bridge.model.wishes import WISH, Do, Wish
+from bridge.model.world import SwarmView, World
+
+_FAILED = frozenset({By.FAILURE, By.SUSPECT, By.SERVICE})
+
+
+def carry_out(target: Target, world: World, now: float) -> Chain:
+    """Carry the wish for a secret out, or refuse it; empty where there is none to answer."""
+    name = target.secret.name
+    wish = world.swarm.wishes.get(name)
+    if wish is None or wish.refused:
+        return ()
+    answer = _answer(target, wish, world, now)
+    if answer is None:
+        return ()
+    if isinstance(answer, str):
+        refused = replace(wish, refused=answer)
+        put = {f"{WISH}{name}": refused.write()}
+        return (NoteState(name, put, {}, Reason.WISH_REFUSED, answer),)
+    if wish.do == Do.ROTATE and answer:
+        return answer  # the wish stays until the new generation is there
+    return (*answer, _done(name, wish))
+
+
+def _answer(
+    target: Target, wish: Wish, world: World, now: float
+) -> tuple[Annotate, ...] | str | None:
+    """Return what carries a wish out, why it cannot be, or None while it is under way."""
+    match wish.do:
+        case Do.ROLLBACK:
+            return _rollback(target, wish, world, now)
+        case Do.RETRY:
+            return _retry(target)
+        case Do.RESUME:
+            return _drop_marks(target, frozenset({By.OPERATOR}), "an operator said so")
+        case Do.ROTATE:
+            return _rotate(target, wish)
+        case Do.RESYNC:
+            return _resync(target, wish)
+        case Do.FORGET:
+            return f"{target.secret.name} is in the configuration: take it out there first"
+
+
+def say_refusal(name: str, swarm: SwarmView) -> Hold | None:
+    """Say that a wish was refused, until another takes its place."""
+    wish = swarm.wishes.get(name)
+    if wish is None or not wish.refused:
+        return None
+    return Hold(name, Reason.WISH_REFUSED, f"{wish.do} was refused: {wish.refused}")
+
+
+def forget(name: str, mirrors: tuple[Mirror, ...], swarm: SwarmView) -> Chain:
+    """Let go of a secret that the configuration no longer has.
+
+    What something still refers to is kept until nothing does.
+    """
+    wish = swarm.wishes.get(name)
+    if wish is None or wish.refused or wish.do != Do.FORGET:
+        return ()
+    needed = needed_ids(swarm)
+    needed |= {m.id for m in mirrors if m.leased and m.leased.lease and not m.leased.ended}
+    why = "an operator has let go of it, and nothing refers to it"
+    return tuple(
+        RemoveSecret(name, mirror.id, mirror.docker_name, Reason.FORGOTTEN, why)
+        for mirror in mirrors
+        if mirror.id not in needed
+    )
+
+
+def wishes_for_nothing(known: frozenset[str], swarm: SwarmView) -> list[Chain]:
+    """Take back wishes for names of which there is nothing, and nothing left."""
+    return [
+        (_done(name, wish),) for name, wish in sorted(swarm.wishes.items()) if name not in known
+    ]
+
+
+def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Annotate, ...] | str:
+    to = _chosen(target, wish)
+    if to is None:
+        return f"version {wish.to} is not mirrored (any more)"
+    if to.id in target.ended:
+        return (
+            f"{Reason.CREDENTIAL_ENDED}: the credential of generation {wish.to} is over;"
+            f" `vault-bridge rotate {to.secret}` makes a new one"
+        )
+    if is_destroyed(world.vault.paths.get(target.secret.source), to):
+        return f"version {to.identity.version} is destroyed in Vault, so its credential has ended"
+    why = "an operator rolled back" + (f": {wish.why}" if wish.why else "")
+    notes = [
+        _mark(target, mirror, why, now)
+        for mirror in target.mirrors
+        if to.order < mirror.order and _by(mirror) != By.OPERATOR
+    ]
+    if to.asides:
+        notes.append(_cleared(target, to, frozenset(to.asides), "an operator chose it"))
+    return tuple(notes)
+
+
+def _chosen(target: Target, wish: Wish) -> Mirror | None:
+    """Find the Docker secret to go back to; of one version made anew the latest that is well."""
+    found = [m for m in target.mirrors if m.identity.version == wish.to]
+    if wish.secret:
+        found = [m for m in found if m.docker_name == wish.secret]
+    return min(found, key=lambda mirror: bool(mirror.asides), default=None)
+
+
+_PASSING = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED, Reason.TRYING_AGAIN))
+
+
+def _resync(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
+    """Let the current version be made anew; None while that is under way or cannot be known."""
+    never, shape = cannot_resync(target.secret), target.secret.content.shape
+    if never:
+        return never
+    if wish.shape != shape:
+        return (
+            f"the bridge goes by another configuration of {target.secret.name} than `resync` did:"
+            " let it read its own again (`systemctl reload`), then repeat this"
+        )
+    if target.hold:
+        passes = target.hold.waits or target.hold.reason in _PASSING
+        return None if passes else target.hold.message
+    if target.not_remade:
+        return target.not_remade.message
+    if target.create or target.outlived:
+        return None
+    known = [mirror for mirror in target.mirrors if mirror.identity == target.current]
+    usable = target.usable
+    if usable in known and usable and usable.shape == shape and not usable.asides:
+        return ()
+    failed = next((m for m in known if m.shape == shape and m.asides), None)
+    if failed is None:
+        return None
+    mark = next(iter(failed.asides.values()))
+    command = "resume" if mark.by == By.OPERATOR else "retry"
+    return (
+        f"{failed.docker_name} was made as the configuration is now and is set aside ({mark.why}):"
+        f" `vault-bridge {command} {failed.secret}` uses it again"
+    )
+
+
+def _rotate(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
+    """Note how the former generation is to end; None while the new one is yet to come."""
+    if not target.secret.leased:
+        name, source = target.secret.name, target.secret.source
+        return f"{name} is no leased credential: write a new version to {source}"
+    newest = target.mirrors[0] if target.mirrors else None
+    if newest is None:
+        return None  # the first one is made anyhow
+    if newest.identity.version > (wish.to or 0):
+        return ()
+    how = FIRST if wish.first else NOW if wish.at_once else ""
+    leased = newest.leased
+    if not how or leased is None:
+        return None
+    if leased.at_once in (how, FIRST) and (leased.retiring or not wish.first):
+        return None  # it is noted
+    put = {AT_ONCE: how} | ({RETIRING: wish.at} if wish.first else {})
+    why = "an operator wants it ended " + ("before services leave it" if wish.first else "at once")
+    why += f": {wish.why}" if wish.why else ""
+    reason = Reason.RETIRING
+    note = Annotate(target.secret.name, newest.id, newest.docker_name, reason, why, put)
+    return (note,)
+
+
+def _by(mirror: Mirror) -> By | None:
+    mark = mirror.asides.get("")
+    return mark.by if mark else None
+
+
+def _mark(target: Target, mirror: Mirror, why: str, now: float) -> Annotate:
+    return Annotate(
+        target.secret.name,
+        mirror.id,
+        mirror.docker_name,
+        Reason.SET_ASIDE,
+        f"set aside for all services: {why}",
+        {aside_label(): SetAside(By.OPERATOR, timestamp(now), why).write()},
+    )
+
+
+def _drop_marks(target: Target, by: frozenset[By], why: str) -> tuple[Annotate, ...]:
+    found = (
+        (mirror, frozenset(place for place, mark in mirror.asides.items() if mark.by in by))
+        for mirror in target.mirrors
+    )
+    return tuple(_cleared(target, mirror, places, why) for mirror, places in found if places)
+
+
+def _retry(target: Target) -> tuple[Annotate, ...]:
+    """Let what failed be tried again, and at once what was blocked before a task started."""
+    why = "an operator wants it tried again"
+    blocked = (mirror for mirror in target.mirrors if mirror.blocks)
+    at_once = (
+        Annotate(
+            target.secret.name,
+            mirror.id,
+            mirror.docker_name,
+            Reason.WISHED,
+            f"rolls to it that were blocked go on: {why}",
+            drop=frozenset(f"{BLOCKED}{place}" for place in mirror.blocks),
+        )
+        for mirror in blocked
+    )
+    return (*_drop_marks(target, _FAILED, why), *at_once)
+
+
+def _cleared(target: Target, mirror: Mirror, places: frozenset[str], why: str) -> Annotate:
+    """Take marks back, and with an operator's the record of the roll that he took back by hand.
+
+    Else the same traces would be read again as his word.
+    """
+    by_hand = (place for place in places if place and mirror.asides[place].by == By.OPERATOR)
+    records = frozenset(f"{ROLL}{place}" for place in by_hand if place in mirror.records)
+    return Annotate(
+        target.secret.name,
+        mirror.id,
+        mirror.docker_name,
+        Reason.WISHED,
+        f"no longer set aside: {why}",
+        drop=frozenset(aside_label(place) for place in places) | records,
+    )
+
+
+def _done(name: str, wish: Wish) -> NoteState:
+    label = f"{WISH}{name}"
+    return NoteState(name, {}, {label: wish.write()}, Reason.WISHED, f"{wish.do} is carried out")

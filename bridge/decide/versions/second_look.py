@@ -1,0 +1,64 @@
+"""Is it really gone in Vault?
+
+A restore in progress, or a standby that lags, shows for a moment what is not so. What was mirrored
+before and seems to be gone is looked at twice before anybody is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bridge.decide.versions.target import Target
+from bridge.model.memory import Doubt, Memory
+from bridge.model.plan import Hold
+from bridge.model.reasons import Reason
+from bridge.model.world import VaultView
+
+_DOUBTFUL = frozenset(
+    (
+        Reason.PATH_MISSING,
+        Reason.MOUNT_MISSING,
+        Reason.NAMESPACE_MISSING,
+        Reason.VERSION_WENT_BACK,
+        Reason.ROLE_MISSING,
+    )
+)
+
+
+_GONE = _DOUBTFUL | {Reason.PERMISSION_DENIED}
+
+MANY = 3
+"""From so many secrets on, and half of all, it is not one path that is gone, but Vault's memory."""
+
+
+def many_missing(targets: Iterable[Target]) -> Hold | None:
+    """Say that much of what was mirrored is gone at once: a restore, an empty Vault, a policy."""
+    there = [target for target in targets if target.mirrors]
+    gone = [target for target in there if target.hold and target.hold.reason in _GONE]
+    if len(gone) < MANY or len(gone) * 2 < len(there):
+        return None
+    message = (
+        f"{len(gone)} of {len(there)} secrets that were mirrored are gone in Vault or forbidden"
+        " at once: was it restored, or our policy changed? Nothing is removed while that is so"
+    )
+    return Hold("", Reason.MANY_MISSING, message)
+
+
+def doubt_of(target: Target, memory: Memory, vault: VaultView) -> Doubt | None:
+    """Say what looks gone in Vault though it was mirrored: a restore, or a standby that lags."""
+    if target.hold is None or target.hold.reason not in _DOUBTFUL or not target.mirrors:
+        return None
+    known = memory.doubts.get(target.secret.name)
+    same = known and known.reason == target.hold.reason
+    return known if same else Doubt(target.hold.reason, vault.as_of)
+
+
+def with_doubt(target: Target, memory: Memory, vault: VaultView) -> Target:
+    """Let a second look come before it is said that something is gone in Vault."""
+    doubt = doubt_of(target, memory, vault)
+    if doubt is None or target.hold is None or doubt.as_of < vault.as_of or vault.inferred:
+        return target
+    message = f"{target.hold.message}; one more look is to prove it"
+    hold = Hold(target.secret.name, Reason.LOOKING_AGAIN, message, waits=True)
+    return replace(target, hold=hold)
