@@ -49,7 +49,7 @@ from bridge.model.reasons import Reason
 from bridge.model.spec import swapped
 from bridge.model.world import SwarmView
 from bridge.removal import Remover
-from bridge.servers.labels import write_labels
+from bridge.servers.label_writes import write_labels
 from bridge.servers.state import write_state
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
