@@ -25,29 +25,29 @@ from bridge.errors import (
     VaultUnreachable,
 )
 from bridge.logs import where
-from bridge.model.content.payload import Concealed, render
-from bridge.model.desired import KvPath
-from bridge.model.fingerprint import fingerprint
-from bridge.model.leased import held_by
-from bridge.model.memory import Outcome, Result
-from bridge.model.mirror import Verdict
-from bridge.model.naming import GOOD, REMADE, SHAPE, WOKEN, origin_of
-from bridge.model.plan import (
+from bridge.model.actions import (
     Action,
     Annotate,
     CreateSecret,
     MintGeneration,
     NoteState,
-    Plan,
     RemoveSecret,
     RollService,
     Tend,
     TendGeneration,
     WakeUpdater,
 )
+from bridge.model.content.payload import Concealed, render
+from bridge.model.desired import KvPath
+from bridge.model.fingerprint import fingerprint
+from bridge.model.labels import GOOD, REMADE, SHAPE, WOKEN, origin_of
+from bridge.model.leased import held_by
+from bridge.model.memory import Outcome, Result
+from bridge.model.mirror import Verdict
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.spec import swapped
-from bridge.model.world import SwarmView
+from bridge.model.swarm_view import SwarmView
 from bridge.removal import Remover
 from bridge.servers.label_writes import write_labels
 from bridge.servers.state import write_state

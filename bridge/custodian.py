@@ -24,23 +24,15 @@ from bridge.errors import (
     VaultRefused,
     VaultUnreachable,
 )
+from bridge.model.actions import MintGeneration, Tend, TendGeneration
 from bridge.model.content.payload import render
 from bridge.model.desired import DatabaseRole, StaticRoles
+from bridge.model.identity import ONE_LIFE, Identity
+from bridge.model.labels import RETIRING, ROLE, Origin, labels_of, origin_of
 from bridge.model.leased import Leased, custody_meta, lease_labels, lease_role, user_label
 from bridge.model.memory import Outcome, Result
-from bridge.model.naming import (
-    ONE_LIFE,
-    RETIRING,
-    ROLE,
-    Identity,
-    Origin,
-    instant,
-    labels_of,
-    origin_of,
-    timestamp,
-)
-from bridge.model.plan import MintGeneration, Tend, TendGeneration
-from bridge.model.world import SwarmView
+from bridge.model.swarm_view import SwarmView
+from bridge.model.timestamps import instant, timestamp
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 

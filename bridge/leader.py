@@ -21,6 +21,7 @@ from typing import Any
 
 from bridge.clock import boot_clock
 from bridge.errors import NameTaken, OutOfSequence, SwarmError, SwarmUnreachable
+from bridge.model.labels import PREFIX
 from bridge.model.leadership import (
     HOLDER,
     SEEN,
@@ -30,8 +31,8 @@ from bridge.model.leadership import (
     task_has_ended,
     write_seen,
 )
-from bridge.model.naming import PREFIX, timestamp
-from bridge.model.world import Seen
+from bridge.model.timestamps import timestamp
+from bridge.model.vault_view import Seen
 from bridge.servers.swarm import Swarm
 
 _DATA = b"the leader's lease of vault-swarm-bridge\n"

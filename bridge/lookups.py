@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from bridge.model.leased import GenerationView, Life, Unknown
 from bridge.model.mirror import Mirror
-from bridge.model.world import SwarmView, Unreadable, VaultView
+from bridge.model.swarm_view import SwarmView
+from bridge.model.vault_view import Unreadable, VaultView
 from bridge.observe import MOST_HUNG, look_at_generation
 from bridge.servers.vault import Vault
 

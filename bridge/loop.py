@@ -24,13 +24,16 @@ from bridge.leader import Lease
 from bridge.listen import Bell, Event, Listener
 from bridge.logs import where
 from bridge.lookups import Lookups
+from bridge.model.actions import MintGeneration, Tend, TendGeneration
 from bridge.model.leadership import TTL, lease_config_name
 from bridge.model.memory import Memory, Outcome, Result
-from bridge.model.naming import timestamp
-from bridge.model.plan import MintGeneration, Plan, Tend, TendGeneration
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.swarm_view import SwarmView
+from bridge.model.timestamps import timestamp
+from bridge.model.vault_view import Unreadable, VaultView
 from bridge.model.wishes import FIELDS, FieldsWish
-from bridge.model.world import SwarmView, Unreadable, VaultView, World
+from bridge.model.world import World
 from bridge.observe import look_at_swarm, look_at_vault
 from bridge.report.news import News
 from bridge.servers.state import write_state, write_troubles

@@ -9,25 +9,15 @@ from typing import Any, TypeVar
 from bridge.errors import LoginRefused, SwarmUnreachable, VaultRefused, VaultUnreachable
 from bridge.model.desired import DatabaseRole, Desired, Source, StaticRoles
 from bridge.model.fingerprint import fingerprint, frame_of, setup_of, surroundings_of
+from bridge.model.labels import REFUSED, TROUBLE, WOKEN, read_by_name
 from bridge.model.leased import Fate, GenerationView, Gone, Life, Unknown, custody_meta
 from bridge.model.mirror import DockerSecret, Mirror, Trouble, Verdict, state_config_name
-from bridge.model.naming import REFUSED, TROUBLE, WOKEN, instant, read_by_name
 from bridge.model.reasons import Reason
+from bridge.model.service import Kind, Reference, Service, Task, UpdateState
+from bridge.model.swarm_view import SwarmView, Unread
+from bridge.model.timestamps import instant
+from bridge.model.vault_view import Document, KvDocument, KvVersion, Unreadable, VaultView
 from bridge.model.wishes import read_approvals, read_fields, read_pauses, read_wishes
-from bridge.model.world import (
-    Document,
-    Kind,
-    KvDocument,
-    KvVersion,
-    Reference,
-    Service,
-    SwarmView,
-    Task,
-    Unread,
-    Unreadable,
-    UpdateState,
-    VaultView,
-)
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 

@@ -17,15 +17,17 @@ from bridge.decide.inferred import infer_vault
 from bridge.decide.remember import remember
 from bridge.decide.versions.content_change import cannot_resync
 from bridge.errors import BridgeError, Exit
+from bridge.model.actions import RollService
 from bridge.model.desired import Desired
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror
-from bridge.model.naming import timestamp
 from bridge.model.near import nearest
-from bridge.model.plan import Plan, RollService
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.swarm_view import SwarmView
+from bridge.model.timestamps import timestamp
 from bridge.model.wishes import APPROVED, WISH, Approval, Do, Pause, Wish, pause_label
-from bridge.model.world import SwarmView, World
+from bridge.model.world import World
 from bridge.observe import look_at_swarm
 from bridge.servers.state import write_state
 from bridge.servers.swarm import Swarm

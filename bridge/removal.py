@@ -24,9 +24,9 @@ from dataclasses import dataclass
 
 from bridge.clock import boot_clock
 from bridge.decide.versions.prune import last_usable, needed_ids
+from bridge.model.actions import RemoveSecret
 from bridge.model.memory import Outcome, Result
-from bridge.model.plan import RemoveSecret
-from bridge.model.world import SwarmView
+from bridge.model.swarm_view import SwarmView
 from bridge.servers.swarm import Swarm
 
 BATCH = 25

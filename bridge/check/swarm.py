@@ -11,10 +11,11 @@ from bridge.decide.services.files import files_of, is_a_bridges
 from bridge.decide.versions.target import missing_service
 from bridge.errors import BridgeError, Exit, SwarmUnreachable
 from bridge.model.desired import Desired, DesiredSecret
-from bridge.model.naming import is_hand_made
+from bridge.model.names import is_hand_made
 from bridge.model.reasons import Reason
+from bridge.model.service import Reference, Service
 from bridge.model.settings import Settings
-from bridge.model.world import Reference, Service, SwarmView
+from bridge.model.swarm_view import SwarmView
 from bridge.observe import look_at_swarm
 from bridge.report.advice import advice, pinned_by
 from bridge.servers.swarm import Swarm

@@ -9,11 +9,12 @@ from bridge.check.leases import check_leases, check_role, check_rules, check_sta
 from bridge.decide.versions.target import current_of
 from bridge.errors import Exit, VaultError, VaultRefused
 from bridge.model.desired import DatabaseRole, Desired, KvPath, Source, StaticRoles
+from bridge.model.identity import Identity
 from bridge.model.leased import RoleDocument, StaticDocument
-from bridge.model.naming import Identity, timestamp
 from bridge.model.reasons import Reason
 from bridge.model.settings import Auth, Settings
-from bridge.model.world import Document, KvDocument, Unreadable
+from bridge.model.timestamps import timestamp
+from bridge.model.vault_view import Document, KvDocument, Unreadable
 from bridge.observe import look_at_vault
 from bridge.report.policy import CAPABILITIES, LOOKUP_SELF, NAME, own_rules, rules_for
 from bridge.report.status import CREDENTIAL_SOON

@@ -20,7 +20,8 @@ from bridge.leader import holder_of
 from bridge.model.desired import Desired
 from bridge.model.memory import Memory
 from bridge.model.plan import Plan
-from bridge.model.world import Seen, World
+from bridge.model.vault_view import Seen
+from bridge.model.world import World
 from bridge.observe import look_at_swarm
 from bridge.report.policy import (
     CUSTODY_NAME,

@@ -13,8 +13,8 @@ from bridge.config.source import Key, Source
 from bridge.config.values import docker_host, is_plain_and_remote, without_slashes
 from bridge.errors import ContentRefused, Problem
 from bridge.model.content.template import fill, mistake_in
+from bridge.model.service import is_in_the_way, short_target
 from bridge.model.window import Window
-from bridge.model.world import is_in_the_way, short_target
 
 _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("rollout", "canary"),

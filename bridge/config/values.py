@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from bridge.config.source import WrittenInt
-from bridge.model.naming import MAX_INSTANCE, MAX_NAME, is_valid_name
+from bridge.model.names import MAX_INSTANCE, MAX_NAME, is_valid_name
+from bridge.model.service import SECRETS, short_target
 from bridge.model.settings import SshAddress
-from bridge.model.world import SECRETS, short_target
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"\s*(?:\d+(?:\.\d+)?\s*(?:ms|s|m|h|d)\s*)+")

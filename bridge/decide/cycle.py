@@ -34,14 +34,17 @@ from bridge.decide.versions.prune import prune
 from bridge.decide.versions.second_look import many_missing, with_doubt
 from bridge.decide.versions.target import Target, find_target, missing_service
 from bridge.decide.versions.unread import not_understood, unread_service, with_unread
+from bridge.model.actions import Chain, NoteState, action_key
+from bridge.model.conditions import Hold
 from bridge.model.desired import Desired
+from bridge.model.labels import REFUSED
 from bridge.model.memory import Backoff, Memory
 from bridge.model.mirror import Mirror
-from bridge.model.naming import REFUSED
-from bridge.model.plan import Chain, Hold, NoteState, Plan, action_key
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.vault_view import KvDocument
 from bridge.model.wishes import Approval
-from bridge.model.world import KvDocument, World
+from bridge.model.world import World
 
 LONGEST_ELECTION = 20.0
 """Seconds for which a write whose answer was lost may yet be carried out (seen: 10 to 16)."""

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridge.model.desired import Desired, KvPath, Source, StaticRoles
+from bridge.model.identity import Identity
 from bridge.model.leased import GenerationView, Life, StaticDocument, StaticRole
 from bridge.model.mirror import Mirror
-from bridge.model.naming import Identity
 from bridge.model.reasons import Reason
-from bridge.model.world import (
+from bridge.model.swarm_view import SwarmView
+from bridge.model.vault_view import (
     EVERYTHING,
     Document,
     KvDocument,
     KvVersion,
     Seen,
-    SwarmView,
     Unreadable,
     VaultView,
 )

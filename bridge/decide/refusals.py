@@ -10,12 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bridge.decide.versions.target import Target
+from bridge.model.actions import Chain, concerns
+from bridge.model.conditions import Condition, Hold
 from bridge.model.memory import Memory
 from bridge.model.mirror import Trouble
-from bridge.model.naming import timestamp
-from bridge.model.plan import Chain, Condition, Hold, concerns
 from bridge.model.reasons import State
-from bridge.model.world import EVERYTHING, Seen, SwarmView, Unreadable, VaultView, World
+from bridge.model.swarm_view import SwarmView
+from bridge.model.timestamps import timestamp
+from bridge.model.vault_view import EVERYTHING, Seen, Unreadable, VaultView
+from bridge.model.world import World
 
 
 def troubles(

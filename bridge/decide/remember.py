@@ -10,10 +10,10 @@ from bridge.decide.services.gates import FORGOTTEN_AFTER
 from bridge.decide.services.progress import on_trial, progress_of, watched
 from bridge.decide.versions.second_look import doubt_of
 from bridge.decide.versions.target import Target, find_target
+from bridge.model.actions import CreateSecret, RollService, TendGeneration, action_key, concerns
 from bridge.model.desired import Desired
+from bridge.model.identity import Identity
 from bridge.model.memory import Backoff, Memory, Outcome, Result, Watch
-from bridge.model.naming import Identity
-from bridge.model.plan import CreateSecret, RollService, TendGeneration, action_key, concerns
 from bridge.model.reasons import Reason
 from bridge.model.world import World
 

@@ -9,11 +9,12 @@ from bridge.decide.credentials.needs import Care
 from bridge.decide.services.state import Stand
 from bridge.decide.versions.content_change import content_change
 from bridge.decide.versions.target import Target
+from bridge.model.conditions import Condition, Hold, ServiceCondition
 from bridge.model.desired import Desired
+from bridge.model.identity import Identity
 from bridge.model.mirror import Mirror
-from bridge.model.naming import Identity, instant
-from bridge.model.plan import Condition, Hold, ServiceCondition
 from bridge.model.reasons import Reason, State
+from bridge.model.timestamps import instant
 from bridge.model.wishes import pause_of
 from bridge.model.world import World
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bridge.model.desired import Desired
-from bridge.model.naming import PREFIX, instant
+from bridge.model.labels import PREFIX
 from bridge.model.reasons import Reason
-from bridge.model.world import Seen, Unreadable
+from bridge.model.timestamps import instant
+from bridge.model.vault_view import Seen, Unreadable
 
 HOLDER = f"{PREFIX}holder"
 

@@ -15,7 +15,7 @@ from typing import Any
 from bridge.errors import ContentRefused
 from bridge.model.content.fields import text_of
 from bridge.model.desired import DatabaseRole, KvLease, KvPath, Source
-from bridge.model.naming import (
+from bridge.model.labels import (
     ACCESSOR,
     AT_ONCE,
     ENDED,

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from bridge.model.actions import Action
+from bridge.model.identity import Identity
 from bridge.model.mirror import Verdict
-from bridge.model.naming import Identity
-from bridge.model.plan import Action
 from bridge.model.reasons import Reason
 
 

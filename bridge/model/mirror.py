@@ -14,8 +14,8 @@ from typing import Any
 
 from bridge.model.blocked import Blocked
 from bridge.model.desired import DatabaseRole
-from bridge.model.leased import Leased, lease_role
-from bridge.model.naming import (
+from bridge.model.identity import Identity
+from bridge.model.labels import (
     ASIDE,
     BLOCKED,
     GOOD,
@@ -24,14 +24,13 @@ from bridge.model.naming import (
     ROLL,
     SHAPE,
     UNUSED,
-    Identity,
-    instant,
-    moment,
     origin_of,
     read_source,
     source_label,
 )
+from bridge.model.leased import Leased, lease_role
 from bridge.model.reasons import Reason
+from bridge.model.timestamps import instant, moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridge.model.desired import FileFields
-from bridge.model.world import short_target
+from bridge.model.service import short_target
 
 Raw = Mapping[str, Any]
 """The engine's object of a reference."""

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.model.naming import PREFIX, Identity, read_by_name
+from bridge.model.identity import Identity
+from bridge.model.labels import PREFIX, read_by_name
 
 PAUSE = f"{PREFIX}pause"
 WISH = f"{PREFIX}wish."

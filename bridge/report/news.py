@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from itertools import groupby
 from typing import Any, TypeVar
 
-from bridge.model.plan import Condition, Hold, Plan
+from bridge.model.conditions import Condition, Hold
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
 
 MANY = 5

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bridge.errors import BridgeError, Exit
 from bridge.model.desired import Desired
 from bridge.model.mirror import Mirror
-from bridge.model.world import SwarmView
+from bridge.model.swarm_view import SwarmView
 
 
 class AmbiguousVariable(BridgeError):

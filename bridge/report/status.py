@@ -10,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.errors import Exit
+from bridge.model.conditions import Condition, LeaseCondition
 from bridge.model.leadership import Holder
-from bridge.model.naming import timestamp
-from bridge.model.plan import Condition, LeaseCondition, Plan
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.timestamps import timestamp
 
 _COLOURS = {
     State.SYNCED: "green",

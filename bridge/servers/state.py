@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.errors import NameTaken, OutOfSequence
+from bridge.model.labels import PREFIX, TROUBLE
 from bridge.model.mirror import Trouble, state_config_name
-from bridge.model.naming import PREFIX, TROUBLE
 from bridge.servers.swarm import Swarm
 
 _TRIES = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import SwarmRefused
-from bridge.model.naming import instant
+from bridge.model.timestamps import instant
 from tests.contract.sides import SwarmSide, over
 from tests.support.fakes import FIRST, LATE, POISON
 

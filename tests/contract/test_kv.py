@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import VaultRefused
-from bridge.model.naming import instant
 from bridge.model.reasons import Reason
+from bridge.model.timestamps import instant
 from tests.contract.sides import VaultSide
 
 

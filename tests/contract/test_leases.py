@@ -10,8 +10,8 @@ import pytest
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
 from bridge.model.desired import DatabaseRole
 from bridge.model.leased import RoleDocument
-from bridge.model.naming import instant
 from bridge.model.reasons import Reason
+from bridge.model.timestamps import instant
 from bridge.servers.vault.leases import VAULTS_OWN_MAX
 from tests.contract.lease_sides import META, PROVISIONAL, LeaseSide, LeasesInMemory, RealLeases
 

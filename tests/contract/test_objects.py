@@ -6,7 +6,7 @@ import pytest
 
 from bridge.errors import NameTaken, NotFound, OutOfSequence, SwarmRefused
 from bridge.model.content.payload import MAX_BYTES, Concealed
-from bridge.model.naming import instant
+from bridge.model.timestamps import instant
 from tests.contract.sides import SwarmSide
 
 # --- secrets -------------------------------------------------------------------------------------

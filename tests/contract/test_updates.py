@@ -7,7 +7,7 @@ import copy
 import pytest
 
 from bridge.errors import NotFound, OutOfSequence, SwarmRefused
-from bridge.model.naming import instant
+from bridge.model.timestamps import instant
 from tests.contract.sides import SwarmSide, over
 from tests.support.fakes import Json
 

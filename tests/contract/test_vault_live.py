@@ -12,7 +12,7 @@ import pytest
 from bridge.decide.versions.target import current_of
 from bridge.errors import LoginRefused, VaultRefused, VaultUnreachable
 from bridge.model.desired import KvPath
-from bridge.model.naming import Identity
+from bridge.model.identity import Identity
 from bridge.model.reasons import Reason
 from bridge.model.settings import TokenFile, VaultSettings
 from bridge.observe import read_document

@@ -16,9 +16,9 @@ import pytest
 from bridge.config import load
 from bridge.leader import Lease, holder_of
 from bridge.loop import Loop
+from bridge.model.actions import MintGeneration
 from bridge.model.leadership import HOLDER, Holder, lease_config_name
 from bridge.model.memory import Result
-from bridge.model.plan import MintGeneration
 from bridge.model.settings import DockerSettings
 from bridge.servers.swarm import Swarm
 from tests.support.bridges import BridgeService

@@ -10,10 +10,10 @@ import pytest
 
 from bridge.decide.versions.prune import Pruning
 from bridge.decide.versions.target import Target
+from bridge.model.actions import RemoveSecret
 from bridge.model.desired import Retain
-from bridge.model.plan import RemoveSecret
 from bridge.model.reasons import Reason
-from bridge.model.world import SwarmView
+from bridge.model.swarm_view import SwarmView
 from tests.integration.test_failure import POISON
 from tests.support.lab import Lab
 from tests.support.processes import eventually

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, given, seed, settings
 
-from bridge.model.world import Reference
+from bridge.model.service import Reference
 from tests.support.lab import Lab
 from tests.support.references import CASES, Case, judge
 

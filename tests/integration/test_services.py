@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.model.reasons import Reason
-from bridge.model.world import LIVE_STATES
+from bridge.model.service import LIVE_STATES
 from tests.integration.test_failure import POISON
 from tests.support.lab import Lab
 from tests.support.processes import eventually

@@ -18,7 +18,8 @@ from bridge.model.desired import Desired
 from bridge.model.memory import Memory
 from bridge.model.mirror import labels_by_service
 from bridge.model.plan import Plan
-from bridge.model.world import SwarmView, World
+from bridge.model.swarm_view import SwarmView
+from bridge.model.world import World
 from bridge.observe import look_at_generation, look_at_swarm, look_at_vault
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault

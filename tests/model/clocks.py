@@ -13,8 +13,8 @@ from bridge.clock import Clock
 from bridge.config import Configuration
 from bridge.errors import AnswerLost, SwarmError
 from bridge.loop import Loop
+from bridge.model.labels import ACCESSOR
 from bridge.model.leadership import Holder, lease_config_name
-from bridge.model.naming import ACCESSOR
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from tests.support.fakes import FakeSwarm, FakeVault

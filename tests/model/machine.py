@@ -22,8 +22,8 @@ from bridge.model.desired import (
     Retain,
     Rollout,
 )
+from bridge.model.labels import WOKEN
 from bridge.model.memory import Memory
-from bridge.model.naming import WOKEN
 from bridge.operate import Operator, WishRefused
 from bridge.servers.swarm import Swarm
 from tests.model.bench import Bench

@@ -14,9 +14,10 @@ from typing import ParamSpec
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant
 
+from bridge.model.labels import ACCESSOR, LEASE
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror
-from bridge.model.naming import ACCESSOR, LEASE, instant
+from bridge.model.timestamps import instant
 from tests.model.leased import LEASED, OVERLAP_MAX, PROVISIONAL, SERVICES, LeasedMachine
 from tests.model.machine import ids, secrets
 from tests.support.fakes import Json

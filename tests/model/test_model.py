@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import invariant
 
 from bridge.decide.services.progress import progress_of
+from bridge.model.labels import WOKEN
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror, state_config_name
-from bridge.model.naming import WOKEN
 from bridge.model.reasons import State
-from bridge.model.world import SwarmView
+from bridge.model.swarm_view import SwarmView
 from bridge.operate import Operator
 from bridge.servers.swarm import Swarm
 from tests.model.machine import CANARY, NAMES, Machine, frame, ids, secrets

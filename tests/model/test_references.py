@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis.stateful import rule
 
+from bridge.model.actions import RollService
 from bridge.model.content.payload import Concealed
 from bridge.model.desired import (
     Content,
@@ -17,8 +18,7 @@ from bridge.model.desired import (
     Mapping,
     Rollout,
 )
-from bridge.model.plan import RollService
-from bridge.model.world import Reference
+from bridge.model.service import Reference
 from tests.model.bench import Bench
 from tests.support.references import CASES, Case, judge
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
+from bridge.model.actions import TendGeneration
 from bridge.model.desired import (
     Content,
     DatabaseRole,
@@ -24,23 +25,17 @@ from bridge.model.desired import (
 from bridge.model.desired import (
     Mapping as ServiceMapping,
 )
+from bridge.model.identity import ONE_LIFE, Identity
+from bridge.model.labels import GOOD, labels_of
 from bridge.model.leased import Fate, GenerationView, Life, RoleDocument, lease_labels
 from bridge.model.memory import Memory
 from bridge.model.mirror import DockerSecret
-from bridge.model.naming import GOOD, ONE_LIFE, Identity, labels_of, timestamp
-from bridge.model.plan import Plan, TendGeneration
-from bridge.model.world import (
-    Kind,
-    KvDocument,
-    KvVersion,
-    Reference,
-    Service,
-    SwarmView,
-    Task,
-    Unreadable,
-    VaultView,
-    World,
-)
+from bridge.model.plan import Plan
+from bridge.model.service import Kind, Reference, Service, Task
+from bridge.model.swarm_view import SwarmView
+from bridge.model.timestamps import timestamp
+from bridge.model.vault_view import KvDocument, KvVersion, Unreadable, VaultView
+from bridge.model.world import World
 
 _A = TypeVar("_A")
 

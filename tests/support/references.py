@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from bridge.model.desired import FileFields
-from bridge.model.world import Reference, short_target
+from bridge.model.service import Reference, short_target
 
 Json = dict[str, Any]
 DEFAULT = "db"

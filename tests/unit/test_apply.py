@@ -9,12 +9,13 @@ import pytest
 
 from bridge.apply import LONGEST, MOST_REMOVALS, Applier
 from bridge.errors import SwarmRefused
+from bridge.model.actions import CreateSecret, RemoveSecret
 from bridge.model.content.payload import Concealed
+from bridge.model.labels import labels_of
 from bridge.model.memory import Outcome, Result
-from bridge.model.naming import labels_of
-from bridge.model.plan import CreateSecret, Plan, RemoveSecret
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
-from bridge.model.world import SwarmView
+from bridge.model.swarm_view import SwarmView
 from bridge.observe import look_at_swarm
 from bridge.removal import BATCH, FRESH
 from bridge.servers.swarm import Swarm

@@ -12,13 +12,15 @@ import pytest
 from bridge.custodian import Custodian
 from bridge.errors import AnswerLost, SwarmError
 from bridge.leader import Lease
+from bridge.model.actions import MintGeneration, Tend, TendGeneration
 from bridge.model.desired import Content, DatabaseRole, Format, StaticRoles
+from bridge.model.identity import ONE_LIFE, Identity
+from bridge.model.labels import RETIRING, ROLE, labels_of
 from bridge.model.memory import Result
 from bridge.model.mirror import DockerSecret
-from bridge.model.naming import ONE_LIFE, RETIRING, ROLE, Identity, labels_of, timestamp
-from bridge.model.plan import MintGeneration, Tend, TendGeneration
 from bridge.model.reasons import Reason
-from bridge.model.world import SwarmView
+from bridge.model.swarm_view import SwarmView
+from bridge.model.timestamps import timestamp
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from tests.support.builders import NOW, generation_secret

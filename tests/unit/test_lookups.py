@@ -9,7 +9,8 @@ import pytest
 
 from bridge.lookups import Lookups
 from bridge.model.leased import Life
-from bridge.model.world import SwarmView, VaultView
+from bridge.model.swarm_view import SwarmView
+from bridge.model.vault_view import VaultView
 from bridge.servers.vault import Vault
 from tests.support.builders import NOW, created, generation_secret
 

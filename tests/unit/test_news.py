@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridge.model.plan import Condition, Hold, Plan
+from bridge.model.conditions import Condition, Hold
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
 from bridge.report.news import MANY, News
 

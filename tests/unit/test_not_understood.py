@@ -10,15 +10,19 @@ from typing import Any, cast
 import pytest
 
 from bridge.decide.cycle import decide
+from bridge.model.actions import CreateSecret, RemoveSecret
 from bridge.model.content.payload import Concealed
 from bridge.model.desired import DatabaseRole, Desired, KvPath, Retain
+from bridge.model.identity import ONE_LIFE, Identity
+from bridge.model.labels import GOOD, labels_of
 from bridge.model.leased import lease_labels
 from bridge.model.memory import Memory
 from bridge.model.mirror import DockerSecret, Mirror
-from bridge.model.naming import GOOD, ONE_LIFE, Identity, labels_of
-from bridge.model.plan import CreateSecret, Plan, RemoveSecret
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
-from bridge.model.world import KvDocument, SwarmView, VaultView, World
+from bridge.model.swarm_view import SwarmView
+from bridge.model.vault_view import KvDocument, VaultView
+from bridge.model.world import World
 from bridge.observe import look_at_generation, look_at_swarm, look_at_vault
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault

@@ -9,10 +9,11 @@ import pytest
 
 from bridge.errors import VaultUnreachable
 from bridge.model.desired import DatabaseRole, KvPath
+from bridge.model.identity import ONE_LIFE, Identity
+from bridge.model.labels import labels_of
 from bridge.model.leased import Life, lease_labels
 from bridge.model.mirror import DockerSecret, Mirror
-from bridge.model.naming import ONE_LIFE, Identity, labels_of
-from bridge.model.world import Document, Unreadable
+from bridge.model.vault_view import Document, Unreadable
 from bridge.observe import (
     MOST_HUNG,
     look_at_generation,

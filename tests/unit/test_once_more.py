@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import cast
 
 from bridge.apply import Applier
+from bridge.model.actions import Action, Annotate, RemoveSecret
 from bridge.model.content.payload import Concealed
+from bridge.model.labels import labels_of
 from bridge.model.memory import Result
 from bridge.model.mirror import By, SetAside
-from bridge.model.naming import labels_of
-from bridge.model.plan import Action, Annotate, Plan, RemoveSecret
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.observe import look_at_swarm
 from bridge.servers.swarm import Swarm

@@ -12,15 +12,18 @@ from bridge.decide.credentials.needs import Care, Said, tending
 from bridge.decide.credentials.stage import Generation, Stage, failed, rolled_back
 from bridge.decide.versions.prune import used_ids
 from bridge.decide.versions.target import Target
+from bridge.model.actions import Annotate, Chain, Tend, TendGeneration
+from bridge.model.conditions import Hold
 from bridge.model.desired import LeaseRules, StaticRoles
+from bridge.model.labels import ENDED
 from bridge.model.leased import Leased, Life
 from bridge.model.memory import Memory
 from bridge.model.mirror import Mirror
-from bridge.model.naming import ENDED, moment, timestamp
-from bridge.model.plan import Annotate, Chain, Hold, Tend, TendGeneration
 from bridge.model.reasons import Reason
+from bridge.model.swarm_view import SwarmView
+from bridge.model.timestamps import moment, timestamp
 from bridge.model.wishes import Do
-from bridge.model.world import SwarmView, World
+from bridge.model.world import World
 
 SLACK = 2.0
 """Seconds by which a lease may outlast its grace before it counts as not shortened."""

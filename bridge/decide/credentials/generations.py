@@ -18,13 +18,15 @@ from bridge.decide.credentials.stage import (
 )
 from bridge.decide.versions.second_look import MANY
 from bridge.decide.versions.target import Target
+from bridge.model.actions import Tend, TendGeneration, action_key
+from bridge.model.conditions import Hold
 from bridge.model.desired import Desired, Rollout
 from bridge.model.memory import Memory
-from bridge.model.naming import timestamp
-from bridge.model.plan import Hold, Tend, TendGeneration, action_key
 from bridge.model.reasons import Reason
+from bridge.model.timestamps import timestamp
+from bridge.model.vault_view import Unreadable
 from bridge.model.window import opening_of
-from bridge.model.world import Unreadable, World
+from bridge.model.world import World
 
 
 def generations_by_name(

@@ -22,11 +22,12 @@ from bridge.decide.credentials.mint import Due
 from bridge.decide.credentials.needs import Care, Said, tending
 from bridge.decide.credentials.stage import Generation, Stage, renew_lease
 from bridge.decide.versions.target import Target
+from bridge.model.actions import Tend, TendGeneration
+from bridge.model.conditions import Hold, LeaseCondition
 from bridge.model.desired import LeaseRules, StaticRoles
 from bridge.model.leased import Life
 from bridge.model.memory import Memory
 from bridge.model.mirror import Mirror
-from bridge.model.plan import Hold, LeaseCondition, Tend, TendGeneration
 from bridge.model.reasons import Reason
 from bridge.model.world import World
 

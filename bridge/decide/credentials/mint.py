@@ -20,15 +20,18 @@ from bridge.decide.credentials.stage import (
     usable_of,
 )
 from bridge.decide.versions.target import Target
+from bridge.model.actions import MintGeneration
+from bridge.model.conditions import Hold
 from bridge.model.desired import KvPath, Rollout, StaticRoles
+from bridge.model.labels import SHAPE, TRIES, VANISHED
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror
-from bridge.model.naming import SHAPE, TRIES, VANISHED, instant, moment, timestamp
-from bridge.model.plan import Hold, MintGeneration
 from bridge.model.reasons import Reason
+from bridge.model.timestamps import instant, moment, timestamp
+from bridge.model.vault_view import KvDocument
 from bridge.model.window import opening_of
 from bridge.model.wishes import Do, Pause, pause_of
-from bridge.model.world import KvDocument, World
+from bridge.model.world import World
 
 MOST_TRIES = 3
 """Generations that may fail one after the other."""

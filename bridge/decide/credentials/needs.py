@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bridge.model.actions import Chain, Tend, TendGeneration
+from bridge.model.conditions import Hold, LeaseCondition
 from bridge.model.mirror import Mirror
-from bridge.model.plan import Chain, Hold, LeaseCondition, Tend, TendGeneration
 from bridge.model.reasons import Reason
 
 Said = tuple[str, float | None] | tuple[str, float | None, str]

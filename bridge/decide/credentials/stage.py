@@ -8,14 +8,16 @@ from enum import StrEnum
 
 from bridge.decide.credentials.needs import tending
 from bridge.decide.versions.target import Target
+from bridge.model.actions import Tend, TendGeneration, action_key
+from bridge.model.conditions import Hold
 from bridge.model.desired import KvPath, StaticRoles
 from bridge.model.leased import Gone, Leased, Life, RoleDocument, StaticDocument, Unknown
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, Mirror
-from bridge.model.naming import instant, timestamp
-from bridge.model.plan import Hold, Tend, TendGeneration, action_key
 from bridge.model.reasons import Reason
-from bridge.model.world import Document, Unreadable, World
+from bridge.model.timestamps import instant, timestamp
+from bridge.model.vault_view import Document, Unreadable
+from bridge.model.world import World
 
 CAPPED = 0.9
 """Part of what a role gives; a renewal that gave less has met the lease's longest life."""

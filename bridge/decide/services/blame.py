@@ -14,12 +14,14 @@ from bridge.decide.services.progress import last_error
 from bridge.decide.services.state import Stand
 from bridge.decide.services.unstarted import note_swarm_back, swarmed_back
 from bridge.decide.services.wants import Want
+from bridge.model.actions import Annotate
+from bridge.model.conditions import Hold
 from bridge.model.desired import Rollout
+from bridge.model.labels import ROLL
 from bridge.model.mirror import By, Mirror, RollRecord, SetAside, aside_label
-from bridge.model.naming import ROLL, timestamp
-from bridge.model.plan import Annotate, Hold
 from bridge.model.reasons import Reason, State
-from bridge.model.world import Service, Task, UpdateState
+from bridge.model.service import Service, Task, UpdateState
+from bridge.model.timestamps import timestamp
 
 ROLLED_BACK = frozenset(
     (UpdateState.ROLLBACK_STARTED, UpdateState.ROLLBACK_COMPLETED, UpdateState.ROLLBACK_PAUSED)

@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from bridge.decide.services.blame import ROLLED_BACK
 from bridge.decide.services.state import Stand
 from bridge.decide.versions.target import Target
+from bridge.model.actions import Chain, NoteState
+from bridge.model.conditions import Hold
 from bridge.model.desired import Desired
-from bridge.model.plan import Chain, Hold, NoteState
 from bridge.model.reasons import Reason
+from bridge.model.service import Service
+from bridge.model.swarm_view import SwarmView
 from bridge.model.wishes import FIELDS
-from bridge.model.world import Service, SwarmView
 
 
 @dataclass(frozen=True, slots=True)

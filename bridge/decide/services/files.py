@@ -32,12 +32,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
+from bridge.model.conditions import Hold
 from bridge.model.desired import DesiredSecret, FileFields
-from bridge.model.naming import PREFIX, is_hand_made
-from bridge.model.plan import Hold
+from bridge.model.labels import PREFIX
+from bridge.model.names import is_hand_made
 from bridge.model.reasons import Reason
+from bridge.model.service import Reference, Service, is_in_the_way
 from bridge.model.spec import FileEdit, Swap, moved
-from bridge.model.world import Reference, Service, SwarmView, is_in_the_way
+from bridge.model.swarm_view import SwarmView
 
 NO_FIELDS = FileFields()
 _NEW = ""

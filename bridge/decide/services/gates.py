@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 from bridge.decide.services.progress import MOVING, overdue_at
 from bridge.decide.services.wants import Want
+from bridge.model.conditions import Hold
 from bridge.model.desired import Rollout
 from bridge.model.memory import Backoff, Memory
 from bridge.model.mirror import By
-from bridge.model.naming import timestamp
-from bridge.model.plan import Hold
 from bridge.model.reasons import Reason
+from bridge.model.service import Service
+from bridge.model.timestamps import timestamp
 from bridge.model.window import opening_of
 from bridge.model.wishes import Pause, pause_of
-from bridge.model.world import Service
 
 FIRST_DAMPING = 10.0
 """Seconds before a service is moved to the same version for the third time; then twice as long."""

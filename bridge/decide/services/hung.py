@@ -15,11 +15,11 @@ import re
 from collections.abc import Iterable
 
 from bridge.decide.services.progress import Progress
+from bridge.model.actions import WakeUpdater
 from bridge.model.memory import Watch
 from bridge.model.mirror import RollRecord
-from bridge.model.plan import WakeUpdater
 from bridge.model.reasons import Reason
-from bridge.model.world import Service, Task, UpdateState
+from bridge.model.service import Service, Task, UpdateState
 
 PATIENCE = 5.0
 """Seconds without anything on its way, beyond those for which the engine itself waits."""

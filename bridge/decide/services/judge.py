@@ -35,14 +35,16 @@ from bridge.decide.services.progress import (
 from bridge.decide.services.state import Stand
 from bridge.decide.services.unstarted import blocked, hinder, hindrance_of, tried_again
 from bridge.decide.services.wants import Want
+from bridge.model.actions import Annotate, Chain, RollService, action_key
+from bridge.model.conditions import Hold
 from bridge.model.desired import Rollout
+from bridge.model.labels import BLOCKED, ROLL
 from bridge.model.memory import Memory, Watch
 from bridge.model.mirror import By, Mirror, RollRecord, SetAside, aside_label
-from bridge.model.naming import BLOCKED, ROLL, timestamp
-from bridge.model.plan import Annotate, Chain, Hold, RollService, action_key
 from bridge.model.reasons import Reason, State
+from bridge.model.service import Service, Task, UpdateState
+from bridge.model.timestamps import timestamp
 from bridge.model.window import opening_of
-from bridge.model.world import Service, Task, UpdateState
 
 JUST = 3.0
 """Seconds for which a sent update is taken to be under way, whatever the engine says of it."""

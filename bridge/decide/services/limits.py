@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from bridge.decide.services.state import Stand
 from bridge.decide.services.wants import Want
 from bridge.decide.versions.target import Target
-from bridge.model.plan import Chain, Hold, NoteState
+from bridge.model.actions import Chain, NoteState
+from bridge.model.conditions import Hold
 from bridge.model.reasons import Reason
 from bridge.model.wishes import APPROVED, Approval
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from bridge.model.desired import Rollout
 from bridge.model.memory import Memory, Watch
-from bridge.model.world import Service, SwarmView, Task, UpdateState
+from bridge.model.service import Service, Task, UpdateState
+from bridge.model.swarm_view import SwarmView
 
 MOVING = frozenset((UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED))
 """States of an update that ends by itself."""

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.decide.services.wants import Want
-from bridge.model.plan import Annotate, Hold, ServiceCondition, WakeUpdater
+from bridge.model.actions import Annotate, WakeUpdater
+from bridge.model.conditions import Hold, ServiceCondition
 from bridge.model.reasons import Reason, State
-from bridge.model.world import Service
+from bridge.model.service import Service
 
 
 @dataclass(slots=True)

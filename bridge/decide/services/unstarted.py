@@ -24,14 +24,17 @@ from bridge.decide.services.progress import Progress
 from bridge.decide.services.state import Stand
 from bridge.decide.services.wants import Want
 from bridge.decide.versions.target import Target
+from bridge.model.actions import Annotate
 from bridge.model.blocked import Blocked
+from bridge.model.conditions import Hold
 from bridge.model.desired import Rollout
+from bridge.model.labels import BLOCKED, ROLL
 from bridge.model.memory import Memory, Watch
 from bridge.model.mirror import Mirror
-from bridge.model.naming import BLOCKED, ROLL, moment, timestamp
-from bridge.model.plan import Annotate, Hold
 from bridge.model.reasons import Reason
-from bridge.model.world import Service, SwarmView, Task, UpdateState
+from bridge.model.service import Service, Task, UpdateState
+from bridge.model.swarm_view import SwarmView
+from bridge.model.timestamps import moment, timestamp
 
 PAUSE = (30.0, 600.0)
 AFTER_CHANGE = (5.0, 60.0)

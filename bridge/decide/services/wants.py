@@ -12,12 +12,13 @@ from typing import Any
 
 from bridge.decide.services.files import Files, files_of
 from bridge.decide.versions.target import Target
+from bridge.model.conditions import Hold
 from bridge.model.desired import DesiredSecret
 from bridge.model.mirror import By, Mirror
-from bridge.model.plan import Hold
 from bridge.model.reasons import Reason
+from bridge.model.service import Reference, Service
 from bridge.model.spec import Swap
-from bridge.model.world import Reference, Service, SwarmView
+from bridge.model.swarm_view import SwarmView
 
 
 @dataclass(frozen=True, slots=True)

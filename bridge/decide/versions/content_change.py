@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bridge.decide.versions.target import Target
+from bridge.model.conditions import Hold
 from bridge.model.desired import DesiredSecret, Format, StaticRoles
-from bridge.model.plan import Hold
 from bridge.model.reasons import Reason
 
 

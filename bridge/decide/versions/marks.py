@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from bridge.decide.services.state import Stand
 from bridge.decide.versions.prune import used_ids
 from bridge.decide.versions.target import Target
+from bridge.model.actions import Annotate, Chain
+from bridge.model.labels import GOOD, ROLL, UNUSED
 from bridge.model.mirror import By, Mirror, SetAside, aside_label, labels_by_service
-from bridge.model.naming import GOOD, ROLL, UNUSED, timestamp
-from bridge.model.plan import Annotate, Chain
 from bridge.model.reasons import Reason
-from bridge.model.world import SwarmView
+from bridge.model.swarm_view import SwarmView
+from bridge.model.timestamps import timestamp
 
 
 def good_mark(

@@ -12,12 +12,15 @@ from bridge.decide.credentials.end import FIRST, NOW
 from bridge.decide.versions.content_change import cannot_resync
 from bridge.decide.versions.prune import needed_ids
 from bridge.decide.versions.target import Target, is_destroyed
+from bridge.model.actions import Annotate, Chain, NoteState, RemoveSecret
+from bridge.model.conditions import Hold
+from bridge.model.labels import AT_ONCE, BLOCKED, RETIRING, ROLL
 from bridge.model.mirror import By, Mirror, SetAside, aside_label
-from bridge.model.naming import AT_ONCE, BLOCKED, RETIRING, ROLL, timestamp
-from bridge.model.plan import Annotate, Chain, Hold, NoteState, RemoveSecret
 from bridge.model.reasons import Reason
+from bridge.model.swarm_view import SwarmView
+from bridge.model.timestamps import timestamp
 from bridge.model.wishes import WISH, Do, Wish
-from bridge.model.world import SwarmView, World
+from bridge.model.world import World
 
 _FAILED = frozenset({By.FAILURE, By.SUSPECT, By.SERVICE})
 

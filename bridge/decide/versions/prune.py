@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.decide.versions.target import Target
+from bridge.model.actions import RemoveSecret
 from bridge.model.desired import Retain, Source
 from bridge.model.mirror import Mirror
-from bridge.model.plan import RemoveSecret
 from bridge.model.reasons import Reason
-from bridge.model.world import SwarmView
+from bridge.model.swarm_view import SwarmView
 
 
 def used_ids(swarm: SwarmView, absent: frozenset[str] = frozenset()) -> frozenset[str]:

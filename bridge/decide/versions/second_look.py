@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bridge.decide.versions.target import Target
+from bridge.model.conditions import Hold
 from bridge.model.memory import Doubt, Memory
-from bridge.model.plan import Hold
 from bridge.model.reasons import Reason
-from bridge.model.world import VaultView
+from bridge.model.vault_view import VaultView
 
 _DOUBTFUL = frozenset(
     (

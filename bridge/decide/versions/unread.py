@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bridge.decide.versions.target import Target
-from bridge.model.plan import Hold
+from bridge.model.conditions import Hold
 from bridge.model.reasons import Reason
-from bridge.model.world import SwarmView, Unread
+from bridge.model.swarm_view import SwarmView, Unread
 
 _SHOWN = 3
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import requests
 
 from bridge.errors import LoginRefused, VaultError, VaultUnreachable
-from bridge.model.naming import instant
 from bridge.model.settings import AppRole, Auth, TokenFile
+from bridge.model.timestamps import instant
 from bridge.servers.vault.credential import Credential, Files, Method, text_of
 from bridge.servers.vault.http import Answer, Http, Json
 

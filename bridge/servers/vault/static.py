@@ -11,8 +11,8 @@ import requests
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
 from bridge.model.desired import StaticRoles
 from bridge.model.leased import StaticDocument, StaticRole
-from bridge.model.naming import instant
 from bridge.model.reasons import Reason
+from bridge.model.timestamps import instant
 from bridge.servers.vault.http import Answer, Json
 from bridge.servers.vault.session import Session, data_of, missing
 

@@ -9,13 +9,16 @@ import pytest
 
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
+from bridge.model.actions import Annotate, MintGeneration, RollService, Tend, TendGeneration
 from bridge.model.desired import Desired, DesiredSecret, Rollout
+from bridge.model.labels import ROLL
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, RollRecord, SetAside, aside_label
-from bridge.model.naming import ROLL, timestamp
-from bridge.model.plan import Annotate, MintGeneration, Plan, RollService, Tend, TendGeneration
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
-from bridge.model.world import UpdateState, World
+from bridge.model.service import UpdateState
+from bridge.model.timestamps import timestamp
+from bridge.model.world import World
 from tests.support.builders import (
     NOW,
     actions_of,

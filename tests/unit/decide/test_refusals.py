@@ -9,13 +9,16 @@ import pytest
 from bridge.decide.cycle import decide
 from bridge.decide.inferred import infer_vault
 from bridge.decide.remember import remember
+from bridge.model.actions import RollService
+from bridge.model.conditions import Condition
 from bridge.model.desired import KvPath
 from bridge.model.leadership import Holder, read_seen, write_seen
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.mirror import Trouble, Verdict
-from bridge.model.plan import Condition, Plan, RollService
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
-from bridge.model.world import EVERYTHING, KvDocument, Seen, Unreadable, World
+from bridge.model.vault_view import EVERYTHING, KvDocument, Seen, Unreadable
+from bridge.model.world import World
 from tests.support.builders import (
     NOW,
     actions_of,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
+from bridge.model.actions import CreateSecret, RollService
 from bridge.model.desired import Rollout
 from bridge.model.memory import Memory, Outcome, Result
-from bridge.model.plan import CreateSecret, Plan, RollService
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.world import World
 from tests.support.builders import (

@@ -10,7 +10,7 @@ import pytest
 from bridge.model.leased import GenerationView, Gone
 from bridge.model.memory import Backoff, Doubt, Memory, Watch
 from bridge.model.reasons import Reason
-from bridge.model.world import VaultView
+from bridge.model.vault_view import VaultView
 from tests.support.builders import NOW, custody, document, identity, life
 
 WATCH = Watch(frozenset({"a"}), frozenset({"t"}), NOW - 5, 1, 3.0, NOW - 1)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.desired import KvPath
-from bridge.model.naming import MAX_NAME, Identity, is_valid_name, names_of
+from bridge.model.identity import Identity
+from bridge.model.names import MAX_NAME, is_valid_name, names_of
 from tests.support.builders import identity
 
 _DOCKERS = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,62}[a-zA-Z0-9])?")

@@ -9,24 +9,18 @@ import pytest
 from bridge.decide.credentials.generations import generations_by_name, with_leases
 from bridge.decide.remember import remember
 from bridge.decide.versions.target import find_target
+from bridge.model.actions import MintGeneration, RollService, Tend, TendGeneration
 from bridge.model.desired import DatabaseRole, Desired, KvPath, Rollout
+from bridge.model.labels import ACCESSOR, AT_ONCE, LEASE, PREFIX, RETIRING, TRIES, VANISHED
 from bridge.model.leased import GenerationView, Gone, Leased, RoleDocument, Unknown
 from bridge.model.memory import Backoff, Memory
 from bridge.model.mirror import By, DockerSecret, Trouble
-from bridge.model.naming import (
-    ACCESSOR,
-    AT_ONCE,
-    LEASE,
-    PREFIX,
-    RETIRING,
-    TRIES,
-    VANISHED,
-    timestamp,
-)
-from bridge.model.plan import MintGeneration, Plan, RollService, Tend, TendGeneration
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.timestamps import timestamp
+from bridge.model.vault_view import Unreadable
 from bridge.model.wishes import Pause
-from bridge.model.world import Unreadable, World
+from bridge.model.world import World
 from tests.support.builders import (
     LIVES,
     NOW,

@@ -10,15 +10,17 @@ import pytest
 
 from bridge.decide.credentials.end import OVERDUE
 from bridge.decide.credentials.keep import RENEW_AT
+from bridge.model.actions import Annotate, RemoveSecret, Tend, TendGeneration
 from bridge.model.desired import DesiredSecret, Retain, Rollout
+from bridge.model.labels import AT_ONCE, ENDED, GOOD, RETIRING, ROLL
 from bridge.model.leased import GenerationView, Gone, Unknown
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, DockerSecret, RollRecord
-from bridge.model.naming import AT_ONCE, ENDED, GOOD, RETIRING, ROLL, timestamp
-from bridge.model.plan import Annotate, Plan, RemoveSecret, Tend, TendGeneration
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.service import Service, Task
+from bridge.model.timestamps import timestamp
 from bridge.model.wishes import Do, Wish
-from bridge.model.world import Service, Task
 from tests.support.builders import (
     NOW,
     actions_of,

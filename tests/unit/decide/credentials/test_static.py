@@ -7,6 +7,7 @@ from typing import Any
 
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
+from bridge.model.actions import Annotate, MintGeneration, RemoveSecret, Tend, TendGeneration
 from bridge.model.desired import (
     Content,
     Desired,
@@ -17,22 +18,14 @@ from bridge.model.desired import (
     StaticRoles,
 )
 from bridge.model.desired import Mapping as ServiceMapping
+from bridge.model.identity import ONE_LIFE, Identity
+from bridge.model.labels import AT_ONCE, ENDED, GOOD, RETIRING, ROLE, labels_of
 from bridge.model.leased import StaticDocument, StaticRole
 from bridge.model.memory import Memory
 from bridge.model.mirror import DockerSecret
-from bridge.model.naming import (
-    AT_ONCE,
-    ENDED,
-    GOOD,
-    ONE_LIFE,
-    RETIRING,
-    ROLE,
-    Identity,
-    labels_of,
-    timestamp,
-)
-from bridge.model.plan import Annotate, MintGeneration, Plan, RemoveSecret, Tend, TendGeneration
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.timestamps import timestamp
 from bridge.model.wishes import Do, Wish
 from bridge.model.world import World
 from tests.support.builders import NOW, actions_of, desired_of, service_of, world_of

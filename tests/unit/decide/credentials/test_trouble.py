@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.decide.cycle import decide
+from bridge.model.actions import Annotate, MintGeneration, RollService, Tend, TendGeneration
 from bridge.model.desired import (
     Content,
     DatabaseRole,
@@ -18,14 +19,19 @@ from bridge.model.desired import (
     Rollout,
 )
 from bridge.model.desired import Mapping as ServiceMapping
+from bridge.model.identity import ONE_LIFE, Identity
+from bridge.model.labels import labels_of
 from bridge.model.leased import Fate, GenerationView, Gone, Life, RoleDocument, lease_labels
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, DockerSecret, SetAside
-from bridge.model.naming import ONE_LIFE, Identity, labels_of, timestamp
-from bridge.model.plan import Annotate, MintGeneration, Plan, RollService, Tend, TendGeneration
+from bridge.model.plan import Plan
+from bridge.model.service import Service, Task
+from bridge.model.swarm_view import SwarmView
+from bridge.model.timestamps import timestamp
+from bridge.model.vault_view import VaultView
 from bridge.model.window import Window
 from bridge.model.wishes import Do, Pause, Wish
-from bridge.model.world import Service, SwarmView, Task, VaultView, World
+from bridge.model.world import World
 from bridge.report.render import current_names
 from tests.support.builders import NOW, desired_of, service_of, task_of
 

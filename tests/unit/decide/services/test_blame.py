@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from bridge.decide.cycle import decide
+from bridge.model.actions import Annotate, RollService
 from bridge.model.desired import KvPath, Rollout
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, DockerSecret, RollRecord, SetAside
-from bridge.model.plan import Annotate, Plan, RollService
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.service import Service, UpdateState
 from bridge.model.spec import swapped
-from bridge.model.world import Service, UpdateState, World
+from bridge.model.world import World
 from tests.support.builders import (
     NOW,
     after,

@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 
 from bridge.decide.services.files import files_of
+from bridge.model.actions import RollService
 from bridge.model.desired import Desired, FileFields, Mapping
 from bridge.model.mirror import DockerSecret
-from bridge.model.plan import Plan, RollService
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.service import Reference
 from bridge.model.spec import Swap, moved
-from bridge.model.world import Reference, World
+from bridge.model.world import World
 from tests.support.builders import (
     actions_of,
     desired_of,

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from bridge.model.actions import Annotate, WakeUpdater
+from bridge.model.labels import ROLL
 from bridge.model.memory import Memory
 from bridge.model.mirror import RollRecord
-from bridge.model.naming import ROLL
-from bridge.model.plan import Annotate, Plan, WakeUpdater
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
-from bridge.model.world import Service, Task, UpdateState
+from bridge.model.service import Service, Task, UpdateState
 from tests.support.builders import (
     after,
     desired_of,

@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from bridge.decide.remember import remember
+from bridge.model.actions import Annotate, CreateSecret, RollService
 from bridge.model.desired import KvPath, Rollout
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.mirror import By, RollRecord, SetAside
-from bridge.model.plan import Annotate, CreateSecret, Plan, RollService
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
-from bridge.model.world import Kind, UpdateState
+from bridge.model.service import Kind, UpdateState
 from tests.support.builders import (
     NOW,
     actions_of,

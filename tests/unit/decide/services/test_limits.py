@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from bridge.model.actions import NoteState, RollService
 from bridge.model.desired import Desired
+from bridge.model.labels import ROLL
 from bridge.model.mirror import DockerSecret
-from bridge.model.naming import ROLL
-from bridge.model.plan import NoteState, Plan, RollService
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.service import Service
+from bridge.model.swarm_view import SwarmView
 from bridge.model.wishes import Approval, read_approvals
-from bridge.model.world import Service, SwarmView
 from tests.support.builders import (
     created,
     desired_of,

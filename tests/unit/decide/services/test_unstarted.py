@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from bridge.model.actions import Annotate, MintGeneration, RollService
 from bridge.model.blocked import Blocked
 from bridge.model.desired import FileFields, KvPath, Rollout
+from bridge.model.labels import ASIDE, BLOCKED, GOOD, ROLL
 from bridge.model.mirror import By, RollRecord, SetAside
-from bridge.model.naming import ASIDE, BLOCKED, GOOD, ROLL, timestamp
-from bridge.model.plan import Annotate, MintGeneration, Plan, RollService
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
-from bridge.model.world import Service, Task, UpdateState
+from bridge.model.service import Service, Task, UpdateState
+from bridge.model.timestamps import timestamp
 from tests.support.builders import (
     NOW,
     actions_of,

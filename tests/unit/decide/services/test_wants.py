@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.model.actions import RollService
 from bridge.model.desired import FileFields
-from bridge.model.plan import Plan, RollService
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.service import Reference
 from bridge.model.spec import Swap
-from bridge.model.world import Reference
 from tests.support.builders import (
     desired_of,
     document,

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from bridge.decide.versions.marks import gone_marks
+from bridge.model.actions import Annotate
 from bridge.model.mirror import By, RollRecord, SetAside
-from bridge.model.plan import Annotate, Plan
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
-from bridge.model.world import SwarmView
+from bridge.model.swarm_view import SwarmView
 from tests.support.builders import (
     desired_of,
     document,

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from bridge.model.actions import Annotate, NoteState, RemoveSecret, RollService
 from bridge.model.desired import FileFields
 from bridge.model.mirror import By, RollRecord, SetAside
-from bridge.model.plan import Annotate, NoteState, Plan, RemoveSecret, RollService
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.service import Kind, UpdateState
+from bridge.model.vault_view import KvDocument
 from bridge.model.wishes import (
     Do,
     FieldsWish,
@@ -21,7 +24,6 @@ from bridge.model.wishes import (
     read_pauses,
     read_wishes,
 )
-from bridge.model.world import Kind, KvDocument, UpdateState
 from tests.support.builders import (
     NOW,
     desired_of,

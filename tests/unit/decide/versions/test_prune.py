@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.model.actions import Annotate, RemoveSecret
 from bridge.model.desired import Retain
 from bridge.model.mirror import By, SetAside, aside_label
-from bridge.model.plan import Annotate, Plan, RemoveSecret
-from bridge.model.world import KvDocument, Service, Task
+from bridge.model.plan import Plan
+from bridge.model.service import Service, Task
+from bridge.model.vault_view import KvDocument
 from tests.support.builders import (
     NOW,
     actions_of,

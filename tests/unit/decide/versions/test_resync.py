@@ -8,6 +8,14 @@ from typing import Any
 
 import pytest
 
+from bridge.model.actions import (
+    Annotate,
+    CreateSecret,
+    MintGeneration,
+    NoteState,
+    RemoveSecret,
+    RollService,
+)
 from bridge.model.desired import (
     Content,
     Decode,
@@ -20,22 +28,15 @@ from bridge.model.desired import (
     TrailingNewline,
 )
 from bridge.model.desired import Mapping as ServiceMapping
+from bridge.model.labels import GOOD, REMADE, SHAPE
 from bridge.model.leased import lease_labels
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, DockerSecret, RollRecord, SetAside, Verdict
-from bridge.model.naming import GOOD, REMADE, SHAPE, names_of
-from bridge.model.plan import (
-    Annotate,
-    CreateSecret,
-    MintGeneration,
-    NoteState,
-    Plan,
-    RemoveSecret,
-    RollService,
-)
+from bridge.model.names import names_of
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.vault_view import KvDocument, Unreadable
 from bridge.model.wishes import Do, Wish
-from bridge.model.world import KvDocument, Unreadable
 from tests.support.builders import (
     PATH,
     ROLE,

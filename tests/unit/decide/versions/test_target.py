@@ -10,20 +10,18 @@ import pytest
 
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
+from bridge.model.actions import Annotate, CreateSecret, RollService
 from bridge.model.desired import Desired, KvPath
+from bridge.model.identity import Identity
+from bridge.model.labels import labels_of
 from bridge.model.memory import Memory
 from bridge.model.mirror import By, DockerSecret, RollRecord, SetAside, Verdict
-from bridge.model.naming import Identity, labels_of, names_of
-from bridge.model.plan import Annotate, CreateSecret, Plan, RollService
+from bridge.model.names import names_of
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
-from bridge.model.world import (
-    KvDocument,
-    KvVersion,
-    Unreadable,
-    UpdateState,
-    VaultView,
-    World,
-)
+from bridge.model.service import UpdateState
+from bridge.model.vault_view import KvDocument, KvVersion, Unreadable, VaultView
+from bridge.model.world import World
 from tests.support.builders import (
     BORN,
     NOW,

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from bridge.model.naming import UNUSED
-from bridge.model.plan import Annotate, Plan
-from bridge.model.world import Service, Task
+from bridge.model.actions import Annotate
+from bridge.model.labels import UNUSED
+from bridge.model.plan import Plan
+from bridge.model.service import Service, Task
 from tests.support.builders import (
     desired_of,
     document,

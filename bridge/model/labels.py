@@ -1,0 +1,107 @@
+"""Labels: what makes a Docker secret ours, and which Vault version it holds (I12)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from bridge.model.desired import DatabaseRole, KvPath, Source, StaticRoles
+from bridge.model.identity import Identity
+
+PREFIX = "vault-bridge."
+GOOD = f"{PREFIX}good"
+SHAPE = f"{PREFIX}shape"
+REMADE = f"{PREFIX}remade"
+ASIDE = f"{PREFIX}aside"
+UNUSED = f"{PREFIX}unused"
+ROLL = f"{PREFIX}roll."
+BLOCKED = f"{PREFIX}blocked."
+REFUSED = f"{PREFIX}refused."
+TROUBLE = f"{PREFIX}trouble."
+LEASE = f"{PREFIX}lease"
+ACCESSOR = f"{PREFIX}accessor"
+ROLE = f"{PREFIX}role"
+USER = f"{PREFIX}user"
+RETIRING = f"{PREFIX}retiring"
+ENDED = f"{PREFIX}ended"
+AT_ONCE = f"{PREFIX}at_once"
+TRIES = f"{PREFIX}tries"
+VANISHED = f"{PREFIX}vanished"
+WOKEN = f"{PREFIX}woken"
+"""The one label that we ever write on a service: it wakes an updater that hangs on a dead node."""
+
+_T = TypeVar("_T")
+
+
+def read_by_name(
+    labels: Mapping[str, str], prefix: str, read: Callable[[str], _T | None]
+) -> dict[str, _T]:
+    """Read all labels that begin with a prefix, by what follows it; those that are damaged not."""
+    found = {
+        key.removeprefix(prefix): read(value)
+        for key, value in labels.items()
+        if key.startswith(prefix)
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def source_label(source: Source) -> str:
+    """Write a source for the ``source`` label; its parts may hold any character."""
+    parts: dict[str, object] = {"namespace": source.namespace, "mount": source.mount}
+    match source:
+        case KvPath():
+            parts["path"] = source.path
+        case DatabaseRole():
+            parts["role"] = source.role
+        case StaticRoles():
+            parts["roles"] = list(source.roles)
+    return json.dumps({key: value for key, value in parts.items() if value}, ensure_ascii=False)
+
+
+def read_source(text: str) -> Source:
+    """Read back ``source_label``; raises ``KeyError``, ``ValueError`` or ``TypeError``."""
+    raw: dict[str, Any] = json.loads(text)
+    place = (str(raw.get("namespace", "")), str(raw["mount"]))
+    if "role" in raw:
+        return DatabaseRole(*place, str(raw["role"]))
+    if "roles" in raw:
+        return StaticRoles(*place, tuple(str(role) for role in raw["roles"]))
+    return KvPath(*place, str(raw["path"]))
+
+
+def labels_of(instance: str, name: str, identity: Identity) -> dict[str, str]:
+    """Write the labels that a Docker secret is made with."""
+    return {
+        f"{PREFIX}instance": instance,
+        f"{PREFIX}secret": name,
+        f"{PREFIX}version": str(identity.version),
+        f"{PREFIX}source": source_label(identity.source),
+        f"{PREFIX}created": identity.created,
+        f"{PREFIX}path_created": identity.path_created,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the labels of a Docker secret say of where it came from."""
+
+    instance: str
+    secret: str
+    identity: Identity
+
+
+def origin_of(labels: Mapping[str, str]) -> Origin | None:
+    """Read back ``labels_of``; None where the labels are absent or somebody has damaged them."""
+    try:
+        identity = Identity(
+            read_source(labels[f"{PREFIX}source"]),
+            labels[f"{PREFIX}path_created"],
+            int(labels[f"{PREFIX}version"]),
+            labels[f"{PREFIX}created"],
+        )
+        _ = identity.order
+        return Origin(labels[f"{PREFIX}instance"], labels[f"{PREFIX}secret"], identity)
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None
