@@ -65,7 +65,14 @@ class Lease:
         self._clock = clock
         host = socket.gethostname()
         me, container = this_process(), this_container()
-        self._me = Holder(uuid.uuid4().hex, host, me, configuration, "", container)
+        self._me = Holder(
+            id=uuid.uuid4().hex,
+            host=host,
+            process=me,
+            configuration=configuration,
+            at="",
+            container=container,
+        )
         self._sent: float | None = None
         self._report = ""
         self._seen: tuple[int, float] | None = None

@@ -156,19 +156,21 @@ def read_life(raw: Json, now: float) -> Life:
     """Read Vault's answer on a lease or a token, which have the same words for their times."""
     left = float(raw["ttl"])
     if not raw.get("expire_time"):  # as of a root token, which has no issue_time either
-        return Life(now, now + _FOR_EVER, _FOR_EVER, renewed=True, period=_FOR_EVER)
+        return Life(
+            started=now, ends=now + _FOR_EVER, granted=_FOR_EVER, renewed=True, period=_FOR_EVER
+        )
     issued, failed = instant(raw["issue_time"]), str(raw.get("revoke_error") or "")
     ends = instant(raw["expire_time"])
     renewal = raw.get("last_renewal")
     given = instant(renewal) if renewal else issued
     return Life(
-        now + left - (ends - issued) / _NANO,
-        now + left,
-        (ends - given) / _NANO,
-        bool(renewal),
-        float(raw.get("period") or 0),
-        float(raw.get("explicit_max_ttl") or 0),
-        failed,
+        started=now + left - (ends - issued) / _NANO,
+        ends=now + left,
+        granted=(ends - given) / _NANO,
+        renewed=bool(renewal),
+        period=float(raw.get("period") or 0),
+        longest=float(raw.get("explicit_max_ttl") or 0),
+        failed=failed,
     )
 
 
@@ -209,18 +211,18 @@ def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
     torn = {odd.service_id for odd in odd_tasks}
     labels = _state_labels(config)
     return SwarmView(
-        now,
-        tuple(secrets),
-        tuple(replace(s, torn=s.torn or s.id in torn) for s in services if s),
-        tuple(tasks),
-        labels is not None,
-        read_by_name(labels or {}, REFUSED, Verdict.read),
-        read_wishes(labels or {}),
-        read_pauses(labels or {}),
-        read_approvals(labels or {}),
-        read_by_name(labels or {}, TROUBLE, Trouble.read),
-        read_fields(labels or {}),
-        (*odd_secrets, *odd_services, *odd_tasks, *odd_nodes),
+        as_of=now,
+        secrets=tuple(secrets),
+        services=tuple(replace(s, torn=s.torn or s.id in torn) for s in services if s),
+        tasks=tuple(tasks),
+        has_state=labels is not None,
+        verdicts=read_by_name(labels or {}, REFUSED, Verdict.read),
+        wishes=read_wishes(labels or {}),
+        pauses=read_pauses(labels or {}),
+        approvals=read_approvals(labels or {}),
+        troubles=read_by_name(labels or {}, TROUBLE, Trouble.read),
+        fields=read_fields(labels or {}),
+        unread=(*odd_secrets, *odd_services, *odd_tasks, *odd_nodes),
         nodes=surroundings_of(raw_nodes),
         unclear=frozenset(after) - {service.id for service in services if service},
     )
@@ -324,24 +326,24 @@ def _service(raw: Json, after: Mapping[str, int]) -> Service | None:
         kind = Kind.GLOBAL if "Global" in mode else Kind.REPLICATED
     config = spec.get("UpdateConfig") or {}
     return Service(
-        _text(raw["ID"]),
-        _text(spec["Name"]),
-        index,
-        kind,
-        tuple(_references(spec)),
-        frozenset(ref.secret_id for ref in _references(previous)) if previous else None,
-        int((raw.get("ServiceStatus") or {}).get("DesiredTasks", 0)),
-        restart == "none",
-        _update_state(status.get("State")),
-        _text(status.get("Message") or ""),
-        instant(status["StartedAt"]) / _NANO if status.get("StartedAt") else 0.0,
-        (config.get("Monitor") or 0) / _NANO or _DEFAULT_MONITOR,
-        (config.get("Delay") or 0) / _NANO,
-        fingerprint(spec),
-        frame_of(spec),
-        _texts(spec.get("Labels")).get(WOKEN, ""),
-        after.get(raw["ID"]) != index,
-        setup_of(spec),
+        id=_text(raw["ID"]),
+        name=_text(spec["Name"]),
+        index=index,
+        kind=kind,
+        references=tuple(_references(spec)),
+        previous=frozenset(ref.secret_id for ref in _references(previous)) if previous else None,
+        desired_tasks=int((raw.get("ServiceStatus") or {}).get("DesiredTasks", 0)),
+        runs_once=restart == "none",
+        update=_update_state(status.get("State")),
+        update_message=_text(status.get("Message") or ""),
+        update_started=instant(status["StartedAt"]) / _NANO if status.get("StartedAt") else 0.0,
+        monitor=(config.get("Monitor") or 0) / _NANO or _DEFAULT_MONITOR,
+        delay=(config.get("Delay") or 0) / _NANO,
+        template=fingerprint(spec),
+        frame=frame_of(spec),
+        woken=_texts(spec.get("Labels")).get(WOKEN, ""),
+        torn=after.get(raw["ID"]) != index,
+        setup=setup_of(spec),
     )
 
 
@@ -364,13 +366,13 @@ def _task(raw: Json, down: Collection[str], known: Collection[str] | None) -> Ta
     node = _text(raw.get("NodeID") or "")
     gone = known is not None and node not in known
     return Task(
-        _text(raw["ID"]),
-        _text(raw.get("ServiceID") or ""),
-        _text(status["State"]),
-        _text(raw["DesiredState"]),
-        frozenset(_text(ref["SecretID"]) for ref in container.get("Secrets") or ()),
-        _text(status.get("Err") or ""),
-        node,
-        bool(node) and (node in down or gone),
-        instant(status["Timestamp"]) / _NANO if status.get("Timestamp") else 0.0,
+        id=_text(raw["ID"]),
+        service_id=_text(raw.get("ServiceID") or ""),
+        state=_text(status["State"]),
+        desired_state=_text(raw["DesiredState"]),
+        secret_ids=frozenset(_text(ref["SecretID"]) for ref in container.get("Secrets") or ()),
+        error=_text(status.get("Err") or ""),
+        node=node,
+        lost=bool(node) and (node in down or gone),
+        seen=instant(status["Timestamp"]) / _NANO if status.get("Timestamp") else 0.0,
     )

@@ -89,7 +89,7 @@ class Operator:
         view = self._look()
         own = {n: self._known(view, n) for n in names}
         marked = [n for n, mirrors in own.items() if any(m.asides for m in mirrors)]
-        wishes = {f"{WISH}{n}": Wish(Do.RESUME, now, why).write() for n in marked}
+        wishes = {f"{WISH}{n}": Wish(do=Do.RESUME, at=now, why=why).write() for n in marked}
         pauses = [pause_label(n) for n in ([name] if name else view.pauses)]
         self._write(wishes, pauses)
         return f"The rolls of {name or 'all secrets'} go on."
@@ -115,7 +115,7 @@ class Operator:
                 f"{Reason.CREDENTIAL_ENDED}: the credential of generation {to} of {name} is over",
                 hint=f"`vault-bridge rotate {name}` makes a new credential",
             )
-        wish = Wish(Do.ROLLBACK, timestamp(self._clock()), why, to, secret=secret)
+        wish = Wish(do=Do.ROLLBACK, at=timestamp(self._clock()), why=why, to=to, secret=secret)
         self._write({f"{WISH}{name}": wish.write()})
         return f"Services are to go back to version {to} of {name} and stay there."
 
@@ -152,7 +152,12 @@ class Operator:
             )
         newest = own[0].identity.version if own else 0
         wish = Wish(
-            Do.ROTATE, timestamp(self._clock()), why, newest, at_once=at_once or first, first=first
+            do=Do.ROTATE,
+            at=timestamp(self._clock()),
+            why=why,
+            to=newest,
+            at_once=at_once or first,
+            first=first,
         )
         self._write({f"{WISH}{name}": wish.write()})
         former = f"; generation {newest} is ended first" if first and newest else ""
@@ -172,7 +177,7 @@ class Operator:
         if never:
             raise WishRefused(never)
         now, shape = timestamp(self._clock()), secret.content.shape
-        self._write({f"{WISH}{name}": Wish(Do.RESYNC, now, why, shape=shape).write()})
+        self._write({f"{WISH}{name}": Wish(do=Do.RESYNC, at=now, why=why, shape=shape).write()})
         return f"The current version of {name} is to be made anew as the configuration is now."
 
     def approve(self, name: str, why: str) -> str:
@@ -278,7 +283,7 @@ class Operator:
         return own
 
     def _wish(self, name: str, do: Do, why: str, to: int | None = None) -> None:
-        wish = Wish(do, timestamp(self._clock()), why, to)
+        wish = Wish(do=do, at=timestamp(self._clock()), why=why, to=to)
         self._write({f"{WISH}{name}": wish.write()})
 
     def _write(self, put: dict[str, str], drop: list[str] | None = None) -> None:

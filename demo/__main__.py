@@ -43,7 +43,7 @@ def main(*, shell: bool) -> None:
 
 def _story(scene: Scene, console: Console) -> int:
     scene.write_config()
-    story = Story(scene, console)
+    story = Story(scene=scene, console=console)
     for number in range(1, ROTATIONS + 1):
         story.rotate(number)
     story.close()

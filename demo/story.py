@@ -23,7 +23,7 @@ PATIENCE = 120.0
 """Seconds that one rotation may take at most."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Row:
     """What was seen of one service during one rotation.
 
@@ -41,7 +41,7 @@ class Row:
     seconds: float = 0.0
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Story:
     """Rotates, listens to the bridge and reads the file in each container.
 
@@ -78,7 +78,7 @@ class Story:
         """Write a new version in Vault and watch until it is good everywhere."""
         self._headline(f"Rotation {number}")
         self._current = {
-            service: Row(number, service, fewest=count)
+            service: Row(rotation=number, service=service, fewest=count)
             for service, count in self.scene.replicas.items()
         }
         self._write(number + 1)

@@ -69,7 +69,12 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     holds: list[Hold] = [missing] if missing else []
     holds += [target.hold for target in targets if target.hold]
     wishes = {t.secret.name: chain for t in targets if (chain := carry_out(t, world, now))}
-    halt = Halt(world.swarm.pauses, frozenset(wishes), lost, nodes=world.swarm.nodes)
+    halt = Halt(
+        pauses=world.swarm.pauses,
+        wished=frozenset(wishes),
+        state_lost=lost,
+        nodes=world.swarm.nodes,
+    )
     fields = fields_asked(desired, targets, world.swarm)
     stands = _stands(desired, targets, fields, world, memory, halt, now)
     holds += [*care.holds, *not_understood(world.swarm)]
@@ -114,19 +119,19 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     waiting = [backoff for chain in chains for backoff in _backoffs(chain, memory, now)]
     chains = [chain for chain in chains if not any(_backoffs(chain, memory, now))]
     return Plan(
-        tuple(chains),
-        tuple(holds),
-        tuple(conditions),
-        (*(n for stand in stands for n in stand.notices), *changed_contents(targets)),
-        min((at for at in wake if at > now), default=None),
-        care.ending
+        chains=tuple(chains),
+        holds=tuple(holds),
+        conditions=tuple(conditions),
+        notices=(*(n for stand in stands for n in stand.notices), *changed_contents(targets)),
+        wake_at=min((at for at in wake if at > now), default=None),
+        rolling=care.ending
         or any(stand.moving for stand in stands)
         or any(backoff.passes for backoff in waiting)
         or any(s.state == State.ROLLING for c in conditions for s in c.services),
-        any(t.hold and t.hold.reason == Reason.LOOKING_AGAIN for t in targets)
+        doubtful=any(t.hold and t.hold.reason == Reason.LOOKING_AGAIN for t in targets)
         or any(h.reason == Reason.LOOKING_AGAIN for t in targets for h in t.unproven.values()),
-        refused,
-        seen_in_vault(wanted, world.vault),
+        troubles=refused,
+        seen=seen_in_vault(wanted, world.vault),
     )
 
 
@@ -212,10 +217,10 @@ def _missing_services(targets: Iterable[Target], world: World) -> list[Hold]:
     return [
         unread_service(target.secret.name, mapping.service, world.swarm)
         or Hold(
-            target.secret.name,
-            Reason.SERVICE_MISSING,
-            missing_service(mapping.service, world.swarm),
-            mapping.service,
+            secret=target.secret.name,
+            reason=Reason.SERVICE_MISSING,
+            message=missing_service(mapping.service, world.swarm),
+            service=mapping.service,
         )
         for target in targets
         for mapping in target.secret.services
@@ -247,7 +252,16 @@ def _rolls(
             for want in stand.ready:
                 message = f"it is not its turn: max_in_flight is {desired.rollout.max_in_flight}"
                 name = stand.service.name
-                stand.hold(Hold(want.name, Reason.WAITING_FOR_TURN, message, name, None, True))
+                stand.hold(
+                    Hold(
+                        secret=want.name,
+                        reason=Reason.WAITING_FOR_TURN,
+                        message=message,
+                        service=name,
+                        until=None,
+                        waits=True,
+                    )
+                )
             continue
         chain = roll_chain(stand, memory, now)
         if isinstance(chain, Hold):

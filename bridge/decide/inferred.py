@@ -57,7 +57,7 @@ def infer_vault(
             if refused and refused.source == secret.source:
                 known.append(refused)
             paths[secret.source] = _better(paths[secret.source], _kv(secret.source, known))
-    alive = Life(now, now + _A_DAY, _A_DAY, renewed=True)
+    alive = Life(started=now, ends=now + _A_DAY, granted=_A_DAY, renewed=True)
     generations = {m.id: GenerationView(now, alive, alive) for m in swarm.mirrors if m.leased}
     return VaultView(now, paths, generations=generations, inferred=True)
 

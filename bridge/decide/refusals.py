@@ -77,7 +77,14 @@ def show_troubles(
         shown.append(_with_trouble(condition, trouble))
         if condition.name not in held:
             service = trouble.services[0] if trouble.services else ""
-            more.append(Hold(condition.name, trouble.reason, trouble.text, service))
+            more.append(
+                Hold(
+                    secret=condition.name,
+                    reason=trouble.reason,
+                    message=trouble.text,
+                    service=service,
+                )
+            )
     return shown, more
 
 

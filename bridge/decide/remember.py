@@ -49,15 +49,17 @@ def remember(
         for t in targets
     ]
     return Memory(
-        _seen(targets, memory, now),
-        _watches(desired, memory, world, now),
-        verdicts,
-        backoffs,
-        rolls,
-        {t.secret.name: doubt for t in targets if (doubt := doubt_of(t, memory, world.vault))},
-        vanished(world, memory),
-        _dates(desired.instance, memory, world, now),
-        _met(desired.instance, memory, world, now),
+        seen=_seen(targets, memory, now),
+        watches=_watches(desired, memory, world, now),
+        verdicts=verdicts,
+        backoffs=backoffs,
+        rolls=rolls,
+        doubts={
+            t.secret.name: doubt for t in targets if (doubt := doubt_of(t, memory, world.vault))
+        },
+        vanished=vanished(world, memory),
+        dates=_dates(desired.instance, memory, world, now),
+        met=_met(desired.instance, memory, world, now),
     )
 
 
@@ -91,7 +93,14 @@ def _backoff(outcome: Outcome, before: Backoff | None, now: float) -> Backoff:
     passes = outcome.result != Result.FAILED or outcome.reason == Reason.VAULT_UNREACHABLE
     secrets, service = concerns(outcome.action)
     return Backoff(
-        tries, now + pause, outcome.message, outcome.reason, passes, unknown, secrets, service
+        tries=tries,
+        until=now + pause,
+        message=outcome.message,
+        reason=outcome.reason,
+        passes=passes,
+        unknown=unknown,
+        secrets=secrets,
+        service=service,
     )
 
 

@@ -43,16 +43,16 @@ def condition_of(
     mirrors = (*target.mirrors, *target.others)
     running = _oldest_running(mirrors, world)
     return Condition(
-        name,
-        state,
-        reason,
-        message,
-        target.vault_version,
-        running.version if running else None,
-        tuple(dict.fromkeys(mirror.identity.version for mirror in reversed(mirrors))),
-        tuple(services),
-        _created(running),
-        tuple(mirror.identity.version for mirror in reversed(mirrors) if mirror.unused),
+        name=name,
+        state=state,
+        reason=reason,
+        message=message,
+        vault_version=target.vault_version,
+        running_version=running.version if running else None,
+        versions=tuple(dict.fromkeys(mirror.identity.version for mirror in reversed(mirrors))),
+        services=tuple(services),
+        created=_created(running),
+        unused=tuple(mirror.identity.version for mirror in reversed(mirrors) if mirror.unused),
     )
 
 
@@ -104,12 +104,12 @@ def unmapped(desired: Desired, world: World) -> list[Condition]:
 def _unmapped(name: str, mirrors: Iterable[Mirror], world: World) -> Condition:
     running = _oldest_running(mirrors, world)
     return Condition(
-        name,
-        State.HELD,
-        Reason.UNMAPPED,
-        "it is no longer in the configuration; its versions are kept",
-        None,
-        running.version if running else None,
-        tuple(sorted(mirror.identity.version for mirror in mirrors)),
+        name=name,
+        state=State.HELD,
+        reason=Reason.UNMAPPED,
+        message="it is no longer in the configuration; its versions are kept",
+        vault_version=None,
+        running_version=running.version if running else None,
+        versions=tuple(sorted(mirror.identity.version for mirror in mirrors)),
         created=_created(running),
     )

@@ -12,7 +12,7 @@ from bridge.model.reasons import Reason
 from bridge.model.spec import Swap
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CreateSecret:
     """Read one version from Vault and make the Docker secret that mirrors it.
 
@@ -37,7 +37,7 @@ class CreateSecret:
         return f"create secret {self.docker_name} from version {self.identity.version} in Vault"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MintGeneration:
     """Have Vault make a credential, and make the Docker secret that holds it.
 
@@ -82,7 +82,7 @@ class Tend(StrEnum):
     ROTATE = "rotate the static role"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TendGeneration:
     """Renew or end a generation. What must not be known of it is read again from its labels.
 
@@ -112,7 +112,7 @@ class TendGeneration:
         return f"{self.step} of {self.docker_name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Annotate:
     """Write labels of a Docker secret; all others stay.
 
@@ -137,7 +137,7 @@ class Annotate:
         return f"note on secret {self.docker_name}: {self.why}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RollService:
     """Point a service to other versions: one update for all its changed references.
 
@@ -160,7 +160,7 @@ class RollService:
         return f"roll service {self.service_name}: {moves}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WakeUpdater:
     """Change a label of a service, so that the engine goes on with an update that hangs.
 
@@ -182,7 +182,7 @@ class WakeUpdater:
         return f"wake the update of service {self.service_name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RemoveSecret:
     """Remove a Docker secret that nothing needs, after one more look (I1).
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bridge.model.reasons import Reason, State
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Hold:
     """Something that is wanted and not done now.
 
@@ -41,7 +41,7 @@ class ServiceCondition:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LeaseCondition:
     """How a generation stands. Times are seconds since the epoch; None where they are not known.
 
@@ -71,7 +71,7 @@ class LeaseCondition:
     static: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
     """How a secret stands.
 

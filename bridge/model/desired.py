@@ -126,7 +126,7 @@ class KvLease:
     role: DatabaseRole
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
     """What of a Vault version goes into the Docker secret.
 
@@ -230,7 +230,7 @@ class DesiredSecret:
         return isinstance(self.source, DatabaseRole | StaticRoles)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Rollout:
     """How services are rolled. Durations are in seconds.
 
@@ -266,7 +266,7 @@ class Retain:
     min_age: float = 86400.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Desired:
     """The whole of what the user asked for.
 

@@ -49,7 +49,7 @@ def _ended_in(task: Mapping[str, Any], container: str) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Holder:
     """Who holds the lease.
 

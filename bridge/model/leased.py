@@ -29,7 +29,7 @@ from bridge.model.labels import (
 from bridge.model.reasons import Reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Leased:
     """What the labels of a generation's Docker secret say of its credential.
 
@@ -70,15 +70,15 @@ class Leased:
             return None
         tries = labels.get(TRIES, "")
         return cls(
-            labels[ROLE],
-            lease,
-            accessor,
-            labels.get(RETIRING, ""),
-            labels.get(ENDED, ""),
-            labels.get(AT_ONCE, ""),
-            int(tries) if tries.isdecimal() else 1,
-            tuple(labels[VANISHED].split(",")) if labels.get(VANISHED) else (),
-            labels.get(USER, ""),
+            role=labels[ROLE],
+            lease=lease,
+            accessor=accessor,
+            retiring=labels.get(RETIRING, ""),
+            ended=labels.get(ENDED, ""),
+            at_once=labels.get(AT_ONCE, ""),
+            tries=int(tries) if tries.isdecimal() else 1,
+            vanished=tuple(labels[VANISHED].split(",")) if labels.get(VANISHED) else (),
+            user=labels.get(USER, ""),
         )
 
 
@@ -175,7 +175,7 @@ class StaticDocument:
     roles: Mapping[str, StaticRole]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Life:
     """A lease or a token that is alive. Times are seconds since the epoch by our own clock.
 

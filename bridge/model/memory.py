@@ -12,7 +12,7 @@ from bridge.model.mirror import Verdict
 from bridge.model.reasons import Reason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Watch:
     """How the tasks of a service that is being rolled have been doing.
 
@@ -40,7 +40,7 @@ class Watch:
     stuck: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Backoff:
     """When a failed action may be tried again.
 
@@ -76,7 +76,7 @@ class Doubt:
     as_of: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Memory:
     """Everything remembered.
 
@@ -120,18 +120,20 @@ class Memory:
     def moved(self, by: float) -> Memory:
         """Return the same on a clock that was set by so many seconds."""
         return Memory(
-            {name: (identity, at + by) for name, (identity, at) in self.seen.items()},
-            {
+            seen={name: (identity, at + by) for name, (identity, at) in self.seen.items()},
+            watches={
                 key: replace(watch, since=watch.since + by, looked=watch.looked + by)
                 for key, watch in self.watches.items()
             },
-            self.verdicts,
-            {key: replace(b, until=b.until + by) for key, b in self.backoffs.items()},
-            {key: tuple(at + by for at in times) for key, times in self.rolls.items()},
-            {key: replace(doubt, as_of=doubt.as_of + by) for key, doubt in self.doubts.items()},
-            {key: at + by for key, at in self.vanished.items()},
-            {key: at + by for key, at in self.dates.items()},
-            {key: at + by for key, at in self.met.items()},
+            verdicts=self.verdicts,
+            backoffs={key: replace(b, until=b.until + by) for key, b in self.backoffs.items()},
+            rolls={key: tuple(at + by for at in times) for key, times in self.rolls.items()},
+            doubts={
+                key: replace(doubt, as_of=doubt.as_of + by) for key, doubt in self.doubts.items()
+            },
+            vanished={key: at + by for key, at in self.vanished.items()},
+            dates={key: at + by for key, at in self.dates.items()},
+            met={key: at + by for key, at in self.met.items()},
         )
 
 

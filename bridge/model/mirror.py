@@ -33,7 +33,7 @@ from bridge.model.reasons import Reason
 from bridge.model.timestamps import instant, moment
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RollRecord:
     """What was written down before a service was rolled, on the Docker secret it was rolled to.
 
@@ -81,13 +81,13 @@ class RollRecord:
             raw = json.loads(text)
             before = tuple(dict(ref) for ref in raw.get("before", ()))
             record = cls(
-                before,
-                int(raw.get("index", 0)),
-                str(raw["at"]),
-                str(raw.get("done", "")),
-                str(raw.get("frame", "")),
-                bool(raw.get("ill")),
-                float(raw.get("started", 0.0)),
+                before=before,
+                index=int(raw.get("index", 0)),
+                at=str(raw["at"]),
+                done=str(raw.get("done", "")),
+                frame=str(raw.get("frame", "")),
+                ill=bool(raw.get("ill")),
+                started=float(raw.get("started", 0.0)),
             )
             _ = record.before_ids
         except (ValueError, KeyError, TypeError, AttributeError):
@@ -171,7 +171,7 @@ class DockerSecret:
     template_driver: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Mirror:
     """A Docker secret that holds a Vault version: one that a bridge made.
 
@@ -280,23 +280,23 @@ class Mirror:
             if key.startswith(ROLL)
         }
         return cls(
-            secret.id,
-            secret.name,
-            secret.created,
-            origin.instance,
-            origin.secret,
-            origin.identity,
-            secret.labels.get(GOOD, ""),
-            secret.labels.get(UNUSED, ""),
-            {
+            id=secret.id,
+            docker_name=secret.name,
+            created=secret.created,
+            instance=origin.instance,
+            secret=origin.secret,
+            identity=origin.identity,
+            good=secret.labels.get(GOOD, ""),
+            unused=secret.labels.get(UNUSED, ""),
+            asides={
                 key.removeprefix(ASIDE).removeprefix("."): SetAside.read(value)
                 for key, value in secret.labels.items()
                 if key == ASIDE or key.startswith(f"{ASIDE}.")
             },
-            {service: record for service, record in found.items() if record},
-            Leased.read(secret.labels),
-            secret.labels.get(SHAPE, ""),
-            int(remade) if remade.isdecimal() else 0,
+            records={service: record for service, record in found.items() if record},
+            leased=Leased.read(secret.labels),
+            shape=secret.labels.get(SHAPE, ""),
+            remade=int(remade) if remade.isdecimal() else 0,
             blocks={service: block for service, block in blocks.items() if block},
         )
 

@@ -11,7 +11,7 @@ from bridge.model.mirror import Trouble
 from bridge.model.vault_view import Seen
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """What one cycle wants.
 

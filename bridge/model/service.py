@@ -9,7 +9,7 @@ from posixpath import join, normpath
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reference:
     """A service's reference to a Docker secret.
 
@@ -34,12 +34,12 @@ class Reference:
         """Read the engine's object."""
         file = raw.get("File") or {}
         return cls(
-            raw["SecretID"],
-            raw["SecretName"],
-            file.get("Name") or "",
-            file.get("UID") or "",
-            file.get("GID") or "",
-            file.get("Mode") or 0,
+            secret_id=raw["SecretID"],
+            secret_name=raw["SecretName"],
+            file_name=file.get("Name") or "",
+            uid=file.get("UID") or "",
+            gid=file.get("GID") or "",
+            mode=file.get("Mode") or 0,
         )
 
     def write(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class UpdateState(StrEnum):
     ROLLBACK_COMPLETED = "rollback_completed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
     """One service of the swarm.
 
@@ -147,7 +147,7 @@ START_FAILED = "starting container failed"
 """How the engine begins its error where the process of a task could not be started."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """One task of a service.
 

@@ -63,7 +63,7 @@ class Custody:
     provisional_ttl: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class VaultSettings:
     """How to reach Vault.
 

@@ -41,7 +41,7 @@ class Unread:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SwarmView:
     """One look at the swarm.
 

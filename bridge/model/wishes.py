@@ -31,7 +31,7 @@ class Do(StrEnum):
     RESYNC = "resync"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
     """One operator's wish for one secret.
 
@@ -73,15 +73,15 @@ class Wish:
             raw = json.loads(text)
             to = raw.get("to")
             return cls(
-                Do(raw["do"]),
-                str(raw["at"]),
-                str(raw.get("why", "")),
-                None if to is None else int(to),
-                str(raw.get("refused", "")),
-                bool(raw.get("at_once")),
-                bool(raw.get("first")),
-                str(raw.get("secret", "")),
-                str(raw.get("shape", "")),
+                do=Do(raw["do"]),
+                at=str(raw["at"]),
+                why=str(raw.get("why", "")),
+                to=None if to is None else int(to),
+                refused=str(raw.get("refused", "")),
+                at_once=bool(raw.get("at_once")),
+                first=bool(raw.get("first")),
+                secret=str(raw.get("secret", "")),
+                shape=str(raw.get("shape", "")),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None

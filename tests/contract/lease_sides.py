@@ -220,7 +220,7 @@ class RealLeases(LeaseSide):
             (folder / name).write_text(text)
         auth = AppRole(str(folder / "role_id"), str(folder / "secret_id"), self._name)
         custody = None if own_login else Custody(self._name, PROVISIONAL)
-        settings = VaultSettings(server.address, auth, max_rps=1000, custody=custody)
+        settings = VaultSettings(address=server.address, auth=auth, max_rps=1000, custody=custody)
         self._vault = Vault(settings)
         super().__init__(self._vault.leases, mount)
         self.role(20.0, 60.0)

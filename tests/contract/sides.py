@@ -418,7 +418,7 @@ class RealVault(VaultSide):
         mount = f"kv-vbc{_RUN}-{next(_numbers)}"
         token = folder / "token"
         token.write_text(server.token)
-        settings = VaultSettings(server.address, TokenFile(str(token)), max_rps=1000)
+        settings = VaultSettings(address=server.address, auth=TokenFile(str(token)), max_rps=1000)
         super().__init__(Vault(settings), mount)
         self._server = server
         server.mount_kv(mount)

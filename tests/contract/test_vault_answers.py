@@ -32,7 +32,9 @@ def server() -> Iterator[Answers]:
 def session(server: Answers, folder: Path, auth: Auth | None = None, clock: Any = None) -> Vault:
     """Return a session that has a token from a file, or another login."""
     (folder / "token").write_text(TOKEN)
-    settings = VaultSettings(server.address, auth or TokenFile(str(folder / "token")), max_rps=1e6)
+    settings = VaultSettings(
+        address=server.address, auth=auth or TokenFile(str(folder / "token")), max_rps=1e6
+    )
     return Vault(settings, clock) if clock else Vault(settings)
 
 

@@ -25,7 +25,11 @@ from tests.support.processes import eventually
 def _session(lab: Lab, token: str | None = None, namespace: str = "") -> Iterator[Vault]:
     file = Path(lab.folder / "token-of-session")
     file.write_text(token or lab.vault.token)
-    vault = Vault(VaultSettings(lab.vault.address, TokenFile(str(file)), namespace, max_rps=1e6))
+    vault = Vault(
+        VaultSettings(
+            address=lab.vault.address, auth=TokenFile(str(file)), namespace=namespace, max_rps=1e6
+        )
+    )
     try:
         yield vault
     finally:

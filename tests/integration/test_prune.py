@@ -30,7 +30,13 @@ def _prune(target: Target, swarm: SwarmView, retain: Retain, _now: float) -> Pru
     name = target.secret.name
     return Pruning(
         tuple(
-            RemoveSecret(name, mirror.id, mirror.docker_name, Reason.OUTDATED, "it is old")
+            RemoveSecret(
+                secret=name,
+                secret_id=mirror.id,
+                docker_name=mirror.docker_name,
+                reason=Reason.OUTDATED,
+                why="it is old",
+            )
             for mirror in old
             if mirror.id not in _in_specs(swarm)
         ),

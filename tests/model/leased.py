@@ -88,7 +88,7 @@ class LeasedMachine(Bench):
         for name, action, count in zip(SERVICES, actions, replicas, strict=True):
             self.ids[name] = self.swarm.deploy(name, count, action)
         rules = LeaseRules(1 / 3, every, KvPath("", "kv", "go"), GRACE, OVERLAP_MAX)
-        content = Content(Format.RAW, "password")
+        content = Content(format=Format.RAW, field="password")
         leased = (
             DesiredSecret(
                 name,
@@ -103,10 +103,12 @@ class LeasedMachine(Bench):
             "key", KvPath("", "kv", "key"), content, (Mapping("a", (FileFields("key"),)),)
         )
         self.desired = Desired(
-            "default",
-            (*leased, plain),
-            Rollout(in_flight, bake=2.0, timeout=TIMEOUT, all_go_back=everybody),
-            Retain(1, 0.0),
+            instance="default",
+            secrets=(*leased, plain),
+            rollout=Rollout(
+                max_in_flight=in_flight, bake=2.0, timeout=TIMEOUT, all_go_back=everybody
+            ),
+            retain=Retain(1, 0.0),
         )
         for name in LEASED:
             self.leases.set_role(name, default, longest)

@@ -69,12 +69,12 @@ class Machine(Bench):
         for name, action, count in zip(NAMES, actions, replicas, strict=True):
             self.ids[name] = self.swarm.deploy(name, count, action)
         self.desired = Desired(
-            "default",
-            tuple(
+            instance="default",
+            secrets=tuple(
                 DesiredSecret(
                     secret,
                     KvPath("", "kv", secret),
-                    Content(Format.RAW, "password"),
+                    Content(format=Format.RAW, field="password"),
                     tuple(
                         Mapping(s, (FileFields(secret),))
                         for s, has in NAMES.items()
@@ -83,8 +83,10 @@ class Machine(Bench):
                 )
                 for secret in ("db", "key")
             ),
-            Rollout(in_flight, bake=2.0, timeout=TIMEOUT, all_go_back=everybody),
-            Retain(keep, 0.0),
+            rollout=Rollout(
+                max_in_flight=in_flight, bake=2.0, timeout=TIMEOUT, all_go_back=everybody
+            ),
+            retain=Retain(keep, 0.0),
         )
         for path in ("db", "key"):
             self.vault.write(path, CANARY)
@@ -205,7 +207,7 @@ class Machine(Bench):
     @rule(name=st.sampled_from(["db", "key"]), form=st.sampled_from([Format.RAW, Format.JSON]))
     def configured_anew(self, name: str, form: Format) -> None:
         """The content changes; the version that is there waits for ``resync``, or for the next."""
-        content = Content(form, "password" if form == Format.RAW else None)
+        content = Content(format=form, field="password" if form == Format.RAW else None)
         changed = (
             replace(s, content=content) if s.name == name else s for s in self.desired.secrets
         )

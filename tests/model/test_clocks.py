@@ -61,12 +61,19 @@ class ClockModel(RuleBasedStateMachine):
         secret = DesiredSecret(
             "db",
             DatabaseRole("", "db", "app"),
-            Content(Format.RAW, "password"),
+            Content(format=Format.RAW, field="password"),
             (Mapping("api", (FileFields("db"),)),),
             LeaseRules(1 / 3, None, KvPath("", "kv", "go"), 3.0, 40.0),
         )
-        desired = Desired("default", (secret,), Rollout(bake=2.0, timeout=20.0), Retain(1, 0.0))
-        servers = Settings(VaultSettings("http://v", TokenFile("")), DockerSettings("unix:///d"))
+        desired = Desired(
+            instance="default",
+            secrets=(secret,),
+            rollout=Rollout(bake=2.0, timeout=20.0),
+            retain=Retain(1, 0.0),
+        )
+        servers = Settings(
+            VaultSettings(address="http://v", auth=TokenFile("")), DockerSettings("unix:///d")
+        )
         configuration = Configuration(desired, servers)
         self.machines = [
             Machine(configuration, self.vault, self.swarm, self.clock, self.others_go_on)

@@ -29,8 +29,10 @@ class Rolled(Bench):
     def __init__(self, case: Case) -> None:
         super().__init__()
         self.case = case
-        secret = DesiredSecret("db", KvPath("", "kv", "db"), Content(Format.RAW, "password"))
-        self.desired = Desired("default", (secret,), Rollout(bake=0.0))
+        secret = DesiredSecret(
+            "db", KvPath("", "kv", "db"), Content(format=Format.RAW, field="password")
+        )
+        self.desired = Desired(instance="default", secrets=(secret,), rollout=Rollout(bake=0.0))
         self.vault.write("db", "one")
         self.cycle()
         for name, labels in (

@@ -86,14 +86,20 @@ def foreign(name: str) -> DockerSecret:
 
 def reference(docker_name: str, target: str = "db") -> Reference:
     """Return a service's reference to a Docker secret."""
-    return Reference(f"id-{docker_name}", docker_name, target)
+    return Reference(secret_id=f"id-{docker_name}", secret_name=docker_name, file_name=target)
 
 
 def service_of(name: str, *docker_names: str, **changes: Any) -> Service:
     """Return a service with one task that refers to Docker secrets, each under its own target."""
     references = tuple(reference(d, d.split("_v")[0]) for d in docker_names)
     base = Service(
-        *(f"id-{name}", name, 10, Kind.REPLICATED, references, None, 1),
+        id=f"id-{name}",
+        name=name,
+        index=10,
+        kind=Kind.REPLICATED,
+        references=references,
+        previous=None,
+        desired_tasks=1,
         update_started=NOW - 10,
         monitor=1.0,
     )
@@ -103,7 +109,13 @@ def service_of(name: str, *docker_names: str, **changes: Any) -> Service:
 def task_of(service: Service, *docker_names: str, number: int = 1, **changes: Any) -> Task:
     """Return a running task of a service that holds Docker secrets."""
     ids = frozenset(f"id-{name}" for name in docker_names)
-    base = Task(f"{service.id}.{number}", service.id, "running", "running", ids)
+    base = Task(
+        id=f"{service.id}.{number}",
+        service_id=service.id,
+        state="running",
+        desired_state="running",
+        secret_ids=ids,
+    )
     return replace(base, **changes)
 
 
@@ -114,14 +126,19 @@ def desired_of(
     retain: Retain = Retain(2, 0.0),
 ) -> Desired:
     """Return a configuration with the secret ``db`` for the services, or with other secrets."""
-    return Desired("default", tuple(secrets) or (wanted("db", *services),), rollout, retain)
+    return Desired(
+        instance="default",
+        secrets=tuple(secrets) or (wanted("db", *services),),
+        rollout=rollout,
+        retain=retain,
+    )
 
 
 def wanted(
     name: str, *services: str, path: KvPath = PATH, file: FileFields = FileFields()
 ) -> DesiredSecret:
     """Return a configured secret."""
-    content = Content(Format.RAW, "password")
+    content = Content(format=Format.RAW, field="password")
     return DesiredSecret(name, path, content, tuple(ServiceMapping(s, (file,)) for s in services))
 
 
@@ -138,11 +155,19 @@ def world_of(
     services = tuple(services)
     if tasks is None:
         tasks = [
-            Task(f"{s.id}.{n}", s.id, "running", "running", s.secret_ids)
+            Task(
+                id=f"{s.id}.{n}",
+                service_id=s.id,
+                state="running",
+                desired_state="running",
+                secret_ids=s.secret_ids,
+            )
             for s in services
             for n in range(s.desired_tasks)
         ]
-    view = SwarmView(NOW, tuple(secrets), services, tuple(tasks), **swarm)
+    view = SwarmView(
+        as_of=NOW, secrets=tuple(secrets), services=services, tasks=tuple(tasks), **swarm
+    )
     return World(VaultView(NOW, paths), view)
 
 
@@ -174,7 +199,7 @@ def leased(
 ) -> DesiredSecret:
     """Return a configured secret with a lease; ``rules`` are those of ``LeaseRules``."""
     mappings = tuple(ServiceMapping(s, (FileFields(),)) for s in services)
-    return DesiredSecret(name, role, Content(Format.JSON), mappings, LeaseRules(**rules))
+    return DesiredSecret(name, role, Content(format=Format.JSON), mappings, LeaseRules(**rules))
 
 
 def generation_secret(
@@ -197,12 +222,14 @@ def generation_secret(
 
 def life(age: float = 100.0, left: float = 500.0, **changes: Any) -> Life:
     """Return a lease that was never renewed."""
-    return replace(Life(NOW - age, NOW + left, age + left, renewed=False), **changes)
+    return replace(
+        Life(started=NOW - age, ends=NOW + left, granted=age + left, renewed=False), **changes
+    )
 
 
 def custody(age: float = 100.0, **changes: Any) -> Life:
     """Return a custody that is permanent."""
-    return replace(Life(NOW - age, NOW + 1e6, 1e6, renewed=True), **changes)
+    return replace(Life(started=NOW - age, ends=NOW + 1e6, granted=1e6, renewed=True), **changes)
 
 
 def seen(lease: Fate | None = None, token: Fate | None = None, at: float = NOW) -> GenerationView:

@@ -36,7 +36,9 @@ _UIDS = st.sampled_from(["0", "5"])
 _MODES = st.sampled_from([0o400, 0o440, 0o444])
 _REFERENCES = st.lists(
     st.builds(
-        lambda name, target, uid, gid, mode: Reference(name, name, target, uid, gid, mode),
+        lambda name, target, uid, gid, mode: Reference(
+            secret_id=name, secret_name=name, file_name=target, uid=uid, gid=gid, mode=mode
+        ),
         st.sampled_from(["db_v1"] * 4 + ["db", "db_v9", "key"]),
         st.sampled_from(["db", "./db", "a", "/run/secrets/a", "b", "certs/a", "/etc/a"]),
         *(_UIDS, _UIDS, _MODES),

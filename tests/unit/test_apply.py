@@ -52,8 +52,15 @@ class _Scene:
 
     def apply(self, but: frozenset[str] = frozenset()) -> tuple[Outcome, ...]:
         left = [s["ID"] for s in self.fake.secrets() if s["ID"] not in but]
-        removals = tuple((RemoveSecret("db", i, i, Reason.OUTDATED, "it is old"),) for i in left)
-        return self.applier.apply(Plan(removals, (), ()), lambda: False)
+        removals = tuple(
+            (
+                RemoveSecret(
+                    secret="db", secret_id=i, docker_name=i, reason=Reason.OUTDATED, why="it is old"
+                ),
+            )
+            for i in left
+        )
+        return self.applier.apply(Plan(chains=removals, holds=(), conditions=()), lambda: False)
 
 
 def test_many_removals_are_done_in_parts_with_few_looks() -> None:
@@ -130,8 +137,16 @@ def test_content_that_the_engine_refuses_is_not_tried_again(denied: bool) -> Non
 
     scene.fake.trouble = refuse
     content = wanted("db").content
-    create = CreateSecret("db", identity(2), content, "db_v2", {}, Reason.NEW_VERSION, "new")
-    (outcome,) = applier.apply(Plan(((create,),), (), ()), lambda: False)
+    create = CreateSecret(
+        secret="db",
+        identity=identity(2),
+        content=content,
+        docker_name="db_v2",
+        labels={},
+        reason=Reason.NEW_VERSION,
+        why="new",
+    )
+    (outcome,) = applier.apply(Plan(chains=((create,),), holds=(), conditions=()), lambda: False)
     if denied:
         assert outcome.result == Result.FAILED
     else:

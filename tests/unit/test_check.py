@@ -88,7 +88,9 @@ def test_a_token_role_must_make_tokens_that_a_lease_can_hang_on(
 
 
 def test_the_token_role_that_is_printed_is_well() -> None:
-    settings = VaultSettings("https://vault", auth=TokenFile("t"), custody=Custody("bridge", 600.0))
+    settings = VaultSettings(
+        address="https://vault", auth=TokenFile("t"), custody=Custody("bridge", 600.0)
+    )
     *_, said = token_role_command(settings).partition("allowed_policies")
     pairs = (pair.split("=") for pair in f"allowed_policies{said}".split())
     role: dict[str, object] = {k: {"true": True, "false": False}.get(v, v) for k, v in pairs}
@@ -111,7 +113,9 @@ def test_a_pipeline_gets_a_policy_of_its_own() -> None:
     lease = KvLease("lease_id", "accessor", ROLE)
     secret = wanted("ledger", "api")
     desired = desired_of(secrets=[replace(secret, content=replace(secret.content, lease=lease))])
-    settings = VaultSettings("https://vault", auth=TokenFile("t"), custody=Custody("held", 600.0))
+    settings = VaultSettings(
+        address="https://vault", auth=TokenFile("t"), custody=Custody("held", 600.0)
+    )
     hcl = pipeline_hcl(desired, settings)
     granted = [line for line in hcl.splitlines() if not line.startswith("#")]
     assert len(granted) == 2

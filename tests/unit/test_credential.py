@@ -51,7 +51,9 @@ class Files:
             "wrapped": AppRole(first, second, secret_id_wrapped=True),
         }
         auth = auths[method]
-        return Credential(Http(VaultSettings("http://127.0.0.1:9", auth), lambda: 0.0), auth)
+        return Credential(
+            Http(VaultSettings(address="http://127.0.0.1:9", auth=auth), lambda: 0.0), auth
+        )
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ class Scene:
         return {"Version": {"Index": 1}, "Spec": {"Name": found.name, "Labels": found.labels}}
 
     def custodian(self) -> Custodian:
-        view = SwarmView(NOW, self.secrets, (), ())
+        view = SwarmView(as_of=NOW, secrets=self.secrets, services=(), tasks=())
         rotated = SimpleNamespace(rotated=timestamp(NOW - 100), fields={}, period=0.0)
         issued = SimpleNamespace(lease="l", accessor="a", fields={}, issued=timestamp(NOW))
         names = ("renew", "renew_token", "shorten", "revoke", "revoke_token", "lease", "let_go")
@@ -117,14 +117,29 @@ class Scene:
 
 def _mint(source: DatabaseRole | StaticRoles, role: str = "") -> MintGeneration:
     return MintGeneration(
-        *("db", source, 9, Content(Format.JSON), "db_v9", {}, Reason.ROTATION_DUE, "it is due"),
+        secret="db",
+        source=source,
+        version=9,
+        content=Content(format=Format.JSON),
+        docker_name="db_v9",
+        labels={},
+        reason=Reason.ROTATION_DUE,
+        why="it is due",
         role=role,
         rotate=bool(role),
     )
 
 
 def _tend(step: Tend, secret: DockerSecret) -> TendGeneration:
-    return TendGeneration("db", secret.id, secret.name, step, Reason.RETIRING, "", at=NOW)
+    return TendGeneration(
+        secret="db",
+        secret_id=secret.id,
+        docker_name=secret.name,
+        step=step,
+        reason=Reason.RETIRING,
+        why="",
+        at=NOW,
+    )
 
 
 PLAIN = generation_secret(1)

@@ -256,7 +256,14 @@ def test_a_container_that_was_started_anew_has_lost_what_ran_in_it(
 
 def _held_by_another(rivals: Rivals, *, container: str, process: str = "") -> None:
     name = lease_config_name("default")
-    holder = Holder("other", "host", process, "", "2026-11-01T00:00:00Z", container)
+    holder = Holder(
+        id="other",
+        host="host",
+        process=process,
+        configuration="",
+        at="2026-11-01T00:00:00Z",
+        container=container,
+    )
     labels = {HOLDER: holder.write()}
     config = rivals.fake.config(name)
     if config is None:

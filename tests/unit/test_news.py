@@ -30,9 +30,18 @@ def _plan(count: int, *, held: bool) -> Plan:
     names = [f"s{n}" for n in range(count)]
     reason = Reason.VAULT_UNREACHABLE if held else Reason.UP_TO_DATE
     state = State.HELD if held else State.SYNCED
-    conditions = tuple(Condition(name, state, reason, "", None, 1) for name in names)
-    holds = tuple(Hold(name, reason, "no answer") for name in names) if held else ()
-    return Plan((), holds, conditions)
+    conditions = tuple(
+        Condition(
+            name=name, state=state, reason=reason, message="", vault_version=None, running_version=1
+        )
+        for name in names
+    )
+    holds = (
+        tuple(Hold(secret=name, reason=reason, message="no answer") for name in names)
+        if held
+        else ()
+    )
+    return Plan(chains=(), holds=holds, conditions=conditions)
 
 
 def test_each_change_once() -> None:

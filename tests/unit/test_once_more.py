@@ -31,7 +31,7 @@ def applied(swarm: FakeSwarm, clock: Clock, action: Action) -> Result:
         lambda: look_at_swarm(client, "default", clock()),
         lambda: True,
     )
-    (outcome,) = applier.apply(Plan(((action,),), (), ()), lambda: False)
+    (outcome,) = applier.apply(Plan(chains=((action,),), holds=(), conditions=()), lambda: False)
     return outcome.result
 
 
@@ -47,9 +47,18 @@ def test_what_all_services_come_back_to_now_is_not_removed() -> None:
     swarm = FakeSwarm(clock)
     first = mirrored(swarm, 1, {})
     mirrored(swarm, 2, ASIDE)
-    prune = RemoveSecret("db", first, "db_v1", Reason.OUTDATED, "old", prunes=PATH)
+    prune = RemoveSecret(
+        secret="db",
+        secret_id=first,
+        docker_name="db_v1",
+        reason=Reason.OUTDATED,
+        why="old",
+        prunes=PATH,
+    )
     assert applied(swarm, clock, prune) == Result.MOVED
-    forget = RemoveSecret("db", first, "db_v1", Reason.FORGOTTEN, "let go")
+    forget = RemoveSecret(
+        secret="db", secret_id=first, docker_name="db_v1", reason=Reason.FORGOTTEN, why="let go"
+    )
     assert applied(swarm, clock, forget) == Result.DONE
 
 
@@ -62,7 +71,14 @@ def test_what_is_kept_of_a_service_that_is_there_after_all_is_not_dropped() -> N
     made = mirrored(swarm, 1, {label: "{}"})
     why = "gone"
     forget = Annotate(
-        "db", made, "db_v1", Reason.SERVICE_GONE, why, {}, frozenset({label}), frozenset({api})
+        secret="db",
+        secret_id=made,
+        docker_name="db_v1",
+        reason=Reason.SERVICE_GONE,
+        why=why,
+        put={},
+        drop=frozenset({label}),
+        gone=frozenset({api}),
     )
     assert applied(swarm, clock, forget) == Result.MOVED
     assert label in swarm.secret(made)["Spec"]["Labels"]

@@ -198,7 +198,7 @@ def _say_stuck(care: Care, mirror: Mirror, lease: Life) -> Said:
         f"Vault cannot end the credential of {mirror.docker_name}{words}: it may still be valid."
         " Vault tries again by itself for some 10 minutes; after that somebody must end it"
     )
-    care.holds.append(Hold(mirror.secret, Reason.REVOCATION_FAILED, message))
+    care.holds.append(Hold(secret=mirror.secret, reason=Reason.REVOCATION_FAILED, message=message))
     return "Vault tries again to end it", None
 
 
@@ -242,10 +242,10 @@ def is_shared(secret_id: str, leased: Leased | None, swarm: SwarmView) -> bool:
 def ended(mirror: Mirror, now: float, why: str) -> Annotate:
     """Make the action that notes the end of a generation, whose Docker secret may go then."""
     return Annotate(
-        mirror.secret,
-        mirror.id,
-        mirror.docker_name,
-        Reason.CREDENTIAL_ENDED,
-        why,
-        {ENDED: timestamp(now)},
+        secret=mirror.secret,
+        secret_id=mirror.id,
+        docker_name=mirror.docker_name,
+        reason=Reason.CREDENTIAL_ENDED,
+        why=why,
+        put={ENDED: timestamp(now)},
     )

@@ -168,7 +168,9 @@ def _refused_ends(care: Care, memory: Memory) -> list[Hold]:
         backoff = memory.backoffs.get(action_key(action))
         if backoff and not backoff.passes:
             message = f"{action.summary}: {backoff.message}"
-            holds.append(Hold(action.secret, Reason.REVOCATION_FAILED, message))
+            holds.append(
+                Hold(secret=action.secret, reason=Reason.REVOCATION_FAILED, message=message)
+            )
     return holds
 
 
@@ -182,5 +184,11 @@ def _unreadable_requests(desired: Desired, world: World) -> list[Hold]:
         on = secret.lease.rotate_on
         seen = world.vault.paths.get(on) if on else None
         if isinstance(seen, Unreadable) and not seen.away and seen.reason != Reason.PATH_MISSING:
-            holds.append(Hold(secret.name, seen.reason, f"lease.rotate_on: {seen.message}"))
+            holds.append(
+                Hold(
+                    secret=secret.name,
+                    reason=seen.reason,
+                    message=f"lease.rotate_on: {seen.message}",
+                )
+            )
     return holds

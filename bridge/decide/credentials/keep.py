@@ -106,16 +106,16 @@ def _condition(
 ) -> LeaseCondition:
     lease, custody, leased = found.lease, found.custody, found.mirror.leased
     return LeaseCondition(
-        found.mirror.identity.version,
-        lease.ends if lease else None,
-        custody.ends if custody else None,
-        found.hard_end,
-        following,
-        at,
-        because,
-        leased.role if leased else "",
-        leased.user if leased else "",
-        _is_static(found.mirror),
+        version=found.mirror.identity.version,
+        lease_ends=lease.ends if lease else None,
+        custody_ends=custody.ends if custody else None,
+        hard_end=found.hard_end,
+        next=following,
+        next_at=at,
+        because=because,
+        role=leased.role if leased else "",
+        user=leased.user if leased else "",
+        static=_is_static(found.mirror),
     )
 
 
@@ -134,7 +134,7 @@ def _keep(care: Care, found: Generation, due: Due | None, *, newest: bool, now: 
             f"the accessor that {mirror.docker_name} names is not of a custody of ours (was"
             " `vault.custody` changed?): the lease is kept as long as that lives"
         )
-        care.holds.append(Hold(mirror.secret, Reason.FOREIGN_LEASE, message))
+        care.holds.append(Hold(secret=mirror.secret, reason=Reason.FOREIGN_LEASE, message=message))
     elif custody and custody.period:
         patience, why = _patience(custody, now), "its time has come"
         renew = tending(mirror, Tend.RENEW_CUSTODY, Reason.LEASE_KEPT, why, patience=patience)
@@ -146,7 +146,7 @@ def _keep(care: Care, found: Generation, due: Due | None, *, newest: bool, now: 
         _renewed(care, renew_lease(mirror, _patience(lease, now)), at, now)
     if found.trouble:
         message = f"the lease of {mirror.docker_name} is not renewed: {found.trouble}"
-        care.holds.append(Hold(mirror.secret, Reason.RENEWAL_FAILED, message))
+        care.holds.append(Hold(secret=mirror.secret, reason=Reason.RENEWAL_FAILED, message=message))
     if not newest:
         return f"its {'password' if static else 'lease'} is kept until no task uses it", None
     if due:
@@ -196,5 +196,5 @@ def _let_alone(care: Care, found: Generation, ends: bool, now: float) -> Said:
     message = f"{mirror.docker_name} names a token that is no custody of ours: nothing is touched"
     if found.unknown:
         message = found.unknown.message
-    care.holds.append(Hold(mirror.secret, Reason.FOREIGN_LEASE, message))
+    care.holds.append(Hold(secret=mirror.secret, reason=Reason.FOREIGN_LEASE, message=message))
     return "nothing, since it is not ours", None

@@ -215,11 +215,11 @@ def _paused(name: str, pause: Pause, due: Due, now: float, *, dead: bool) -> Hol
     """Say that a pause keeps a credential from being replaced that ends, or has ended."""
     if dead:
         message = f"{pause.text}, and the credential in use is over: `resume`"
-        return Hold(name, Reason.LEASE_ENDING, message)
+        return Hold(secret=name, reason=Reason.LEASE_ENDING, message=message)
     if due.forced_at is None or now < due.forced_at:
         return None
     message = f"{pause.text}, and what services use ends soon ({due.why}): `resume`"
-    return Hold(name, Reason.LEASE_ENDING, message)
+    return Hold(secret=name, reason=Reason.LEASE_ENDING, message=message)
 
 
 def _asked_by(newest: Mirror, world: World) -> str:
@@ -244,7 +244,7 @@ def _by_the_rules(
         return Reason.FORCED_BY_EXPIRY, due.why
     if wanted and opening is not None:
         message = f"a new generation is made at {timestamp(opening)} (rollout.windows)"
-        return Hold(name, Reason.WINDOW_CLOSED, message, until=opening)
+        return Hold(secret=name, reason=Reason.WINDOW_CLOSED, message=message, until=opening)
     return None
 
 
@@ -274,7 +274,7 @@ def _after_failure(
             f"{tries} generations failed one after the other ({marks[0].why}):"
             f" `vault-bridge rotate {name}` tries again"
         )
-        return Hold(name, Reason.GENERATIONS_FAILED, message)
+        return Hold(secret=name, reason=Reason.GENERATIONS_FAILED, message=message)
     since = max(memory.since(newest.id, moment(mark.at), now) for mark in marks)
     until = since + rollout.timeout * 2.0 ** min(tries - 1, MOST_DOUBLED)
     if due.forced_at is not None:
@@ -284,7 +284,7 @@ def _after_failure(
             f"{newest.docker_name} failed ({marks[0].why}); the next generation is made at"
             f" {timestamp(until)}"
         )
-        return Hold(name, Reason.ROLL_FAILED, message, until=until)
+        return Hold(secret=name, reason=Reason.ROLL_FAILED, message=message, until=until)
     return Reason.NEW_GENERATION, f"{newest.docker_name} failed, and this is try {tries + 1}"
 
 
@@ -309,10 +309,10 @@ def _after_vanishing(
     if len(recent) >= MOST_VANISHED:
         until = memory.since(newest.id, moment(recent[0]), now) + VANISHED_WITHIN
         message = f"{what}, for the third time within an hour: is somebody revoking them?"
-        return Hold(name, Reason.LEASE_UNSTABLE, message, until=until)
+        return Hold(secret=name, reason=Reason.LEASE_UNSTABLE, message=message, until=until)
     if in_turn:
         message = f"{what}, as that of others: they are replaced one after the other"
-        return Hold(name, Reason.WAITING_FOR_TURN, message, waits=True)
+        return Hold(secret=name, reason=Reason.WAITING_FOR_TURN, message=message, waits=True)
     return Reason.LEASE_VANISHED, what
 
 
@@ -351,16 +351,16 @@ def mint(
     if isinstance(secret.source, StaticRoles):
         role, rotate = _role_of(secret.source, found)
     return MintGeneration(
-        secret.name,
-        secret.source,
-        version,
-        secret.content,
-        f"{secret.name}_v{version}",
-        labels,
-        reason,
-        why,
-        role,
-        rotate,
+        secret=secret.name,
+        source=secret.source,
+        version=version,
+        content=secret.content,
+        docker_name=f"{secret.name}_v{version}",
+        labels=labels,
+        reason=reason,
+        why=why,
+        role=role,
+        rotate=rotate,
     )
 
 

@@ -44,15 +44,15 @@ def tending(
 ) -> TendGeneration:
     """Make the action that does one thing about a generation."""
     return TendGeneration(
-        mirror.secret,
-        mirror.id,
-        mirror.docker_name,
-        step,
-        reason,
-        why,
-        grace,
-        patience,
-        absent,
-        even_used,
-        at,
+        secret=mirror.secret,
+        secret_id=mirror.id,
+        docker_name=mirror.docker_name,
+        step=step,
+        reason=reason,
+        why=why,
+        grace=grace,
+        patience=patience,
+        absent=absent,
+        even_used=even_used,
+        at=at,
     )

@@ -36,7 +36,7 @@ class Stage(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Generation:
     """One generation.
 
@@ -75,7 +75,7 @@ def generation_of(mirror: Mirror, world: World, memory: Memory, now: float) -> G
     """Say how a generation stands."""
     leased, view = mirror.leased, world.vault.generations.get(mirror.id)
     if leased is None or leased.ended:
-        return Generation(mirror, Stage.ENDED)
+        return Generation(mirror=mirror, stage=Stage.ENDED)
     if isinstance(mirror.identity.source, StaticRoles):
         return _static_generation(mirror, leased, mirror.identity.source, world, memory, now)
     not_yet = Unknown(Reason.LOOKING_AGAIN, "its lease has yet to be looked up")
@@ -84,7 +84,13 @@ def generation_of(mirror: Mirror, world: World, memory: Memory, now: float) -> G
     lease_gone, custody_gone = (isinstance(fate, Gone) for fate in fates)
     unknown = next((fate for fate in fates if isinstance(fate, Unknown)), None)
     found = Generation(
-        mirror, Stage.ALIVE, lease, custody, lease_gone, custody_gone, unknown=unknown
+        mirror=mirror,
+        stage=Stage.ALIVE,
+        lease=lease,
+        custody=custody,
+        lease_gone=lease_gone,
+        custody_gone=custody_gone,
+        unknown=unknown,
     )
     if leased.retiring:
         return replace(found, stage=Stage.RETIRING)
@@ -136,7 +142,7 @@ def _static_generation(
         rotated = instant(role.rotated)
         started = memory.since(mirror.id, created / 1e9, now)
         ends = started + (role.period or _NEVER)
-        life = Life(started, ends, ends - started, renewed=True)
+        life = Life(started=started, ends=ends, granted=ends - started, renewed=True)
     if role and rotated < created and world.vault.as_of <= memory.met_at(mirror.id, now):
         unknown = Unknown(Reason.LOOKING_AGAIN, "it is newer than the latest look at Vault")
     elif role and rotated < created:
@@ -145,9 +151,9 @@ def _static_generation(
     over = rotated > created
     hard_end = life.ends if life and role and role.period and len(source.roles) > 1 else None
     found = Generation(
-        mirror,
-        Stage.ALIVE,
-        None if over else life,
+        mirror=mirror,
+        stage=Stage.ALIVE,
+        lease=None if over else life,
         lease_gone=over,
         custody_gone=over,
         hard_end=hard_end,
@@ -251,10 +257,12 @@ def with_kv_leases(
     name, mirror = target.secret.name, newest.mirror
     if newest.stage == Stage.FOREIGN:
         message = f"{mirror.docker_name} names a lease or a token that is not ours to touch"
-        return replace(target, hold=Hold(name, Reason.FOREIGN_LEASE, message))
+        return replace(target, hold=Hold(secret=name, reason=Reason.FOREIGN_LEASE, message=message))
     if newest.stage == Stage.VANISHED:
         message = f"the lease of {mirror.docker_name} is over: {target.secret.source} needs another"
-        return replace(target, hold=Hold(name, Reason.LEASE_VANISHED, message))
+        return replace(
+            target, hold=Hold(secret=name, reason=Reason.LEASE_VANISHED, message=message)
+        )
     if newest.stage == Stage.DOUBTFUL:
         return replace(target, hold=_unproven(newest))
     forced = forced_from(newest, timeout)
@@ -263,7 +271,7 @@ def with_kv_leases(
             f"the lease of {mirror.docker_name} ends at {timestamp(newest.hard_end)} whatever is"
             f" done: {target.secret.source} needs another"
         )
-        return replace(target, hold=Hold(name, Reason.LEASE_ENDING, message))
+        return replace(target, hold=Hold(secret=name, reason=Reason.LEASE_ENDING, message=message))
     return target
 
 
@@ -272,13 +280,15 @@ def _unproven(found: Generation) -> Hold:
     mirror, unknown = found.mirror, found.unknown
     if found.stage == Stage.PROVISIONAL:
         message = f"the custody of {mirror.docker_name} is to be made permanent first"
-        return Hold(mirror.secret, Reason.CUSTODY_PROVISIONAL, message, waits=True)
+        return Hold(
+            secret=mirror.secret, reason=Reason.CUSTODY_PROVISIONAL, message=message, waits=True
+        )
     if unknown is None:
         message = f"the lease of {mirror.docker_name} was not found; one more look is to prove it"
-        return Hold(mirror.secret, Reason.LOOKING_AGAIN, message, waits=True)
+        return Hold(secret=mirror.secret, reason=Reason.LOOKING_AGAIN, message=message, waits=True)
     waits = unknown.reason == Reason.LOOKING_AGAIN
     message = f"it is not known whether {mirror.docker_name} is alive: {unknown.message}"
-    return Hold(mirror.secret, unknown.reason, message, waits=waits)
+    return Hold(secret=mirror.secret, reason=unknown.reason, message=message, waits=waits)
 
 
 def failed(mirror: Mirror) -> bool:

@@ -46,7 +46,14 @@ def judge_failure(
     if any(record.frame and record.frame != service.frame for record in records):
         for want, _ in held:
             message = f"somebody else changed {service.name} in the middle of its roll ({failure})"
-            stand.hold(Hold(want.name, Reason.CHANGED_MEANWHILE, message, service.name))
+            stand.hold(
+                Hold(
+                    secret=want.name,
+                    reason=Reason.CHANGED_MEANWHILE,
+                    message=message,
+                    service=service.name,
+                )
+            )
         return
     fresh = [(want, mirror) for want, mirror in held if not mirror.good]
     for want, mirror in held:
@@ -121,18 +128,20 @@ def _rolled_back_by_hand(stand: Stand, want: Want, mirror: Mirror, now: float) -
     why = "an operator rolled the service back"
     stand.notes.append(set_aside(want, mirror, stand, By.OPERATOR, why, now))
     message = f"{mirror.docker_name}: {why}"
-    stand.hold(Hold(want.name, Reason.SET_ASIDE, message, stand.service.name))
+    stand.hold(
+        Hold(secret=want.name, reason=Reason.SET_ASIDE, message=message, service=stand.service.name)
+    )
     stand.went_back |= {want.name}
 
 
 def _absolved(want: Want, mirror: Mirror, stand: Stand) -> Annotate:
     """Forget a roll that was taken back for a machine's sake, so that it is begun anew."""
     return Annotate(
-        want.name,
-        mirror.id,
-        mirror.docker_name,
-        Reason.NODE_LOST,
-        f"Swarm rolled {stand.service.name} back for a task whose node had gone down",
+        secret=want.name,
+        secret_id=mirror.id,
+        docker_name=mirror.docker_name,
+        reason=Reason.NODE_LOST,
+        why=f"Swarm rolled {stand.service.name} back for a task whose node had gone down",
         drop=frozenset({f"{ROLL}{stand.service.id}"}),
     )
 
@@ -193,12 +202,12 @@ def set_aside(
     """Mark a version as not to be used for a service, or for any."""
     place = "" if everywhere else stand.service.id
     return Annotate(
-        want.name,
-        mirror.id,
-        mirror.docker_name,
-        _REASONS[by],
-        f"set aside for {'all services' if everywhere else stand.service.name}: {why}",
-        {aside_label(place): SetAside(by, timestamp(now), why).write()},
+        secret=want.name,
+        secret_id=mirror.id,
+        docker_name=mirror.docker_name,
+        reason=_REASONS[by],
+        why=f"set aside for {'all services' if everywhere else stand.service.name}: {why}",
+        put={aside_label(place): SetAside(by, timestamp(now), why).write()},
     )
 
 
@@ -211,6 +220,13 @@ def say_asides(stand: Stand) -> None:
             continue
         message = f"{newest.docker_name} is set aside: {mark.why}"
         if mark.by == By.OPERATOR:
-            stand.hold(Hold(want.name, Reason.SET_ASIDE, message, stand.service.name))
+            stand.hold(
+                Hold(
+                    secret=want.name,
+                    reason=Reason.SET_ASIDE,
+                    message=message,
+                    service=stand.service.name,
+                )
+            )
         else:
             stand.say(want, State.DEGRADED, _REASONS[mark.by], message)

@@ -98,6 +98,10 @@ def refused_fields(asked: FieldsAsked, swarm: SwarmView) -> list[Hold]:
     """Report whose file fields are applied no further, until the wish is repeated or over."""
     kept = {name: wish.refused for name, wish in swarm.fields.items() if wish.refused}
     return [
-        Hold(name, Reason.WISH_REFUSED, f"its changed file fields are not applied: {why}")
+        Hold(
+            secret=name,
+            reason=Reason.WISH_REFUSED,
+            message=f"its changed file fields are not applied: {why}",
+        )
         for name, why in sorted((kept | asked.refused).items())
     ]

@@ -46,7 +46,7 @@ _NEW = ""
 """Stands for the id of the version that files move to."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Files:
     """The files of one secret in one service.
 
@@ -98,16 +98,21 @@ def files_of(
     references = tuple(ref for ref in service.references if ref.secret_id in own)
     mapping = next((m for m in secret.services if m.service == service.name), None)
     if mapping is None:
-        return Files(references)
+        return Files(references=references)
     files = mapping.files
     if len(files) > 1:
         files = tuple(replace(f, target=f.target or secret.name) for f in files)
     taken = _hand_made(service, secret.name, files, own, swarm)
     if isinstance(taken, Hold):
-        return Files(references, hold=taken)
+        return Files(references=references, hold=taken)
     references = tuple(ref for ref in service.references if ref.secret_id in own | taken)
     meant = _meant(references, files, secret.name)
-    found = Files(references, tuple(meant.edits), tuple(meant.adds), _changes(references, meant))
+    found = Files(
+        references=references,
+        edits=tuple(meant.edits),
+        adds=tuple(meant.adds),
+        changes=_changes(references, meant),
+    )
     if meant.asks:
         return replace(found, hold=_which(service, secret.name, references))
     swap = found.swap(secret.name, _NEW, "")
@@ -139,11 +144,11 @@ def _meant(references: tuple[Reference, ...], files: tuple[FileFields, ...], nam
 def _which(service: Service, name: str, references: tuple[Reference, ...]) -> Hold:
     targets = ", ".join(ref.target for ref in references)
     return Hold(
-        name,
-        Reason.TARGET_TAKEN,
-        f"{service.name} has {references[0].secret_name} under the targets {targets}, and none is"
-        f" {name}: give the `target` that is meant, or a list with one entry for each",
-        service.name,
+        secret=name,
+        reason=Reason.TARGET_TAKEN,
+        message=f"{service.name} has {references[0].secret_name} under the targets {targets}, and"
+        f" none is {name}: give the `target` that is meant, or a list with one entry for each",
+        service=service.name,
     )
 
 
@@ -220,7 +225,7 @@ def _hand_made(
     if candidates and len(ids) != 1:
         names = ", ".join(ref.secret_name for ref in candidates)
         message = f"{service.name} refers to {names}: give `target` to say which file is meant"
-        return Hold(name, Reason.TARGET_TAKEN, message, service.name)
+        return Hold(secret=name, reason=Reason.TARGET_TAKEN, message=message, service=service.name)
     return ids
 
 
@@ -234,11 +239,11 @@ def _not_owned(service: Service, name: str, ref: Reference, swarm: SwarmView) ->
     mirror = swarm.mirror_by_id.get(ref.secret_id)
     whose = f"the bridge `{mirror.instance}`" if mirror else "another bridge"
     return Hold(
-        name,
-        Reason.NOT_OWNED,
-        f"{service.name} has {ref.secret_name} of {whose} under the target {ref.target}: take it"
-        " out of the service, or give another `target`",
-        service.name,
+        secret=name,
+        reason=Reason.NOT_OWNED,
+        message=f"{service.name} has {ref.secret_name} of {whose} under the target {ref.target}:"
+        " take it out of the service, or give another `target`",
+        service=service.name,
     )
 
 
@@ -271,10 +276,14 @@ def _taken(
     ours, theirs = (other, one) if other.secret_id == swap.to_id else (one, other)
     if theirs.secret_id == swap.to_id:
         message = f"{service.name} cannot have both {one.target} and {other.target}"
-        return Hold(swap.secret, Reason.TARGET_TAKEN, message, service.name)
+        return Hold(
+            secret=swap.secret, reason=Reason.TARGET_TAKEN, message=message, service=service.name
+        )
     if is_a_bridges(theirs.secret_id, swarm) and is_hand_made(swap.secret, theirs.secret_name):
         return _not_owned(service, swap.secret, theirs, swarm)
     message = f"{service.name} has the secret {theirs.secret_name} under the target {theirs.target}"
     if ours.target != theirs.target:
         message += f", which cannot be beside {ours.target}"
-    return Hold(swap.secret, Reason.TARGET_TAKEN, message, service.name)
+    return Hold(
+        secret=swap.secret, reason=Reason.TARGET_TAKEN, message=message, service=service.name
+    )

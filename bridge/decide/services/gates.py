@@ -24,7 +24,7 @@ LONGEST_DAMPING = 600.0
 FORGOTTEN_AFTER = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Halt:
     """What may hold services that is known only once all of them were judged.
 
@@ -50,16 +50,27 @@ def paused(service: Service, want: Want, halt: Halt) -> Hold | None:
     """Hold what an operator has paused or wishes, and everything where nobody knows what was."""
     if halt.state_lost:
         message = "the state config is gone, and with it what was paused: `vault-bridge resume`"
-        return Hold(want.name, Reason.STATE_LOST, f"{message} makes it anew", service.name)
+        return Hold(
+            secret=want.name,
+            reason=Reason.STATE_LOST,
+            message=f"{message} makes it anew",
+            service=service.name,
+        )
     if want.target.unread and want.target.hold:
         return replace(want.target.hold, service=service.name)
     if want.name in halt.wished:
         message = "an operator's wish comes first"
-        return Hold(want.name, Reason.LOOKING_AGAIN, message, service.name, waits=True)
+        return Hold(
+            secret=want.name,
+            reason=Reason.LOOKING_AGAIN,
+            message=message,
+            service=service.name,
+            waits=True,
+        )
     pause = pause_of(halt.pauses, want.name)
     if pause is None:
         return None
-    return Hold(want.name, Reason.PAUSED, pause.text, service.name)
+    return Hold(secret=want.name, reason=Reason.PAUSED, message=pause.text, service=service.name)
 
 
 def hold_of(
@@ -93,7 +104,13 @@ def outside_windows(want: Want, service: Service, rollout: Rollout, now: float) 
     if opening is None or want.back or want.urgent:
         return None
     message = f"rolls may begin at {timestamp(opening)} again (rollout.windows)"
-    return Hold(want.name, Reason.WINDOW_CLOSED, message, service.name, opening)
+    return Hold(
+        secret=want.name,
+        reason=Reason.WINDOW_CLOSED,
+        message=message,
+        service=service.name,
+        until=opening,
+    )
 
 
 def unproven(service: Service, want: Want) -> Hold | None:
@@ -113,10 +130,10 @@ def reruns(service: Service, want: Want) -> Hold | None:
         return None
     what = "a job" if not service.runs_once else "a service whose tasks are not restarted"
     return Hold(
-        want.name,
-        Reason.WOULD_RERUN,
-        f"{service.name} is {what}, and an update would run it again",
-        service.name,
+        secret=want.name,
+        reason=Reason.WOULD_RERUN,
+        message=f"{service.name} is {what}, and an update would run it again",
+        service=service.name,
     )
 
 
@@ -133,11 +150,11 @@ def busy(service: Service, want: Want, memory: Memory, rollout: Rollout, now: fl
     overdue = overdue_at(service, memory, rollout, now)
     waits = now < overdue
     return Hold(
-        want.name,
-        Reason.SERVICE_BUSY,
-        f"{service.name} is in an update that is not ours ({service.update}:"
+        secret=want.name,
+        reason=Reason.SERVICE_BUSY,
+        message=f"{service.name} is in an update that is not ours ({service.update}:"
         f" {service.update_message})",
-        service.name,
+        service=service.name,
         until=overdue if waits else None,
         waits=waits,
     )
@@ -157,10 +174,11 @@ def failed_elsewhere(service: Service, want: Want, halt: Halt) -> Hold | None:
     if failed is None and mirror.id not in halt.failing:
         return None
     return Hold(
-        want.name,
-        Reason.FAILED_ELSEWHERE,
-        f"{mirror.docker_name} failed for another service" + (f" ({failed})" if failed else ""),
-        service.name,
+        secret=want.name,
+        reason=Reason.FAILED_ELSEWHERE,
+        message=f"{mirror.docker_name} failed for another service"
+        + (f" ({failed})" if failed else ""),
+        service=service.name,
     )
 
 
@@ -183,7 +201,14 @@ def _seen(want: Want, memory: Memory, now: float) -> float:
 def trying_again(name: str, service: str, backoff: Backoff) -> Hold:
     """Hold what waits for an action that failed a moment ago."""
     until, waits = backoff.until, backoff.passes
-    return Hold(name, backoff.reason, backoff.message, service, until, waits)
+    return Hold(
+        secret=name,
+        reason=backoff.reason,
+        message=backoff.message,
+        service=service,
+        until=until,
+        waits=waits,
+    )
 
 
 def damped(service: Service, to_id: str, memory: Memory, now: float) -> float:

@@ -54,7 +54,14 @@ def wake_of(
     token = " ".join((record.at, *places))
     if service.woken == token:
         return None
-    return WakeUpdater(service.id, service.name, service.template, token, Reason.NODE_LOST, why)
+    return WakeUpdater(
+        service_id=service.id,
+        service_name=service.name,
+        template=service.template,
+        token=token,
+        reason=Reason.NODE_LOST,
+        why=why,
+    )
 
 
 def is_excused(service: Service, lost: frozenset[str]) -> bool:

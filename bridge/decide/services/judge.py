@@ -66,17 +66,38 @@ def stand_of(
         progress: How its tasks stand with the versions that are on trial there.
         nodes: Fingerprint of the nodes.
     """
-    stand = Stand(service, {want.name: want for want in wants})
+    stand = Stand(service=service, wants={want.name: want for want in wants})
     for want in stand.wants.values():
         stand.say(want, State.SYNCED, Reason.UP_TO_DATE)
         if want.changes and not want.swap:
             message = f"{', '.join(want.changes)} with the next roll"
-            stand.notices.append(Hold(want.name, Reason.FIELDS_CHANGED, message, service.name))
+            stand.notices.append(
+                Hold(
+                    secret=want.name,
+                    reason=Reason.FIELDS_CHANGED,
+                    message=message,
+                    service=service.name,
+                )
+            )
             stand.say(want, State.SYNCED, Reason.FIELDS_CHANGED, message)
         if want.shared and not want.hold:
-            stand.notices.append(Hold(want.name, Reason.FIELDS_SHARED, want.shared, service.name))
+            stand.notices.append(
+                Hold(
+                    secret=want.name,
+                    reason=Reason.FIELDS_SHARED,
+                    message=want.shared,
+                    service=service.name,
+                )
+            )
         if want.ends:
-            stand.notices.append(Hold(want.name, Reason.TEMPLATING_ENDS, want.ends, service.name))
+            stand.notices.append(
+                Hold(
+                    secret=want.name,
+                    reason=Reason.TEMPLATING_ENDS,
+                    message=want.ends,
+                    service=service.name,
+                )
+            )
         if want.mirror is None or (want.held is None and want.swap is None):
             hold = want.target.hold or want.hold
             reason = hold.reason if hold else Reason.NEW_VERSION
@@ -95,7 +116,16 @@ def stand_of(
         stand.flying = any(not want.back for want in under_way)
         for want in stand.wants.values():
             message = f"{service.name} changed while it was looked at"
-            stand.hold(Hold(want.name, Reason.LOOKING_AGAIN, message, service.name, now, True))
+            stand.hold(
+                Hold(
+                    secret=want.name,
+                    reason=Reason.LOOKING_AGAIN,
+                    message=message,
+                    service=service.name,
+                    until=now,
+                    waits=True,
+                )
+            )
         return stand
     watch = watched(service, progress, memory.watches.get(service.id), now)
     judge_rollbacks(stand, tasks, watch.lost, rollout, nodes, now)
@@ -197,13 +227,31 @@ def pass_gates(stand: Stand, halt: Halt, memory: Memory, rollout: Rollout, now: 
         # Another version is being made in this very cycle: it shall come with the same update.
         for want in ready:
             message = "waits for the newest version to be mirrored"
-            stand.hold(Hold(want.name, Reason.LOOKING_AGAIN, message, service.name, None, True))
+            stand.hold(
+                Hold(
+                    secret=want.name,
+                    reason=Reason.LOOKING_AGAIN,
+                    message=message,
+                    service=service.name,
+                    until=None,
+                    waits=True,
+                )
+            )
         return
     until = gates.settling(ready, memory, rollout, now) if ready else now
     if until > now:
         for want in ready:
             message = "waits whether more changes come"
-            stand.hold(Hold(want.name, Reason.SETTLING, message, service.name, until, True))
+            stand.hold(
+                Hold(
+                    secret=want.name,
+                    reason=Reason.SETTLING,
+                    message=message,
+                    service=service.name,
+                    until=until,
+                    waits=True,
+                )
+            )
         return
     stand.ready = tuple(ready)
     closed = opening_of(rollout.windows, now) is not None
@@ -272,7 +320,12 @@ def _apart(stand: Stand, ready: list[Want]) -> list[Want]:
     for want in ready:
         if want not in chosen:
             what = "the service has its full number of tasks" if ill else "the other had its turn"
-            hold = Hold(want.name, Reason.TRIED_ALONE, f"waits until {what}", stand.service.name)
+            hold = Hold(
+                secret=want.name,
+                reason=Reason.TRIED_ALONE,
+                message=f"waits until {what}",
+                service=stand.service.name,
+            )
             stand.hold(replace(hold, waits=not ill))
     return chosen
 
@@ -285,7 +338,9 @@ def _again(service: Service, want: Want, memory: Memory, now: float) -> Hold | N
     if until <= now:
         return None
     message = f"somebody moves {service.name} away from {want.swap.to_name} again and again"
-    return Hold(want.name, Reason.DRIFTED, message, service.name, until)
+    return Hold(
+        secret=want.name, reason=Reason.DRIFTED, message=message, service=service.name, until=until
+    )
 
 
 def roll_chain(stand: Stand, memory: Memory, now: float) -> Chain | Hold:
@@ -293,7 +348,14 @@ def roll_chain(stand: Stand, memory: Memory, now: float) -> Chain | Hold:
     service = stand.service
     swaps = tuple(want.swap for want in stand.ready if want.swap)
     reason, why = _why(stand)
-    action = RollService(service.id, service.name, service.template, swaps, reason, why)
+    action = RollService(
+        service_id=service.id,
+        service_name=service.name,
+        template=service.template,
+        swaps=swaps,
+        reason=reason,
+        why=why,
+    )
     backoff = memory.backoffs.get(action_key(action))
     if backoff and backoff.until > now:
         return trying_again(stand.ready[0].name, service.name, backoff)
@@ -346,7 +408,13 @@ def _record(want: Want, mirror: Mirror, stand: Stand, now: float) -> Annotate | 
         before = tuple(dict(reference) for reference in under_way.before)
         ill = under_way.ill
     record = RollRecord(
-        before, service.index, timestamp(now), "", service.frame, ill, service.update_started
+        before=before,
+        index=service.index,
+        at=timestamp(now),
+        done="",
+        frame=service.frame,
+        ill=ill,
+        started=service.update_started,
     )
     put = {f"{ROLL}{service.id}": record.write()}
     put |= {} if want.back else tried_again(stand, now)
@@ -357,12 +425,12 @@ def _record(want: Want, mirror: Mirror, stand: Stand, now: float) -> Annotate | 
     elif known and replace(known, at=record.at) == record:
         return None
     return Annotate(
-        want.name,
-        mirror.id,
-        mirror.docker_name,
-        Reason.NEW_VERSION,
-        f"{service.name} is about to be rolled to it",
-        put,
+        secret=want.name,
+        secret_id=mirror.id,
+        docker_name=mirror.docker_name,
+        reason=Reason.NEW_VERSION,
+        why=f"{service.name} is about to be rolled to it",
+        put=put,
     )
 
 
@@ -370,15 +438,15 @@ def _done(want: Want, service: Service, now: float) -> Annotate:
     if want.held is None:
         raise AssertionError("a roll under way holds a mirror")
     record = want.held.records[service.id]
-    done = RollRecord((), record.index, record.at, timestamp(now))
+    done = RollRecord(before=(), index=record.index, at=record.at, done=timestamp(now))
     return Annotate(
-        want.name,
-        want.held.id,
-        want.held.docker_name,
-        Reason.CONVERGED,
-        f"{service.name} has converged and baked",
-        {f"{ROLL}{service.id}": done.write()},
+        secret=want.name,
+        secret_id=want.held.id,
+        docker_name=want.held.docker_name,
+        reason=Reason.CONVERGED,
+        why=f"{service.name} has converged and baked",
+        put={f"{ROLL}{service.id}": done.write()},
         # A suspect that stayed up alone is none.
-        frozenset({aside_label(service.id)} if want.held.asides.get(service.id) else ())
+        drop=frozenset({aside_label(service.id)} if want.held.asides.get(service.id) else ())
         | frozenset({f"{BLOCKED}{service.id}"} if service.id in want.held.blocks else ()),
     )

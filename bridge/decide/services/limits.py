@@ -41,7 +41,14 @@ def hold_what_is_too_much(
                     f" {max_services}: `vault-bridge approve {want.name}` lets this go on"
                 )
                 name = stand.service.name
-                stand.hold(Hold(want.name, Reason.NEEDS_APPROVAL, message, name))
+                stand.hold(
+                    Hold(
+                        secret=want.name,
+                        reason=Reason.NEEDS_APPROVAL,
+                        message=message,
+                        service=name,
+                    )
+                )
         stand.ready = tuple(
             want for want in stand.ready if want.urgent or not _counts(want, approvals)
         )

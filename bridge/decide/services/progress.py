@@ -80,7 +80,7 @@ def starts_of(tasks: Iterable[Task], wanted: frozenset[str]) -> Starts:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
     """How the tasks of a service stand with the secrets that they should hold.
 
@@ -145,20 +145,20 @@ def progress_of(service: Service, tasks: tuple[Task, ...], wanted: frozenset[str
     others = sum(not wanted <= task.secret_ids for task in live)
     failed = frozenset(t.id for t in tasks if t.failed and wanted <= t.secret_ids)
     return Progress(
-        wanted,
-        good,
-        failed,
-        frozenset(task.id for task in tasks if task.lost),
-        others,
-        sum(not wanted <= task.secret_ids and not task.ending for task in live),
-        service.desired_tasks,
-        not service.torn
+        wanted=wanted,
+        good=good,
+        failed=failed,
+        lost=frozenset(task.id for task in tasks if task.lost),
+        others=others,
+        stale=sum(not wanted <= task.secret_ids and not task.ending for task in live),
+        desired=service.desired_tasks,
+        converged=not service.torn
         and wanted <= service.secret_ids
         and not others
         and len(good) >= service.desired_tasks
         and service.update not in UNFINISHED,
-        last_error(tasks, wanted),
-        starts_of(tasks, wanted),
+        error=last_error(tasks, wanted),
+        starts=starts_of(tasks, wanted),
     )
 
 
@@ -177,7 +177,15 @@ def watched(service: Service, progress: Progress, before: Watch | None, now: flo
     best = len(progress.good)
     lost = progress.lost | (before.lost if before else frozenset())
     if before is None or before.wanted != progress.wanted:
-        return Watch(progress.wanted, progress.good, now, best, 0.0, now, lost=lost)
+        return Watch(
+            wanted=progress.wanted,
+            good=progress.good,
+            since=now,
+            best=best,
+            idle=0.0,
+            looked=now,
+            lost=lost,
+        )
     if service.torn:
         return before  # nothing was learned
     steady = progress.converged and progress.good == before.good
@@ -186,15 +194,15 @@ def watched(service: Service, progress: Progress, before: Watch | None, now: flo
     died = bool((before.good & progress.failed) - lost) and service.update not in MOVING
     stuck, idle = _waited(progress, before, gap)
     return Watch(
-        progress.wanted,
-        progress.good,
-        before.since if steady else now,
-        max(before.best, best),
-        0.0 if best > before.best else idle,
-        now,
-        before.died or died,
-        lost,
-        stuck,
+        wanted=progress.wanted,
+        good=progress.good,
+        since=before.since if steady else now,
+        best=max(before.best, best),
+        idle=0.0 if best > before.best else idle,
+        looked=now,
+        died=before.died or died,
+        lost=lost,
+        stuck=stuck,
     )
 
 

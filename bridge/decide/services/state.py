@@ -12,7 +12,7 @@ from bridge.model.reasons import Reason, State
 from bridge.model.service import Service
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Stand:
     """How one service stands; filled by ``stand_of`` and read by the cycle.
 
@@ -71,7 +71,12 @@ class Stand:
     def force(self, want: Want, despite: str) -> None:
         """Say that something is rolled though it would be held, since its end does not wait."""
         message = f"{want.urgent}, so it is rolled though {despite}"
-        notice = Hold(want.name, Reason.FORCED_BY_EXPIRY, message, self.service.name)
+        notice = Hold(
+            secret=want.name,
+            reason=Reason.FORCED_BY_EXPIRY,
+            message=message,
+            service=self.service.name,
+        )
         self.notices.append(notice)
 
     def hold(self, hold: Hold) -> None:

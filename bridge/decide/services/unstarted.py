@@ -148,7 +148,14 @@ def hinder(
     stand.flying = stand.updating = False
     for want in under_way:
         mirror = want.held
-        stand.hold(Hold(want.name, hindrance.reason, hindrance.why, service.name))
+        stand.hold(
+            Hold(
+                secret=want.name,
+                reason=hindrance.reason,
+                message=hindrance.why,
+                service=service.name,
+            )
+        )
         if mirror is None or (latest and latest[0] != mirror and not latest[1].again):
             continue
         record = mirror.open_record(service.id)
@@ -173,7 +180,9 @@ def note_swarm_back(
     for want, mirror in back:
         note = _noted(want, mirror, stand, hindrance, tries, nodes, now, back=True)
         stand.notes.append(note)
-        stand.hold(Hold(want.name, reason, hindrance.why, stand.service.name))
+        stand.hold(
+            Hold(secret=want.name, reason=reason, message=hindrance.why, service=stand.service.name)
+        )
 
 
 def _noted(
@@ -198,13 +207,13 @@ def _noted(
     )
     gone = mirror.id not in service.secret_ids
     return Annotate(
-        want.name,
-        mirror.id,
-        mirror.docker_name,
-        hindrance.reason,
-        f"the roll of {service.name} to it is blocked: {hindrance.why}",
-        {f"{BLOCKED}{service.id}": block.write()},
-        frozenset({f"{ROLL}{service.id}"} if gone else ()),
+        secret=want.name,
+        secret_id=mirror.id,
+        docker_name=mirror.docker_name,
+        reason=hindrance.reason,
+        why=f"the roll of {service.name} to it is blocked: {hindrance.why}",
+        put={f"{BLOCKED}{service.id}": block.write()},
+        drop=frozenset({f"{ROLL}{service.id}"} if gone else ()),
     )
 
 
@@ -248,7 +257,7 @@ def blocked(
     mirror, block = latest
     if stand.lacks:
         message = f"{block.why}; it is tried again once {service.name} has its tasks"
-        return Hold(want.name, block.reason, message, service.name)
+        return Hold(secret=want.name, reason=block.reason, message=message, service=service.name)
     changed = block.seen != _surroundings(stand, nodes)
     first, longest = AFTER_CHANGE if changed or want.urgent else PAUSE
     first += 0.0 if changed else rollout.bake  # what went back bakes first
@@ -257,7 +266,9 @@ def blocked(
     if until <= now:
         return None
     message = f"{block.why}; it is tried again at {timestamp(until)}"
-    return Hold(want.name, block.reason, message, service.name, until)
+    return Hold(
+        secret=want.name, reason=block.reason, message=message, service=service.name, until=until
+    )
 
 
 def block_upkeep(target: Target, stands: Iterable[Stand], swarm: SwarmView) -> list[Annotate]:
@@ -269,11 +280,11 @@ def block_upkeep(target: Target, stands: Iterable[Stand], swarm: SwarmView) -> l
         if over:
             notes.append(
                 Annotate(
-                    target.secret.name,
-                    mirror.id,
-                    mirror.docker_name,
-                    Reason.SUPERSEDED,
-                    "blocked rolls to it that are over are forgotten",
+                    secret=target.secret.name,
+                    secret_id=mirror.id,
+                    docker_name=mirror.docker_name,
+                    reason=Reason.SUPERSEDED,
+                    why="blocked rolls to it that are over are forgotten",
                     drop=frozenset(f"{BLOCKED}{place}" for place in over),
                 )
             )

@@ -21,7 +21,7 @@ from bridge.model.spec import Swap
 from bridge.model.swarm_view import SwarmView
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Want:
     """What one service should have of one secret.
 
@@ -84,7 +84,14 @@ def want_of(
         ends = _ends(files, secret, None, swarm) if target.create else ""
         return replace(found, hold=found.hold or files.hold, ends=ends)
     mirror, alone = found
-    want = Want(target, mirror, held, files.references, hold=files.hold, changes=files.changes)
+    want = Want(
+        target=target,
+        mirror=mirror,
+        held=held,
+        references=files.references,
+        hold=files.hold,
+        changes=files.changes,
+    )
     want = replace(want, shared=files.shared if files.changes or files.adds else "")
     there = bool(references) and all(ref.secret_id == mirror.id for ref in references)
     if files.hold or (there and not (files.changes and apply_fields)):
@@ -122,23 +129,33 @@ def _destination(
         older = (m for m in target.mirrors if m.order < held.order)
         usable = (m for m in older if m.id not in target.ended and not m.aside_for(service.id))
         back = _back(service, target, next(usable, None), held, references, block.why)
-        return back if back.swap else Want(target, held, held, references)
+        return (
+            back
+            if back.swap
+            else Want(target=target, mirror=held, held=held, references=references)
+        )
     mirror = target.for_service(service.id)
     mark = held.aside_for(service.id) if held and held in target.mirrors else None
     if held and mark:
         if mark.by == By.SUSPECT and mark.tried and held.open_record(service.id):
-            return Want(target, held, held, references)  # it has its turn alone just now
+            return Want(
+                target=target, mirror=held, held=held, references=references
+            )  # it has its turn alone just now
         if mirror is None or mirror.order < held.order:
             mirror = mirror or _last_resort(service, target, held)
             return _back(service, target, mirror, held, references, mark.why)
     suspect = target.suspect_for(service.id)
     mirror = suspect or mirror
     if mirror is None:
-        return Want(target, None, held, references)
+        return Want(target=target, mirror=None, held=held, references=references)
     if held and mirror.order < held.order and held in target.mirrors:
-        return Want(target, mirror, held, references)  # it is on a newer one than Vault's
+        return Want(
+            target=target, mirror=mirror, held=held, references=references
+        )  # it is on a newer one than Vault's
     if held and held.outlived and mirror.made_before(held):
-        return Want(target, mirror, held, references)  # what was written since failed on it
+        return Want(
+            target=target, mirror=mirror, held=held, references=references
+        )  # what was written since failed on it
     return mirror, suspect is not None
 
 
@@ -181,8 +198,10 @@ def _back(
         mirror = None  # it is left where it is: what the service had is put back
     if before is None and mirror is None:
         message = f"{held.docker_name} is set aside ({why}), and there is no other version"
-        hold = Hold(name, Reason.NO_WAY_BACK, message, service.name)
-        return Want(target, None, held, references, hold=hold, back=why)
+        hold = Hold(secret=name, reason=Reason.NO_WAY_BACK, message=message, service=service.name)
+        return Want(
+            target=target, mirror=None, held=held, references=references, hold=hold, back=why
+        )
     had = ", ".join(dict.fromkeys(ref["SecretName"] for ref in before or ()))
     swap = Swap(
         secret=name,
@@ -192,7 +211,7 @@ def _back(
         replaces=frozenset(ref.secret_id for ref in references),
         restore=before,
     )
-    return Want(target, mirror, held, references, swap, back=why)
+    return Want(target=target, mirror=mirror, held=held, references=references, swap=swap, back=why)
 
 
 def _may_go_before(before: tuple[Mapping[str, Any], ...], mirror: Mirror, target: Target) -> bool:

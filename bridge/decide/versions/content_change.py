@@ -41,7 +41,7 @@ def _said(shape: str) -> str:
 def changed_contents(targets: Iterable[Target]) -> list[Hold]:
     """Return the notices of all changes that are pending."""
     return [
-        Hold(target.secret.name, Reason.CONTENT_CHANGED, change)
+        Hold(secret=target.secret.name, reason=Reason.CONTENT_CHANGED, message=change)
         for target in targets
         if (change := content_change(target))
     ]

@@ -43,12 +43,12 @@ def good_mark(
             return []
     return [
         Annotate(
-            name,
-            newest.id,
-            newest.docker_name,
-            Reason.CONVERGED,
-            "it is good: every service has converged and baked on it",
-            {GOOD: timestamp(now)},
+            secret=name,
+            secret_id=newest.id,
+            docker_name=newest.docker_name,
+            reason=Reason.CONVERGED,
+            why="it is good: every service has converged and baked on it",
+            put={GOOD: timestamp(now)},
         )
     ]
 
@@ -83,7 +83,15 @@ def _unused(target: Target, mirror: Mirror, now: float) -> Annotate:
         put, drop, why = {}, frozenset({UNUSED}), "something has it again"
     reason = Reason.NO_LONGER_USED if put else Reason.SUPERSEDED
     name = target.secret.name
-    return Annotate(name, mirror.id, mirror.docker_name, reason, why, put, drop)
+    return Annotate(
+        secret=name,
+        secret_id=mirror.id,
+        docker_name=mirror.docker_name,
+        reason=reason,
+        why=why,
+        put=put,
+        drop=drop,
+    )
 
 
 def outlived_marks(target: Target, now: float) -> list[Annotate]:
@@ -91,12 +99,12 @@ def outlived_marks(target: Target, now: float) -> list[Annotate]:
     why = f"Vault was restored to before it, and {target.secret.source} was written to since"
     return [
         Annotate(
-            target.secret.name,
-            mirror.id,
-            mirror.docker_name,
-            Reason.SUPERSEDED,
-            why,
-            {aside_label(): SetAside(By.RESTORE, timestamp(now), why).write()},
+            secret=target.secret.name,
+            secret_id=mirror.id,
+            docker_name=mirror.docker_name,
+            reason=Reason.SUPERSEDED,
+            why=why,
+            put={aside_label(): SetAside(By.RESTORE, timestamp(now), why).write()},
         )
         for mirror in target.outlived
     ]
@@ -119,11 +127,11 @@ def record_upkeep(target: Target, stands: Iterable[Stand], swarm: SwarmView) -> 
         if over:
             notes.append(
                 Annotate(
-                    name,
-                    mirror.id,
-                    mirror.docker_name,
-                    Reason.SUPERSEDED,
-                    "rolls to it that will not go on are forgotten",
+                    secret=name,
+                    secret_id=mirror.id,
+                    docker_name=mirror.docker_name,
+                    reason=Reason.SUPERSEDED,
+                    why="rolls to it that will not go on are forgotten",
                     drop=frozenset(f"{ROLL}{service_id}" for service_id in over),
                 )
             )
@@ -163,6 +171,15 @@ def gone_marks(instance: str, swarm: SwarmView) -> list[Chain]:
             drop = frozenset[str]().union(*(labels[service] for service in gone))
             why = "services that are gone are forgotten"
             reason = Reason.SERVICE_GONE
-            note = Annotate(mirror.secret, secret.id, secret.name, reason, why, {}, drop, gone)
+            note = Annotate(
+                secret=mirror.secret,
+                secret_id=secret.id,
+                docker_name=secret.name,
+                reason=reason,
+                why=why,
+                put={},
+                drop=drop,
+                gone=gone,
+            )
             notes.append((note,))
     return notes

@@ -67,7 +67,9 @@ def say_refusal(name: str, swarm: SwarmView) -> Hold | None:
     wish = swarm.wishes.get(name)
     if wish is None or not wish.refused:
         return None
-    return Hold(name, Reason.WISH_REFUSED, f"{wish.do} was refused: {wish.refused}")
+    return Hold(
+        secret=name, reason=Reason.WISH_REFUSED, message=f"{wish.do} was refused: {wish.refused}"
+    )
 
 
 def forget(name: str, mirrors: tuple[Mirror, ...], swarm: SwarmView) -> Chain:
@@ -82,7 +84,13 @@ def forget(name: str, mirrors: tuple[Mirror, ...], swarm: SwarmView) -> Chain:
     needed |= {m.id for m in mirrors if m.leased and m.leased.lease and not m.leased.ended}
     why = "an operator has let go of it, and nothing refers to it"
     return tuple(
-        RemoveSecret(name, mirror.id, mirror.docker_name, Reason.FORGOTTEN, why)
+        RemoveSecret(
+            secret=name,
+            secret_id=mirror.id,
+            docker_name=mirror.docker_name,
+            reason=Reason.FORGOTTEN,
+            why=why,
+        )
         for mirror in mirrors
         if mirror.id not in needed
     )
@@ -180,7 +188,14 @@ def _rotate(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
     why = "an operator wants it ended " + ("before services leave it" if wish.first else "at once")
     why += f": {wish.why}" if wish.why else ""
     reason = Reason.RETIRING
-    note = Annotate(target.secret.name, newest.id, newest.docker_name, reason, why, put)
+    note = Annotate(
+        secret=target.secret.name,
+        secret_id=newest.id,
+        docker_name=newest.docker_name,
+        reason=reason,
+        why=why,
+        put=put,
+    )
     return (note,)
 
 
@@ -191,12 +206,12 @@ def _by(mirror: Mirror) -> By | None:
 
 def _mark(target: Target, mirror: Mirror, why: str, now: float) -> Annotate:
     return Annotate(
-        target.secret.name,
-        mirror.id,
-        mirror.docker_name,
-        Reason.SET_ASIDE,
-        f"set aside for all services: {why}",
-        {aside_label(): SetAside(By.OPERATOR, timestamp(now), why).write()},
+        secret=target.secret.name,
+        secret_id=mirror.id,
+        docker_name=mirror.docker_name,
+        reason=Reason.SET_ASIDE,
+        why=f"set aside for all services: {why}",
+        put={aside_label(): SetAside(By.OPERATOR, timestamp(now), why).write()},
     )
 
 
@@ -214,11 +229,11 @@ def _retry(target: Target) -> tuple[Annotate, ...]:
     blocked = (mirror for mirror in target.mirrors if mirror.blocks)
     at_once = (
         Annotate(
-            target.secret.name,
-            mirror.id,
-            mirror.docker_name,
-            Reason.WISHED,
-            f"rolls to it that were blocked go on: {why}",
+            secret=target.secret.name,
+            secret_id=mirror.id,
+            docker_name=mirror.docker_name,
+            reason=Reason.WISHED,
+            why=f"rolls to it that were blocked go on: {why}",
             drop=frozenset(f"{BLOCKED}{place}" for place in mirror.blocks),
         )
         for mirror in blocked
@@ -234,11 +249,11 @@ def _cleared(target: Target, mirror: Mirror, places: frozenset[str], why: str) -
     by_hand = (place for place in places if place and mirror.asides[place].by == By.OPERATOR)
     records = frozenset(f"{ROLL}{place}" for place in by_hand if place in mirror.records)
     return Annotate(
-        target.secret.name,
-        mirror.id,
-        mirror.docker_name,
-        Reason.WISHED,
-        f"no longer set aside: {why}",
+        secret=target.secret.name,
+        secret_id=mirror.id,
+        docker_name=mirror.docker_name,
+        reason=Reason.WISHED,
+        why=f"no longer set aside: {why}",
         drop=frozenset(aside_label(place) for place in places) | records,
     )
 

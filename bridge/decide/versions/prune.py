@@ -135,5 +135,10 @@ def _newest(mirrors: Sequence[Mirror], count: int) -> list[Mirror]:
 def _removal(target: Target, mirror: Mirror, why: str) -> RemoveSecret:
     secret = target.secret
     return RemoveSecret(
-        secret.name, mirror.id, mirror.docker_name, Reason.OUTDATED, why, prunes=secret.source
+        secret=secret.name,
+        secret_id=mirror.id,
+        docker_name=mirror.docker_name,
+        reason=Reason.OUTDATED,
+        why=why,
+        prunes=secret.source,
     )

@@ -42,7 +42,7 @@ def many_missing(targets: Iterable[Target]) -> Hold | None:
         f"{len(gone)} of {len(there)} secrets that were mirrored are gone in Vault or forbidden"
         " at once: was it restored, or our policy changed? Nothing is removed while that is so"
     )
-    return Hold("", Reason.MANY_MISSING, message)
+    return Hold(secret="", reason=Reason.MANY_MISSING, message=message)
 
 
 def doubt_of(target: Target, memory: Memory, vault: VaultView) -> Doubt | None:
@@ -60,5 +60,5 @@ def with_doubt(target: Target, memory: Memory, vault: VaultView) -> Target:
     if doubt is None or target.hold is None or doubt.as_of < vault.as_of or vault.inferred:
         return target
     message = f"{target.hold.message}; one more look is to prove it"
-    hold = Hold(target.secret.name, Reason.LOOKING_AGAIN, message, waits=True)
+    hold = Hold(secret=target.secret.name, reason=Reason.LOOKING_AGAIN, message=message, waits=True)
     return replace(target, hold=hold)

@@ -27,7 +27,7 @@ from bridge.model.wishes import Do
 from bridge.model.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
     """The answer for one secret.
 
@@ -98,7 +98,7 @@ def find_target(
     others = tuple(m for m in own if m not in mirrors)
     document = world.vault.paths[secret.source]
     destroyed = frozenset(mirror.id for mirror in mirrors if is_destroyed(document, mirror))
-    target = Target(secret, mirrors, others, destroyed=destroyed)
+    target = Target(secret=secret, mirrors=mirrors, others=others, destroyed=destroyed)
     if isinstance(document, Unreadable):
         again = world.vault.again if document.away else None
         message = f"{document.message}; next look at {timestamp(again)}" if again else ""
@@ -216,14 +216,14 @@ def _creation(
         holder = swarm.secret_by_lower_name.get(candidate.lower())
         if holder is None:
             return CreateSecret(
-                secret.name,
-                current,
-                secret.content,
-                candidate,
-                labels,
-                reason,
-                why,
-                (former.id, former.docker_name) if former else None,
+                secret=secret.name,
+                identity=current,
+                content=secret.content,
+                docker_name=candidate,
+                labels=labels,
+                reason=reason,
+                why=why,
+                former=(former.id, former.docker_name) if former else None,
             )
         mirror = swarm.mirror_by_id.get(holder.id)
         if mirror is None or (mirror.instance, mirror.secret) != (instance, secret.name):
@@ -259,7 +259,7 @@ def refusal(
 
 
 def _hold(secret: DesiredSecret, reason: Reason, message: str) -> Hold:
-    return Hold(secret.name, reason, message)
+    return Hold(secret=secret.name, reason=reason, message=message)
 
 
 def _with_hold(target: Target, reason: Reason, message: str) -> Target:

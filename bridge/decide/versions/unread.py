@@ -26,7 +26,7 @@ def not_understood(swarm: SwarmView) -> list[Hold]:
     message = f"the engine's answer is not understood: {shown}"
     if swarm.blind:
         message += "; nothing is removed and no lease is ended while that is so"
-    return [Hold("", Reason.NOT_UNDERSTOOD, message)]
+    return [Hold(secret="", reason=Reason.NOT_UNDERSTOOD, message=message)]
 
 
 def with_unread(target: Target, swarm: SwarmView) -> Target:
@@ -46,4 +46,9 @@ def unread_service(name: str, service: str, swarm: SwarmView) -> Hold | None:
 
 
 def _hold(name: str, odd: Unread, service: str = "") -> Hold:
-    return Hold(name, Reason.NOT_UNDERSTOOD, f"the engine's answer on {odd} is unclear", service)
+    return Hold(
+        secret=name,
+        reason=Reason.NOT_UNDERSTOOD,
+        message=f"the engine's answer on {odd} is unclear",
+        service=service,
+    )

@@ -37,7 +37,7 @@ REPLACE_AT = 0.9
 _NEVER = "0001-01-01T00:00:00Z"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Token:
     """A token and its life.
 
@@ -237,9 +237,15 @@ class Login:
         try:
             data = self._http.get("auth/token/lookup-self", text)["data"]
             ttl = float(data["ttl"])
-            return _Token(text, sent, ttl, bool(data.get("renewable")) and ttl > 0, ttl)
+            return _Token(
+                text=text,
+                sent=sent,
+                ttl=ttl,
+                renewable=bool(data.get("renewable")) and ttl > 0,
+                whole=ttl,
+            )
         except (Answer, KeyError, TypeError, ValueError):
-            return _Token(text, sent)  # it does not tell
+            return _Token(text=text, sent=sent)  # it does not tell
 
     def _asked_for(self, auth: Method, files: Files, sent: float) -> _Token:
         answer = self._answer_to(auth, files)
@@ -247,7 +253,14 @@ class Login:
             ttl = float(answer.get("lease_duration") or 0)
             role = str((answer.get("metadata") or {}).get("role_name", ""))
             renewable = bool(answer.get("renewable")) and ttl > 0
-            return _Token(str(answer["client_token"]), sent, ttl, renewable, ttl, role)
+            return _Token(
+                text=str(answer["client_token"]),
+                sent=sent,
+                ttl=ttl,
+                renewable=renewable,
+                whole=ttl,
+                role=role,
+            )
         except (KeyError, TypeError, ValueError, AttributeError):
             raise VaultUnreachable("Vault's answer to the login is not understood") from None
 

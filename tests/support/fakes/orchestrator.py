@@ -22,7 +22,7 @@ _NANO = 1_000_000_000
 _MOVING = ("updating", "rollback_started")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Updater:
     """One update under way.
 
@@ -137,7 +137,7 @@ class Orchestrator:
         config = service["Spec"][
             "RollbackConfig" if state == "rollback_started" else "UpdateConfig"
         ]
-        updater = Updater(copied(service["Spec"]), dict(config))
+        updater = Updater(spec=copied(service["Spec"]), config=dict(config))
         self._updaters[service["ID"]] = updater
         self._begin_slots(service, updater)
 

@@ -66,15 +66,17 @@ def secret(body: str) -> str:
 def test_the_example_is_accepted() -> None:
     found = load(str(ROOT / "config" / "bridge.example.yaml"), {})
     assert found.warnings == ()
-    assert found.desired.rollout == Rollout(1, 0, 300, 30, 600)
+    assert found.desired.rollout == Rollout(
+        max_in_flight=1, settle=0, settle_max=300, bake=30, timeout=600
+    )
     assert found.desired.retain == Retain(2, 86400)
     assert found.settings.vault.auth == AppRole("/run/secrets/role_id", "/run/secrets/secret_id")
     password, config, *_ = found.desired.secrets
     assert password.source == KvPath("", "secret", "apps/shop/db")
-    assert password.content == Content(Format.RAW, "password")
+    assert password.content == Content(format=Format.RAW, field="password")
     assert password.services[0].files == (FileFields("db_password", "1000", "1000", 0o400),)
     assert password.services[1].files == (FileFields(),)
-    assert config.content == Content(Format.JSON)
+    assert config.content == Content(format=Format.JSON)
 
 
 def test_the_example_names_the_defaults(read: Read) -> None:
@@ -314,13 +316,21 @@ def test_a_format_and_its_field(read: Read) -> None:
 def test_what_a_secret_s_content_is_made_of(read: Read) -> None:
     kv = "kv: {mount: s, path: p, field: f}"
     (made,) = read(secret(f"{kv}\n    decode: base64\n    trailing_newline: strip")).desired.secrets
-    assert made.content == Content(Format.RAW, "f", None, Decode.BASE64, TrailingNewline.STRIP)
+    assert made.content == Content(
+        format=Format.RAW,
+        field="f",
+        template=None,
+        decode=Decode.BASE64,
+        trailing_newline=TrailingNewline.STRIP,
+    )
     (made,) = read(secret(f"{kv}\n    decode: base64url")).desired.secrets
-    assert made.content == Content(Format.RAW, "f", None, Decode.BASE64URL)
+    assert made.content == Content(
+        format=Format.RAW, field="f", template=None, decode=Decode.BASE64URL
+    )
     (made,) = read(secret("kv: {mount: s, path: p}\n    template: '{{ a }}'")).desired.secrets
-    assert made.content == Content(Format.TEMPLATE, None, "{{ a }}")
+    assert made.content == Content(format=Format.TEMPLATE, field=None, template="{{ a }}")
     (made,) = read(secret("kv: {mount: s, path: p}\n    format: dotenv")).desired.secrets
-    assert made.content == Content(Format.DOTENV)
+    assert made.content == Content(format=Format.DOTENV)
 
 
 def test_a_template_is_checked_before_it_is_needed(read: Read) -> None:

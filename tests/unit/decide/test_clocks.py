@@ -91,7 +91,7 @@ def test_an_update_of_somebody_else_is_overdue_after_its_time(step: float) -> No
 
 @STEPS
 def test_swarms_own_rollback_is_seen_whatever_the_engines_clock_says(step: float) -> None:
-    record = RollRecord((), 9, timestamp(NOW), started=NOW - 100).write()
+    record = RollRecord(before=(), index=9, at=timestamp(NOW), started=NOW - 100).write()
     service = service_of(
         "api", "db_v1", update=UpdateState.ROLLBACK_COMPLETED, update_started=NOW + step
     )
@@ -162,7 +162,7 @@ def test_a_static_role_that_vault_rotates_is_left_in_time(step: float) -> None:
 def test_bake_and_time_out_go_on(step: float) -> None:
     """What was watched before counts, and no second is counted twice."""
     desired = desired_of("api", rollout=Rollout(bake=30.0, timeout=600.0))
-    record = RollRecord((), 9, timestamp(NOW)).write()
+    record = RollRecord(before=(), index=9, at=timestamp(NOW)).write()
     service = service_of("api", "db_v2", index=12, update=UpdateState.COMPLETED)
     secrets = [secret_of(1), secret_of(2, labels={f"{ROLL}id-api": record})]
     whole = world_of(document(2), secrets, [service])

@@ -13,17 +13,19 @@ from bridge.model.reasons import Reason
 from bridge.model.vault_view import VaultView
 from tests.support.builders import NOW, custody, document, identity, life
 
-WATCH = Watch(frozenset({"a"}), frozenset({"t"}), NOW - 5, 1, 3.0, NOW - 1)
+WATCH = Watch(
+    wanted=frozenset({"a"}), good=frozenset({"t"}), since=NOW - 5, best=1, idle=3.0, looked=NOW - 1
+)
 FULL = Memory(
-    {"db": (identity(1), NOW - 1)},
-    {"s": WATCH},
-    {},
-    {"k": Backoff(1, NOW + 2, "m")},
-    {("s", "a"): (NOW - 4, NOW - 3)},
-    {"db": Doubt(Reason.PATH_MISSING, NOW - 6)},
-    {"i": NOW - 7},
-    {("i", NOW - 50): NOW - 40},
-    {("s", 12.0): NOW - 30},
+    seen={"db": (identity(1), NOW - 1)},
+    watches={"s": WATCH},
+    verdicts={},
+    backoffs={"k": Backoff(tries=1, until=NOW + 2, message="m")},
+    rolls={("s", "a"): (NOW - 4, NOW - 3)},
+    doubts={"db": Doubt(Reason.PATH_MISSING, NOW - 6)},
+    vanished={"i": NOW - 7},
+    dates={("i", NOW - 50): NOW - 40},
+    met={("s", 12.0): NOW - 30},
 )
 VIEW = VaultView(
     NOW - 1,

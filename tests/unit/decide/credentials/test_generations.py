@@ -258,10 +258,19 @@ def test_labels_are_read_as_far_as_they_make_sense() -> None:
     assert Leased.read({}) is None
     assert Leased.read({LEASE: "l", f"{PREFIX}role": "app"}) is None
     assert Leased.read({**both, ACCESSOR: ""}) is None
-    assert Leased.read(both) == Leased("app", "l", "a")
+    assert Leased.read(both) == Leased(role="app", lease="l", accessor="a")
     more = {RETIRING: "t", AT_ONCE: "now", TRIES: "2", VANISHED: "t1,t2"}
     found = Leased.read({**both, **more})
-    assert found == Leased("app", "l", "a", "t", "", "now", 2, ("t1", "t2"))
+    assert found == Leased(
+        role="app",
+        lease="l",
+        accessor="a",
+        retiring="t",
+        ended="",
+        at_once="now",
+        tries=2,
+        vanished=("t1", "t2"),
+    )
     assert found.over
     damaged = Leased.read({**both, TRIES: "-1"})
     assert damaged is not None
@@ -270,7 +279,7 @@ def test_labels_are_read_as_far_as_they_make_sense() -> None:
 
 def test_nothing_of_a_lease_is_shown() -> None:
     """Whoever knows its id may end it."""
-    shown = repr(Leased("app", "lease-1", "accessor-1"))
+    shown = repr(Leased(role="app", lease="lease-1", accessor="accessor-1"))
     assert "lease-1" not in shown
     assert "accessor-1" not in shown
 
@@ -281,7 +290,9 @@ def test_what_cannot_be_made_is_known_to_commands_too() -> None:
     services = [service_of("api", "db_v1")]
     world = leased_world([generation_secret(1)], services)
     why = Reason.CUSTODY_REFUSED
-    backoff = Backoff(1, NOW + 9, "no role", why, passes=False, secrets=("db",))
+    backoff = Backoff(
+        tries=1, until=NOW + 9, message="no role", reason=why, passes=False, secrets=("db",)
+    )
     failing = Memory(backoffs={"mint db": backoff})
     plan = plan_of(desired, world, failing)
     kept = plan.troubles["db"]

@@ -191,7 +191,9 @@ def test_an_unused_lease_is_marked_and_then_shortened_once_the_newer_one_is_good
 
 _OLD = service_of("old", "db_v1")
 _RECORD = RollRecord(
-    ({"SecretID": "id-db_v1", "SecretName": "db_v1", "File": {"Name": "db"}},), 9, "t"
+    before=({"SecretID": "id-db_v1", "SecretName": "db_v1", "File": {"Name": "db"}},),
+    index=9,
+    at="t",
 ).write()
 
 
@@ -262,7 +264,7 @@ def test_an_operator_may_want_no_grace(how: str) -> None:
 
 def test_a_leak_is_ended_though_services_use_it() -> None:
     """``--revoke-first``, the sole exception of I4."""
-    wish = Wish(Do.ROTATE, timestamp(NOW), "", 1, at_once=True, first=True)
+    wish = Wish(do=Do.ROTATE, at=timestamp(NOW), why="", to=1, at_once=True, first=True)
     services = [service_of("api", "db_v1")]
     first = plan_for([generation_secret(1)], services, wishes={"db": wish})
     assert marked(first) == {"db_v1"}
@@ -275,7 +277,7 @@ def test_a_leak_is_ended_though_services_use_it() -> None:
 def test_a_leak_stays_one_whatever_is_wished_later() -> None:
     """Its lease is ended though services use it, until it is over."""
     labels = {AT_ONCE: "first", RETIRING: timestamp(NOW)}
-    wish = Wish(Do.ROTATE, timestamp(NOW), "", 1, at_once=True)
+    wish = Wish(do=Do.ROTATE, at=timestamp(NOW), why="", to=1, at_once=True)
     services = [service_of("api", "db_v1")]
     plan = plan_for([generation_secret(1, labels=labels)], services, wishes={"db": wish})
     assert not marked(plan, AT_ONCE)
@@ -283,7 +285,7 @@ def test_a_leak_stays_one_whatever_is_wished_later() -> None:
 
 
 def test_an_operators_now_does_not_end_what_is_in_use() -> None:
-    wish = Wish(Do.ROTATE, timestamp(NOW), "", 1, at_once=True)
+    wish = Wish(do=Do.ROTATE, at=timestamp(NOW), why="", to=1, at_once=True)
     services = [service_of("api", "db_v1")]
     plan = plan_for([generation_secret(1)], services, wishes={"db": wish})
     assert marked(plan, AT_ONCE) == {"db_v1"}
@@ -297,7 +299,7 @@ def test_what_an_operator_rolls_back_to_is_kept(wished: bool) -> None:
     """Between the wish and the roll nothing uses it."""
     labels = {} if wished else aside(By.OPERATOR)
     secrets = [generation_secret(1), generation_secret(2, labels=labels)]
-    wishes = {"db": Wish(Do.ROLLBACK, timestamp(NOW), "", 1)} if wished else {}
+    wishes = {"db": Wish(do=Do.ROLLBACK, at=timestamp(NOW), why="", to=1)} if wished else {}
     plan = plan_for(secrets, [ON_TWO], wishes=wishes)
     assert not marked(plan)
     assert not steps(plan)
@@ -380,7 +382,7 @@ def test_what_is_no_longer_configured_keeps_its_lease_until_it_is_let_go_of() ->
     other = wanted("key")
     plan = plan_for([generation_secret(1)], [], views, secret=other, lives={other.source: _NONE})
     assert tended(plan) == {"db_v1": ["RENEW_LEASE"]}
-    forget = {"db": Wish(Do.FORGET, timestamp(NOW))}
+    forget = {"db": Wish(do=Do.FORGET, at=timestamp(NOW))}
     plan = plan_for(
         [generation_secret(1)], [], views, secret=other, lives={other.source: _NONE}, wishes=forget
     )

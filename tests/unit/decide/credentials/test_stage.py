@@ -77,7 +77,7 @@ def held(plan: Plan) -> set[Reason]:
 
 def rotate(to: int = 1, **more: Any) -> dict[str, Any]:
     """Return an operator's wish for what comes after a generation."""
-    return {"wishes": {"db": Wish(Do.ROTATE, timestamp(NOW), "", to, **more)}}
+    return {"wishes": {"db": Wish(do=Do.ROTATE, at=timestamp(NOW), why="", to=to, **more)}}
 
 
 def old(age: float, left: float = 500.0) -> GenerationView:
@@ -393,4 +393,6 @@ def _refused_renewal() -> dict[str, Backoff]:
     views = {"db_v1": seen(life(450.0, 150.0), custody())}
     plan = plan_for([generation_secret(1)], "db_v1", views)
     renewal = next(a for a in actions_of(plan, TendGeneration))
-    return {action_key(renewal): Backoff(3, NOW + 5, "no such role", passes=False)}
+    return {
+        action_key(renewal): Backoff(tries=3, until=NOW + 5, message="no such role", passes=False)
+    }

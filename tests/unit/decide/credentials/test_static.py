@@ -49,7 +49,7 @@ def password(
 
 def configured(source: StaticRoles = PAIR, **rules: Any) -> Desired:
     """Return one static secret on the service ``api``."""
-    content = Content(Format.JSON)
+    content = Content(format=Format.JSON)
     lease = replace(LeaseRules(), **rules)
     mapping = ServiceMapping("api", (FileFields(),))
     secret = DesiredSecret("db", source, content, (mapping,), lease)
@@ -92,7 +92,8 @@ def test_the_idle_role_is_next_and_rotated_first() -> None:
     seen = world({"a": 2 * DAY, "b": 3 * DAY}, password(1, "a", 2 * DAY), on="db_v1")
     assert mints(planned(seen, due)) == [("b", True, Reason.ROTATION_DUE)]
     asked = replace(
-        seen, swarm=replace(seen.swarm, wishes={"db": Wish(Do.ROTATE, "t", "it leaked", 1)})
+        seen,
+        swarm=replace(seen.swarm, wishes={"db": Wish(do=Do.ROTATE, at="t", why="it leaked", to=1)}),
     )
     (action,) = actions_of(planned(asked), MintGeneration)
     assert (action.role, action.rotate) == ("b", True)
@@ -141,7 +142,9 @@ def test_a_role_that_is_alone_is_rotated_while_it_is_used() -> None:
     assert mints(planned(world({"a": DAY}, old, on="db_v1"), alone)) == []
     by_vault = world({"a": 5.0}, old, on="db_v1")
     assert mints(planned(by_vault, alone)) == [("a", False, Reason.ROTATION_DUE)]
-    seen = world({"a": DAY}, old, on="db_v1", wishes={"db": Wish(Do.ROTATE, "t", "", 1)})
+    seen = world(
+        {"a": DAY}, old, on="db_v1", wishes={"db": Wish(do=Do.ROTATE, at="t", why="", to=1)}
+    )
     assert mints(planned(seen, alone)) == [("a", True, Reason.ROTATION_ASKED)]
 
 

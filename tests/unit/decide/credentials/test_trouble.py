@@ -48,7 +48,7 @@ def leased(
 ) -> DesiredSecret:
     """Return a configured secret with a lease."""
     mappings = tuple(ServiceMapping(service, (FileFields(),)) for service in services)
-    return DesiredSecret(name, role, Content(Format.JSON), mappings, LeaseRules(**rules))
+    return DesiredSecret(name, role, Content(format=Format.JSON), mappings, LeaseRules(**rules))
 
 
 def generation(
@@ -64,10 +64,10 @@ def generation(
 
 def alive(*, age: float = 2 * DAY, left: float = HOUR, granted: float = HOUR) -> Life:
     """Return the life of a lease that was renewed."""
-    return Life(NOW - age, NOW + left, granted, renewed=True)
+    return Life(started=NOW - age, ends=NOW + left, granted=granted, renewed=True)
 
 
-CUSTODY = Life(NOW - 2 * DAY, NOW + 29 * DAY, 32 * DAY, renewed=True)
+CUSTODY = Life(started=NOW - 2 * DAY, ends=NOW + 29 * DAY, granted=32 * DAY, renewed=True)
 
 
 def world(
@@ -88,7 +88,7 @@ def world(
         fate = (lives or {}).get(secret.name, alive())
         custody = Gone() if isinstance(fate, Gone) else CUSTODY
         views[secret.id] = GenerationView(NOW, fate, custody)
-    view = SwarmView(NOW, secrets, services, tuple(tasks), **swarm)
+    view = SwarmView(as_of=NOW, secrets=secrets, services=services, tasks=tuple(tasks), **swarm)
     return World(VaultView(NOW, paths or {ROLE: DOCUMENT}, None, views), view)
 
 
@@ -143,7 +143,7 @@ def test_what_is_revoked_first_is_replaced_at_once_though_an_older_one_is_alive(
     """Its services have a credential no more, so no window holds that up."""
     secrets = [generation(1, GOOD), generation(2, GOOD, {"retiring": "t", "at_once": "first"})]
     api, late = service_of("api", "db_v2"), service_of("late", "db_v1")
-    wishes = {"db": Wish(Do.ROTATE, "t", to=2, at_once=True, first=True)}
+    wishes = {"db": Wish(do=Do.ROTATE, at="t", to=2, at_once=True, first=True)}
     seen = world(secrets, [api, late], {"db_v2": Gone()}, wishes=wishes)
     planned = decide(configured(leased("api", "late"), rollout=CLOSED), seen, Memory(), NOW)
     assert minted(planned) == ["db_v3"]
@@ -178,7 +178,7 @@ def test_so_it_is_where_there_is_no_way_back_any_more() -> None:
 def test_after_a_rollback_an_operator_may_ask_for_a_new_generation() -> None:
     """What was gone back from stays alive, and does not keep the change open for that."""
     secrets = [generation(1, GOOD), generation(2, GOOD, BACK)]
-    wishes = {"db": Wish(Do.ROTATE, "t", to=2)}
+    wishes = {"db": Wish(do=Do.ROTATE, at="t", to=2)}
     seen = world(secrets, [service_of("api", "db_v1")], wishes=wishes)
     assert minted(decide(configured(leased("api")), seen, Memory(), NOW)) == ["db_v3"]
 
@@ -192,7 +192,7 @@ def test_after_a_rollback_no_rule_makes_a_new_generation() -> None:
 def test_what_services_go_back_to_is_not_ended_before_they_are_there() -> None:
     """I4: an operator's word, or the mark that it left, comes while nothing uses it any more."""
     api = service_of("api", "db_v2")
-    wishes = {"db": Wish(Do.ROLLBACK, "t", to=1)}
+    wishes = {"db": Wish(do=Do.ROLLBACK, at="t", to=1)}
     asked = world([generation(1, GOOD), generation(2, GOOD)], [api], wishes=wishes)
     assert retired(decide(configured(leased("api")), asked, Memory(), NOW)) == []
     marked = world([generation(1, GOOD), generation(2, GOOD, BACK)], [api])
@@ -256,7 +256,7 @@ def test_a_renewal_that_might_cut_a_lease_is_left_out() -> None:
 def test_a_wish_that_is_noted_is_not_noted_again_and_again() -> None:
     """While nothing can be made, the one in use has its mark of before."""
     pauses = {"db": Pause("t", "not now")}
-    wishes = {"db": Wish(Do.ROTATE, "t", to=1, at_once=True)}
+    wishes = {"db": Wish(do=Do.ROTATE, at="t", to=1, at_once=True)}
     for how in ("now", "first"):
         secret = generation(1, GOOD, {"retiring": "t", "at_once": how})
         seen = world([secret], [service_of("api", "db_v1")], wishes=wishes, pauses=pauses)

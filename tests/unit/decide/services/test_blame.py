@@ -41,7 +41,7 @@ FAST = Rollout(bake=2.0, timeout=60.0)
 def record(*before: str, **more: Any) -> str:
     """Return an open record of a roll that replaced references to these Docker secrets."""
     references = tuple(reference(name, name.split("_v")[0]).write() for name in before)
-    return RollRecord(references, 10, "t", **more).write()
+    return RollRecord(before=references, index=10, at="t", **more).write()
 
 
 def rolled(service: str, *before: str, **more: Any) -> dict[str, str]:
@@ -108,7 +108,7 @@ def one(service: Service, *labels: Mapping[str, str], current: int = 2, **more: 
 def test_what_failed_goes_back_to_what_the_record_has() -> None:
     """In place, with its own file; the way back is a roll of its own, which turns round no more."""
     before = replace(reference("db_v1"), uid="33", mode=0o400)
-    label = RollRecord((before.write(),), 10, "t").write()
+    label = RollRecord(before=(before.write(),), index=10, at="t").write()
     service = paused("api", "db_v2", "other_v1")
     world = one(service, {"vault-bridge.roll.id-api": label}, aside(By.FAILURE, "api"))
     plan = plan_of(desired_of("api"), world)
@@ -126,7 +126,7 @@ def test_what_failed_goes_back_to_what_the_record_has() -> None:
 def test_without_another_version_it_goes_back_to_what_people_made() -> None:
     """The first version of a takeover failed: the hand-made secret is put back."""
     service = paused("api", "db_v1")
-    hand_made = RollRecord((reference("db", "db").write(),), 10, "t").write()
+    hand_made = RollRecord(before=(reference("db", "db").write(),), index=10, at="t").write()
     labels = {"vault-bridge.roll.id-api": hand_made, **aside(By.FAILURE, "api")}
     world = world_of(document(1), [foreign("db"), secret_of(1, labels=labels)], [service])
     roll = rolls(plan_of(desired_of("api"), world))["api"]
@@ -173,7 +173,7 @@ def test_a_way_back_under_way_is_waited_for_and_then_forgotten() -> None:
 def test_on_failure_all_takes_everybody_back() -> None:
     """The version is set aside for the name, and those that had moved go back too."""
     desired = desired_of("a", "b", rollout=replace(FAST, all_go_back=True, max_in_flight=2))
-    done = RollRecord((), 5, "t", "t").write()
+    done = RollRecord(before=(), index=5, at="t", done="t").write()
     labels = {**rolled("a", "db_v1"), "vault-bridge.roll.id-b": done}
     services = [paused("a", "db_v2"), service_of("b", "db_v2")]
     secrets = [secret_of(1, labels=GOOD), secret_of(2, labels=labels)]

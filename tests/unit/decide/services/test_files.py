@@ -33,7 +33,14 @@ PRIVATE = ("1000", "1000", 0o400)
 def ref(target: str, *fields: object, of: str = "db_v1") -> Reference:
     """Return a reference to a Docker secret, with other fields than Docker's own."""
     uid, gid, mode = fields or ("0", "0", 0o444)
-    return Reference(f"id-{of}", of, target, str(uid), str(gid), int(str(mode)))
+    return Reference(
+        secret_id=f"id-{of}",
+        secret_name=of,
+        file_name=target,
+        uid=str(uid),
+        gid=str(gid),
+        mode=int(str(mode)),
+    )
 
 
 def configured(*files: FileFields) -> Desired:

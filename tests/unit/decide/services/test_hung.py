@@ -25,7 +25,7 @@ from tests.support.builders import (
     world_of,
 )
 
-RECORD = RollRecord((), 9, "2027-01-15T08:00:00Z").write()
+RECORD = RollRecord(before=(), index=9, at="2027-01-15T08:00:00Z").write()
 SECRETS = (secret_of(1), secret_of(2, labels={f"{ROLL}id-api": RECORD}))
 API = service_of(
     "api", "db_v2", desired_tasks=3, update=UpdateState.UPDATING, update_started=1_799_999_999.0

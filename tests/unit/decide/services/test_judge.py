@@ -35,7 +35,7 @@ GOOD = {"vault-bridge.good": "2026-11-02T00:00:00Z"}
 
 def open_roll(service: str, before: str = "db_v1", index: int = 5) -> dict[str, str]:
     """Return the label of a roll that was begun."""
-    record = RollRecord((reference(before).write(),), index, "2026-11-03T00:00:00Z")
+    record = RollRecord(before=(reference(before).write(),), index=index, at="2026-11-03T00:00:00Z")
     return {f"vault-bridge.roll.id-{service}": record.write()}
 
 
@@ -306,7 +306,7 @@ def test_an_update_that_ends_by_itself_is_waited_for() -> None:
 
 def test_an_operator_s_rollback_by_hand_is_respected() -> None:
     """``docker service rollback`` leaves a PreviousSpec; Swarm's own rollback leaves none."""
-    done = RollRecord((), 5, "t", "t").write()
+    done = RollRecord(before=(), index=5, at="t", done="t").write()
     service = service_of(
         "api", "db_v1", update=UpdateState.ROLLBACK_COMPLETED, previous=frozenset({"id-db_v2"})
     )
@@ -393,7 +393,7 @@ def test_settle_waits_for_changes_that_come_together_but_not_for_ever() -> None:
 
 def test_a_fight_over_a_service_is_damped() -> None:
     """Somebody moves it back again and again: forward at once, then later and later."""
-    done = RollRecord((), 5, "t", "t").write()
+    done = RollRecord(before=(), index=5, at="t", done="t").write()
     world = world_of(
         document(2),
         [secret_of(1), secret_of(2, labels={"vault-bridge.roll.id-api": done, **GOOD})],
@@ -414,11 +414,14 @@ def test_a_fight_over_a_service_is_damped() -> None:
 
 def test_a_version_is_good_once_every_service_has_baked_on_it() -> None:
     """Then, and only then, the next trouble is not the version's fault."""
-    done = {"vault-bridge.roll.id-a": RollRecord((), 5, "t", "t").write()}
+    done = {"vault-bridge.roll.id-a": RollRecord(before=(), index=5, at="t", done="t").write()}
     services = [service_of("a", "db_v2"), service_of("b", "db_v2")]
     half = world_of(document(2), [secret_of(1), secret_of(2, labels=done)], services)
     assert not notes(plan_of(desired_of("a", "b"), half))
-    both = {**done, "vault-bridge.roll.id-b": RollRecord((), 5, "t", "t").write()}
+    both = {
+        **done,
+        "vault-bridge.roll.id-b": RollRecord(before=(), index=5, at="t", done="t").write(),
+    }
     world = world_of(document(2), [secret_of(1), secret_of(2, labels=both)], services)
     (note,) = notes(plan_of(desired_of("a", "b"), world))
     assert "vault-bridge.good" in note.put
@@ -454,7 +457,10 @@ def test_a_record_whose_service_is_gone_is_dropped() -> None:
 
 def test_nothing_to_do_means_nothing_is_done() -> None:
     """I5: a swarm that is as it should be gets an empty plan from a process with no memory."""
-    done = {"vault-bridge.roll.id-api": RollRecord((), 5, "t", "t").write(), **GOOD}
+    done = {
+        "vault-bridge.roll.id-api": RollRecord(before=(), index=5, at="t", done="t").write(),
+        **GOOD,
+    }
     world = world_of(
         document(2),
         [secret_of(1, labels={**GOOD, "vault-bridge.unused": "t"}), secret_of(2, labels=done)],

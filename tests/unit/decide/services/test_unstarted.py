@@ -48,7 +48,11 @@ OLD = task_of(API, "db_v1", number=1)
 def opened(*before: str, **more: Any) -> dict[str, str]:
     """Return the label of a roll of ``api`` that was begun."""
     references = tuple(reference(name).write() for name in before)
-    return {f"{ROLL}id-api": RollRecord(references, 9, "2027-01-15T07:59:00Z", **more).write()}
+    return {
+        f"{ROLL}id-api": RollRecord(
+            before=references, index=9, at="2027-01-15T07:59:00Z", **more
+        ).write()
+    }
 
 
 def mark(ago: float = 0.0, **more: Any) -> dict[str, str]:
@@ -362,7 +366,9 @@ def test_what_is_started_again_and_again_is_no_witness_at_the_time_out() -> None
 def test_what_is_blocked_goes_back_before_another_service_begins() -> None:
     """Its place is free for that, also where it comes last in the configuration."""
     known = {f"{BLOCKED}id-z": mark()[f"{BLOCKED}id-api"]}
-    record = {f"{ROLL}id-z": RollRecord((reference("db_v1").write(),), 9, "t").write()}
+    record = {
+        f"{ROLL}id-z": RollRecord(before=(reference("db_v1").write(),), index=9, at="t").write()
+    }
     blocked_one = service_of("z", "db_v2", update=UpdateState.COMPLETED)
     other = service_of("a", "db_v1")
     secrets = [secret_of(1, labels=WELL), secret_of(2, labels={**known, **record})]

@@ -74,7 +74,10 @@ def test_another_secret_under_the_target_is_in_the_way(name: str) -> None:
 
 def test_the_short_and_the_long_form_are_one_target() -> None:
     """The engine would take ``/run/secrets/db`` beside ``db``; the container would not."""
-    service = service_of("api", references=(Reference("id-x", "x", "/run/secrets/db"),))
+    service = service_of(
+        "api",
+        references=(Reference(secret_id="id-x", secret_name="x", file_name="/run/secrets/db"),),
+    )
     plan = plan_of(
         desired_of("api"), world_of(document(1), [secret_of(1), foreign("x")], [service])
     )

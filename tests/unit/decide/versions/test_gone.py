@@ -23,7 +23,9 @@ from tests.support.builders import (
 )
 from tests.unit.decide.services.test_judge import GOOD, open_roll
 
-DONE = RollRecord((), 5, "2026-11-03T00:00:00Z", "2026-11-03T00:01:00Z").write()
+DONE = RollRecord(
+    before=(), index=5, at="2026-11-03T00:00:00Z", done="2026-11-03T00:01:00Z"
+).write()
 ASIDE = SetAside(By.FAILURE, "2026-11-03T00:00:00Z", "died").write()
 
 
@@ -98,6 +100,6 @@ def test_what_the_configuration_no_longer_has_is_cleared_too_and_nothing_of_othe
         secret_of(1, instance="other", docker_name="theirs_v1", labels=labels),
         replace(foreign("handmade"), labels=labels),
     )
-    ((note,),) = gone_marks("default", SwarmView(0.0, secrets, (), ()))
+    ((note,),) = gone_marks("default", SwarmView(as_of=0.0, secrets=secrets, services=(), tasks=()))
     assert isinstance(note, Annotate)
     assert note.docker_name == "former_v1"

@@ -52,7 +52,7 @@ def plan(
 
 def wish(do: Do, **more: Any) -> dict[str, Any]:
     """Return what the state config has."""
-    return {"wishes": {"db": Wish(do, "t", **more)}}
+    return {"wishes": {"db": Wish(do=do, at="t", **more)}}
 
 
 def actions(planned: Plan) -> list[Any]:
@@ -159,7 +159,7 @@ def test_the_state_is_made_before_the_first_mirror() -> None:
 
 
 def test_forget_removes_what_nothing_refers_to_and_ends_when_all_is_gone() -> None:
-    forget: dict[str, Any] = {"wishes": {"old": Wish(Do.FORGET, "t")}}
+    forget: dict[str, Any] = {"wishes": {"old": Wish(do=Do.FORGET, at="t")}}
     secrets = [secret_of(n, name="old") for n in (1, 2)]
     service = service_of("api", "old_v2")
     desired = desired_of(secrets=[wanted("db")])
@@ -204,7 +204,9 @@ def test_file_fields_wait_for_the_next_roll_unless_an_operator_wants_them_now() 
     )
     assert not [a for a in actions(fields()) if isinstance(a, NoteState)]
     there = replace(reference("db_v1"), mode=0o400)
-    open_roll = RollRecord((reference("db_v1").write(),), 9, "t", started=NOW - 10).write()
+    open_roll = RollRecord(
+        before=(reference("db_v1").write(),), index=9, at="t", started=NOW - 10
+    ).write()
     rolling = fields({"vault-bridge.roll.id-api": open_roll}, references=(there,))
     assert not [a for a in actions(rolling) if isinstance(a, NoteState)]
     (note,) = actions(fields(references=(there,)))
@@ -227,7 +229,9 @@ def test_what_is_never_rolled_keeps_no_wish_alive() -> None:
 
 def test_file_fields_that_swarm_rolled_back_are_not_tried_again() -> None:
     """The version is good, so that nothing else would end it; repeating the wish tries again."""
-    record = RollRecord((reference("db_v1").write(),), 9, "t", started=NOW - 100).write()
+    record = RollRecord(
+        before=(reference("db_v1").write(),), index=9, at="t", started=NOW - 100
+    ).write()
     service = {"update": UpdateState.ROLLBACK_COMPLETED, "update_message": "task failed"}
     labels = {"vault-bridge.roll.id-api": record}
     planned = fields(labels, **service)
@@ -238,7 +242,7 @@ def test_file_fields_that_swarm_rolled_back_are_not_tried_again() -> None:
     after = fields(labels, {"fields": {"db": refused}}, **service)
     assert not [a for a in actions(after) if isinstance(a, RollService | NoteState)]
     assert Reason.WISH_REFUSED in {hold.reason for hold in after.holds}
-    done = {"vault-bridge.roll.id-api": RollRecord((), 9, "t", "t").write()}
+    done = {"vault-bridge.roll.id-api": RollRecord(before=(), index=9, at="t", done="t").write()}
     again = fields(done, **service)
     assert [a for a in actions(again) if isinstance(a, RollService)]
 

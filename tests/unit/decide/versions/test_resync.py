@@ -56,7 +56,7 @@ from tests.support.builders import (
     world_of,
 )
 
-RAW, JSON = Content(Format.RAW, "password"), Content(Format.JSON)
+RAW, JSON = Content(format=Format.RAW, field="password"), Content(format=Format.JSON)
 ASIDE = {"vault-bridge.aside.id-api": SetAside(By.FAILURE, "t", "died").write()}
 OPERATOR = {"vault-bridge.aside": SetAside(By.OPERATOR, "t", "because").write()}
 AGAIN = names_of("db", identity(3), 1)[0]
@@ -93,7 +93,7 @@ def plan(
 ) -> Plan:
     """Plan for a service that is on one of the secrets, and a wish to make version 3 anew."""
     shape = wished if isinstance(wished, str) else content.shape
-    wish = wished if isinstance(wished, Wish) else Wish(Do.RESYNC, "t", shape=shape)
+    wish = wished if isinstance(wished, Wish) else Wish(do=Do.RESYNC, at="t", shape=shape)
     wishes = {"db": wish} if wished else {}
     service = service_of("api", references=(reference(on),))
     world = world_of(vault or document(3), secrets, [service], wishes=wishes, **more)
@@ -112,11 +112,14 @@ def refusal(planned: Plan) -> str:
     ("before", "now"),
     [
         (RAW, JSON),
-        (RAW, Content(Format.RAW, "other")),
-        (RAW, Content(Format.RAW, "password", decode=Decode.BASE64)),
-        (RAW, Content(Format.RAW, "password", trailing_newline=TrailingNewline.ADD)),
-        (RAW, Content(Format.RAW, "password", template_driver="golang")),
-        (Content(Format.TEMPLATE, template="a"), Content(Format.TEMPLATE, template="b")),
+        (RAW, Content(format=Format.RAW, field="other")),
+        (RAW, Content(format=Format.RAW, field="password", decode=Decode.BASE64)),
+        (RAW, Content(format=Format.RAW, field="password", trailing_newline=TrailingNewline.ADD)),
+        (RAW, Content(format=Format.RAW, field="password", template_driver="golang")),
+        (
+            Content(format=Format.TEMPLATE, template="a"),
+            Content(format=Format.TEMPLATE, template="b"),
+        ),
     ],
 )
 def test_a_changed_content_is_reported_and_rolls_nothing_by_itself(
@@ -193,7 +196,7 @@ def test_a_content_that_comes_back_is_made_anew_once_more() -> None:
 
 def test_what_was_made_anew_and_fails_is_left_for_the_former_one() -> None:
     """The marks are those of each Docker secret; it is not made once more."""
-    record = RollRecord((reference("db_v3").write(),), 9, "t").write()
+    record = RollRecord(before=(reference("db_v3").write(),), index=9, at="t").write()
     failed = made(JSON, 1, {**ASIDE, "vault-bridge.roll.id-api": record})
     (roll,) = actions_of(plan(made(), failed, on=AGAIN, wished=False), RollService)
     assert roll.reason == Reason.GOING_BACK
@@ -217,7 +220,7 @@ def test_rollback_names_the_docker_secret_to_go_back_to() -> None:
     """Both are version 3; without a name it is the latest that is well."""
     secrets = (made(version=2), made(), made(JSON, 1))
     for secret, marked in (("db_v3", {AGAIN}), ("", set())):
-        wish = Wish(Do.ROLLBACK, "t", to=3, secret=secret)
+        wish = Wish(do=Do.ROLLBACK, at="t", to=3, secret=secret)
         assert Wish.read(wish.write()) == wish
         planned = plan(*secrets, on=AGAIN, wished=wish)
         notes = [n for n in actions_of(planned, Annotate) if n.reason == Reason.SET_ASIDE]
@@ -263,7 +266,7 @@ def test_a_version_made_anew_counts_once_for_retain() -> None:
 def test_a_generation_is_rotated_instead() -> None:
     """Vault gives its credential out once; `plan` names the command."""
     secret = generation_secret(1, labels={SHAPE: RAW.shape})
-    wishes = {"db": Wish(Do.RESYNC, "t", shape=JSON.shape)}
+    wishes = {"db": Wish(do=Do.RESYNC, at="t", shape=JSON.shape)}
     service = service_of("api", "db_v1")
     desired = desired_of(secrets=[leased("api")])
     planned = plan_of(desired, leased_world([secret], [service], wishes=wishes))

@@ -155,7 +155,7 @@ def _failed_since(on: str, **changes: Any) -> Plan:
     """What was written since the restore fails; version 1 is older than what it was well on."""
     mark = {"vault-bridge.aside": SetAside(By.RESTORE, "x", "restored").write()}
     four = secret_of(4, labels={**GOOD, **mark})
-    before = RollRecord((reference("db_v4").write(),), 10, "t").write()
+    before = RollRecord(before=(reference("db_v4").write(),), index=10, at="t").write()
     since = _second_2(1.0)
     failed = {"vault-bridge.aside.id-api": SetAside(By.FAILURE, "x", "died").write()}
     labels = {**since.labels, "vault-bridge.roll.id-api": before, **failed}

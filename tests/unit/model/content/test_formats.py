@@ -25,7 +25,7 @@ from bridge.model.content.payload import render
 from bridge.model.content.template import mistake_in
 from bridge.model.desired import Content, Decode, Format, TrailingNewline
 
-DOTENV = Content(Format.DOTENV)
+DOTENV = Content(format=Format.DOTENV)
 CANARY = "canary-4711"
 
 _CHARACTERS = st.characters(exclude_categories=["Cs"])
@@ -115,8 +115,8 @@ def test_what_dotenv_cannot_hold_is_refused(fields: dict[str, Any], reason: str)
 
 # --- base64 ---------------------------------------------------------------------------------------
 
-_BASE64 = Content(Format.RAW, "cert", decode=Decode.BASE64)
-_BASE64URL = Content(Format.RAW, "cert", decode=Decode.BASE64URL)
+_BASE64 = Content(format=Format.RAW, field="cert", decode=Decode.BASE64)
+_BASE64URL = Content(format=Format.RAW, field="cert", decode=Decode.BASE64URL)
 
 
 @given(st.binary(min_size=1))
@@ -171,7 +171,7 @@ def test_the_other_alphabet_is_answered_with_its_name(
 def template(text: str, newline: TrailingNewline = TrailingNewline.KEEP) -> Content:
     """Return what a template asks for."""
     assert not mistake_in(text)
-    return Content(Format.TEMPLATE, template=text, trailing_newline=newline)
+    return Content(format=Format.TEMPLATE, template=text, trailing_newline=newline)
 
 
 @given(st.text(_CHARACTERS, min_size=1), st.text(_CHARACTERS, min_size=1))
@@ -376,7 +376,10 @@ def test_the_sandbox_keeps_what_is_given_as_it_is() -> None:
 def test_a_field_of_nearly_this_name_is_named(asked: str, there: str, remedy: str) -> None:
     """No other is: who mixed up name and value would see the value."""
     fields = {there: "x", f"{asked}1": CANARY}
-    for content in (Content(Format.RAW, asked), template(f"{{{{ fields['{asked}'] }}}}")):
+    for content in (
+        Content(format=Format.RAW, field=asked),
+        template(f"{{{{ fields['{asked}'] }}}}"),
+    ):
         with pytest.raises(ContentRefused) as caught:
             render(fields, content)
         assert caught.value.reason == "FieldMissing"
@@ -405,20 +408,22 @@ def test_a_template_is_told_how_it_reaches_a_field_of_nearly_this_name() -> None
 )
 def test_the_newline_at_the_end(text: str, newline: str, data: bytes) -> None:
     for content in (
-        Content(Format.RAW, "a", trailing_newline=TrailingNewline(newline)),
+        Content(format=Format.RAW, field="a", trailing_newline=TrailingNewline(newline)),
         template("{{ a }}", TrailingNewline(newline)),
     ):
         assert render({"a": text}, content).reveal() == data
 
 
 def test_what_is_only_newlines_is_empty_once_they_are_gone() -> None:
-    content = Content(Format.RAW, "a", trailing_newline=TrailingNewline.STRIP)
+    content = Content(format=Format.RAW, field="a", trailing_newline=TrailingNewline.STRIP)
     with pytest.raises(ContentRefused) as caught:
         render({"a": "\n\n"}, content)
     assert caught.value.reason == "ContentEmpty"
 
 
-@pytest.mark.parametrize("form", [Content(Format.RAW, "a"), Content(Format.JSON), DOTENV])
+@pytest.mark.parametrize(
+    "form", [Content(format=Format.RAW, field="a"), Content(format=Format.JSON), DOTENV]
+)
 def test_halves_of_surrogate_pairs_are_refused_without_a_value(form: Content) -> None:
     """Python's own error quotes the text and keeps it."""
     with pytest.raises(ContentRefused) as caught:
@@ -430,12 +435,12 @@ def test_halves_of_surrogate_pairs_are_refused_without_a_value(form: Content) ->
 def test_another_shape_deserves_another_look() -> None:
     """A verdict on one way to make the content says nothing of another."""
     shapes = [
-        Content(Format.RAW, "a"),
-        Content(Format.RAW, "b"),
-        Content(Format.RAW, "a", decode=Decode.BASE64),
-        Content(Format.RAW, "a", decode=Decode.BASE64URL),
-        Content(Format.RAW, "a", trailing_newline=TrailingNewline.ADD),
-        Content(Format.JSON),
+        Content(format=Format.RAW, field="a"),
+        Content(format=Format.RAW, field="b"),
+        Content(format=Format.RAW, field="a", decode=Decode.BASE64),
+        Content(format=Format.RAW, field="a", decode=Decode.BASE64URL),
+        Content(format=Format.RAW, field="a", trailing_newline=TrailingNewline.ADD),
+        Content(format=Format.JSON),
         DOTENV,
         template("a"),
         template("b"),
@@ -446,9 +451,9 @@ def test_another_shape_deserves_another_look() -> None:
 @pytest.mark.parametrize(
     ("content", "shape"),
     [
-        (Content(Format.RAW, "a"), "raw:a"),
-        (Content(Format.RAW, "a", decode=Decode.BASE64), "raw:a:decode=base64"),
-        (Content(Format.JSON, trailing_newline=TrailingNewline.ADD), "json:add"),
+        (Content(format=Format.RAW, field="a"), "raw:a"),
+        (Content(format=Format.RAW, field="a", decode=Decode.BASE64), "raw:a:decode=base64"),
+        (Content(format=Format.JSON, trailing_newline=TrailingNewline.ADD), "json:add"),
         (template("a"), "template:ca978112ca1bbdca"),
     ],
 )

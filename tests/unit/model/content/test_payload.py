@@ -15,8 +15,8 @@ from bridge.errors import ContentRefused
 from bridge.model.content.payload import MAX_BYTES, Concealed, render
 from bridge.model.desired import Content, Format
 
-RAW = Content(Format.RAW, "password")
-JSON = Content(Format.JSON)
+RAW = Content(format=Format.RAW, field="password")
+JSON = Content(format=Format.JSON)
 CANARY = "canary-4711"
 
 
