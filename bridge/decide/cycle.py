@@ -239,18 +239,26 @@ def _rolls(
 
     A service that is under way already keeps its place: a newer version goes to it at once. What
     goes back goes before what begins: it has failed, or is blocked, and its place is free.
+
+    Its way back may be blocked as well, and free its place for another; then the engine starts it
+    after all, and more services are under way than should be. None of them gets anything newer
+    until enough have converged or failed; what goes back does not wait for that.
     """
     stands = sorted(stands, key=lambda stand: not any(want.back for want in stand.ready))
     hold_what_is_too_much(stands, approvals, desired.max_services)
     sent = [stand for stand in stands if not stand.flying and _may_be_sent(stand, memory, now)]
-    free = desired.rollout.max_in_flight - sum(stand.flying for stand in stands) - len(sent)
+    most, placed = desired.rollout.max_in_flight, sum(stand.flying for stand in stands) + len(sent)
+    free = most - placed
     chains: list[Chain] = []
     for stand in stands:
         if not stand.ready:
             continue
-        if free <= 0 and not stand.flying and stand not in sent:
+        has_place = stand.flying or stand in sent
+        too_many = free < 0 and has_place and not any(want.back for want in stand.ready)
+        if too_many or (free <= 0 and not has_place):
+            under_way = f", and {placed} services are under way" if too_many else ""
             for want in stand.ready:
-                message = f"it is not its turn: max_in_flight is {desired.rollout.max_in_flight}"
+                message = f"it is not its turn: max_in_flight is {most}{under_way}"
                 name = stand.service.name
                 stand.hold(
                     Hold(
@@ -267,7 +275,7 @@ def _rolls(
         if isinstance(chain, Hold):
             stand.hold(chain)
             continue
-        free -= not stand.flying and stand not in sent
+        free -= not has_place
         chains.append(chain)
         for want in stand.ready:
             to = want.swap.to_name if want.swap else ""

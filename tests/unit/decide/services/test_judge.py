@@ -11,12 +11,14 @@ from bridge.decide.remember import remember
 from bridge.model.actions import Annotate, CreateSecret, RollService
 from bridge.model.desired import KvPath, Rollout
 from bridge.model.memory import Memory, Outcome, Result
-from bridge.model.mirror import By, RollRecord, SetAside
+from bridge.model.mirror import By, DockerSecret, RollRecord, SetAside
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
 from bridge.model.service import Kind, UpdateState
+from bridge.model.world import World
 from tests.support.builders import (
     NOW,
+    PATH,
     actions_of,
     after,
     desired_of,
@@ -31,6 +33,7 @@ from tests.support.builders import (
 )
 
 GOOD = {"vault-bridge.good": "2026-11-02T00:00:00Z"}
+OTHER = KvPath("", "secret", "apps/other")
 
 
 def open_roll(service: str, before: str = "db_v1", index: int = 5) -> dict[str, str]:
@@ -113,6 +116,49 @@ def test_never_more_than_max_in_flight_services_are_under_way() -> None:
     assert rolls(plan) == ["b"]
     waiting = plan.conditions[0].services[-1]
     assert (waiting.name, waiting.reason) == ("c", Reason.WAITING_FOR_TURN)
+
+
+def too_many_under_way(*secrets: DockerSecret) -> World:
+    """Return a world in which two services are on their way to version 2, and 3 is mirrored."""
+    flying = [
+        service_of(name, "db_v2", *held, update=UpdateState.UPDATING, desired_tasks=2)
+        for name, held in (("a", [s.name for s in secrets[-1:]]), ("b", []))
+    ]
+    labels = open_roll("a") | open_roll("b")
+    mirrors = [secret_of(1, labels=GOOD), secret_of(2, labels=labels), secret_of(3)]
+    other = {OTHER: document(len(secrets))} if secrets else {}
+    tasks = [
+        task_of(service, *(ref.secret_name for ref in service.references)) for service in flying
+    ]
+    return world_of({PATH: document(3)} | other, [*mirrors, *secrets], flying, tasks)
+
+
+@pytest.mark.parametrize(("most", "rolled"), [(1, []), (2, ["a", "b"])])
+def test_nothing_newer_goes_to_services_under_way_while_they_are_too_many(
+    most: int, rolled: list[str]
+) -> None:
+    """I7: a blocked way back frees its place, another service begins, and then it is unblocked."""
+    plan = plan_of(desired_of("a", "b", rollout=Rollout(max_in_flight=most)), too_many_under_way())
+    assert rolls(plan) == rolled
+    states = {(s.state, s.reason) for s in plan.conditions[0].services}
+    waiting = {(State.ROLLING, Reason.WAITING_FOR_TURN)}
+    assert states == (waiting if most == 1 else {(State.ROLLING, Reason.NEW_VERSION)})
+    assert not plan.finished
+
+
+def test_what_goes_back_does_not_wait_until_enough_have_come_to_rest() -> None:
+    """An operator sets another version of a service aside, which is on its way already."""
+    aside = {
+        "vault-bridge.aside": SetAside(By.OPERATOR, "2026-11-20T00:00:00Z", "it leaks").write()
+    }
+    keys = [
+        secret_of(1, name="key", path=OTHER, labels=GOOD),
+        secret_of(2, name="key", path=OTHER, labels=GOOD | aside),
+    ]
+    desired = desired_of(secrets=[wanted("db", "a", "b"), wanted("key", "a", path=OTHER)])
+    (roll,) = actions_of(plan_of(desired, too_many_under_way(*keys)), RollService)
+    assert roll.reason == Reason.GOING_BACK
+    assert [swap.to_name for swap in roll.swaps] == ["key_v1"]
 
 
 def test_a_torn_look_at_a_service_under_way_does_not_free_its_place() -> None:
