@@ -38,7 +38,8 @@ class RollRecord:
     """What was written down before a service was rolled, on the Docker secret it was rolled to.
 
     Attributes:
-        before: The engine's own reference objects that were replaced; empty where one was added.
+        before: The engine's own reference objects that were replaced; empty where one was added,
+            and of a way back.
         index: The service's version index that the update was sent with.
         at: When it was written, RFC 3339.
         done: When the service had converged and baked; empty until then.
@@ -46,6 +47,8 @@ class RollRecord:
         ill: Whether the service had less than its full number of tasks then.
         started: When the update before it began, by the engine's clock; 0 where there was none. One
             that began later may be ours, an earlier one is not.
+        back: Whether it was a way back to what the service had: that it had nothing before is not
+            what an empty ``before`` means then.
     """
 
     before: tuple[Mapping[str, Any], ...]
@@ -55,6 +58,7 @@ class RollRecord:
     frame: str = ""
     ill: bool = False
     started: float = 0.0
+    back: bool = False
 
     @property
     def before_ids(self) -> frozenset[str]:
@@ -72,7 +76,8 @@ class RollRecord:
             "frame": self.frame,
             "started": self.started,
         }
-        return json.dumps({**raw, "ill": True} if self.ill else raw)
+        flags = {"ill": self.ill, "back": self.back}
+        return json.dumps(raw | {name: True for name, is_so in flags.items() if is_so})
 
     @classmethod
     def read(cls, text: str) -> RollRecord | None:
@@ -88,6 +93,7 @@ class RollRecord:
                 frame=str(raw.get("frame", "")),
                 ill=bool(raw.get("ill")),
                 started=float(raw.get("started", 0.0)),
+                back=bool(raw.get("back")),
             )
             _ = record.before_ids
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -44,6 +44,7 @@ class Machine(Bench):
         self.alone = True
         self.ids: dict[str, str] = {}
         self.frames: dict[str, Json] = {}
+        self.kept: set[tuple[str, str]] = set()
         self.values = 0
 
     @initialize(

@@ -38,6 +38,7 @@ class Model(Machine):
             assert any(node["Status"]["State"] == "down" for node in self.swarm.nodes())
             return
         self.nothing_set_aside_is_begun(service_id, ids(before), ids(after))
+        self.no_file_goes_away(service_id, ids(before), ids(after))
         if self.alone:
             self.not_too_many_are_in_flight(service_id, ids(before), ids(after))
 
@@ -46,7 +47,8 @@ class Model(Machine):
     ) -> None:
         """I11: only a suspect has its one turn alone.
 
-        And what failed for others is gone back to by a service that had it (``on_failure: all``).
+        And a service goes back to what it had, if that failed for others only (``on_failure: all``)
+        or while the service was ill by its own fault.
         """
         known = self.look().mirror_by_id
         for begun in after - before:
@@ -56,10 +58,27 @@ class Model(Machine):
             own, everywhere = mirror.asides.get(service_id), mirror.asides.get("")
             newer = [known[i] for i in before if i in known and known[i].secret == mirror.secret]
             back = any(mirror.order < left.order for left in newer)
-            ills = own and own.by == By.SERVICE and back and mirror.good
+            records = (left.open_record(service_id) for left in newer)
+            had = any(record and begun in record.before_ids for record in records)
+            ills = own and own.by == By.SERVICE and back and (mirror.good or had)
             assert own is None or own.by == By.SUSPECT or ills, (own, service_id)
             assert own is None or ills or len(after - before) == 1
             assert everywhere is None or (back and everywhere.by == By.FAILURE), everywhere
+
+    def no_file_goes_away(
+        self, service_id: str, before: frozenset[str], after: frozenset[str]
+    ) -> None:
+        """I3: but one that the service had not before it was given its first version."""
+        known = self.look().mirror_by_id
+        names = {known[i].secret for i in after if i in known}
+        self.kept |= {(service_id, known[i].secret) for i in before if self.is_held(i, service_id)}
+        for left in (known[i] for i in before if i in known):
+            assert left.secret in names or (service_id, left.secret) not in self.kept, left
+
+    def is_held(self, secret_id: str, service_id: str) -> bool:
+        """Tell whether a service has come to a version for good, or had it from its stack."""
+        mirror = self.look().mirror_by_id.get(secret_id)
+        return mirror is not None and not mirror.open_record(service_id)
 
     def not_too_many_are_in_flight(
         self, service_id: str, before: frozenset[str], after: frozenset[str]

@@ -397,16 +397,20 @@ def _reason(stand: Stand) -> tuple[Reason, str]:
 def _record(want: Want, mirror: Mirror, stand: Stand, now: float) -> Annotate | None:
     """Write down where the service was, so that it can go back there (I10).
 
-    What goes back needs no way back.
+    1. What moves forward may go back to what the service stood on last, before a version that never
+       became good.
+    2. What goes back needs no way back. Where it leaves the first version that the service was
+       given, and none was good, the service had no reference before, as the record left says.
     """
     service = stand.service
-    before = () if want.back else tuple(reference.write() for reference in want.references)
-    ill = stand.ill
-    under_way = want.held.open_record(service.id) if want.held and not want.back else None
-    if under_way:
-        # What it stood on last, before a version that never became good.
-        before = tuple(dict(reference) for reference in under_way.before)
-        ill = under_way.ill
+    left = want.held.open_record(service.id) if want.held else None
+    before, ill = tuple(reference.write() for reference in want.references), stand.ill
+    if want.back:
+        before = ()
+    elif left:
+        ill = left.ill
+        before = before if left.back else tuple(dict(reference) for reference in left.before)
+    back = bool(want.back) and not (left and not left.before and not left.back)
     record = RollRecord(
         before=before,
         index=service.index,
@@ -415,6 +419,7 @@ def _record(want: Want, mirror: Mirror, stand: Stand, now: float) -> Annotate | 
         frame=service.frame,
         ill=ill,
         started=service.update_started,
+        back=back,
     )
     put = {f"{ROLL}{service.id}": record.write()}
     put |= {} if want.back else tried_again(stand, now)

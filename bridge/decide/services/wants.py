@@ -186,7 +186,7 @@ def _back(
     PreviousSpec is needed: Swarm's own rollback leaves none, and any write replaces it.
     """
     record = held.open_record(service.id)
-    before = record.before if record else None
+    before = record.before if record and not record.back else None
     name = target.secret.name
     if before is not None and mirror and not _may_go_before(before, mirror, target):
         before = None

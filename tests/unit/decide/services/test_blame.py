@@ -21,6 +21,7 @@ from bridge.model.spec import swapped
 from bridge.model.world import World
 from tests.support.builders import (
     NOW,
+    actions_of,
     after,
     desired_of,
     document,
@@ -467,3 +468,26 @@ def test_a_reference_that_was_added_stays_while_a_version_is_usable() -> None:
     plan = plan_of(desired_of("api", rollout=FAST), world)
     (roll,) = [a for chain in plan.chains for a in chain if isinstance(a, RollService)]
     assert (roll.swaps[0].to_name, roll.swaps[0].restore) == ("db_v1", None)
+
+
+@pytest.mark.parametrize(("before", "goes"), [(("db_v1",), False), ((), True)])
+def test_where_the_version_gone_back_to_fails_too_no_reference_is_lost(
+    before: tuple[str, ...], goes: bool
+) -> None:
+    """Its record has nothing before, which is not to say that the service had no reference.
+
+    It had none where both versions were the first ones that it was given.
+    """
+    service = service_of("api", "db_v2", update=UpdateState.COMPLETED)
+    second = secret_of(2, labels={**rolled("api", *before), **aside(By.FAILURE, "api")})
+    world = world_of(document(2), [secret_of(1), second], [service])
+    back = plan_of(desired_of("api", rollout=FAST), world).chains[0]
+    (note,) = (action for action in back if isinstance(action, Annotate))
+    assert note.docker_name == "db_v1"
+    first = secret_of(1, labels={**note.put, **aside(By.FAILURE, "api")})
+    service = service_of("api", "db_v1", update=UpdateState.COMPLETED)
+    plan = plan_of(
+        desired_of("api", rollout=FAST), world_of(document(2), [first, second], [service])
+    )
+    assert [roll.swaps[0].restore for roll in actions_of(plan, RollService)] == [()] * goes
+    assert any(hold.reason == Reason.NO_WAY_BACK for hold in plan.holds) == (not goes)
