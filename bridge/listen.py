@@ -1,15 +1,15 @@
-"""What wakes the loop: events of the swarm, and whoever asks it to stop. They only wake."""
+"""Listens to the swarm's events. They only wake the loop: what it acts on, it looks at itself."""
 
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import structlog
 
+from bridge.bell import Bell
 from bridge.errors import SwarmUnreachable
 from bridge.logs import where
 from bridge.servers.swarm import Swarm
@@ -19,35 +19,6 @@ LONGEST_PAUSE = 60.0
 """Seconds before the stream is opened again, and again after that."""
 
 Event = Mapping[str, Any]
-
-
-class Bell:
-    """Wakes a sleeper from another thread or a signal handler.
-
-    ``threading.Event`` must not be set in a handler that may have interrupted its own methods: it
-    takes a lock that is not reentrant. ``SimpleQueue.put`` is made for that.
-    """
-
-    def __init__(self) -> None:
-        self._rung: queue.SimpleQueue[None] = queue.SimpleQueue()
-
-    def ring(self) -> None:
-        """Wake the sleeper, or let the next sleep be none."""
-        self._rung.put(None)
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep; tells whether the bell rang."""
-        try:
-            self._rung.get(timeout=seconds)
-        except queue.Empty:
-            return False
-        return True
-
-    def silence(self) -> None:
-        """Forget that it rang."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._rung.get_nowait()
 
 
 class Listener:

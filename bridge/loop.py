@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from bridge.apply import Applier
+from bridge.bell import Bell
 from bridge.cancellation import Cancellation
 from bridge.clock import Clock
 from bridge.config import Configuration
@@ -21,7 +22,7 @@ from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.errors import BridgeError, Cancelled, Exit, SwarmError, VaultError
 from bridge.leader import Lease
-from bridge.listen import Bell, Event, Listener
+from bridge.listen import Event, Listener
 from bridge.logs import where
 from bridge.lookups import Lookups
 from bridge.model.actions import MintGeneration, Tend, TendGeneration

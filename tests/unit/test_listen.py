@@ -9,8 +9,9 @@ from typing import Any, cast
 import pytest
 
 from bridge import listen, logs
+from bridge.bell import Bell
 from bridge.errors import SwarmUnreachable
-from bridge.listen import Bell, Event, Listener
+from bridge.listen import Event, Listener
 from bridge.servers.swarm import Swarm
 
 Stream = Callable[[], Iterator[Any]]
