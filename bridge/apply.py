@@ -6,8 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, assert_never
 
-import structlog
-
 from bridge.clock import boot_clock
 from bridge.custodian import Custodian
 from bridge.errors import (
@@ -33,14 +31,13 @@ from bridge.model.actions import (
     NoteState,
     RemoveSecret,
     RollService,
-    Tend,
     TendGeneration,
     WakeUpdater,
 )
 from bridge.model.content.payload import Concealed, render
 from bridge.model.desired import KvPath
 from bridge.model.fingerprint import fingerprint
-from bridge.model.labels import GOOD, REMADE, SHAPE, WOKEN, origin_of
+from bridge.model.labels import REMADE, SHAPE, WOKEN, origin_of
 from bridge.model.leased import held_by
 from bridge.model.memory import Outcome, Result
 from bridge.model.mirror import Verdict
@@ -70,6 +67,7 @@ class Applier:
         look: Looks at the swarm anew, for what must be seen immediately before it is done.
         fence: Renews the leader's lease; tells whether that was acknowledged.
         whole: Lets a block end that was begun, for a while, although the bridge is to stop.
+        tell: Called with each outcome as soon as it is known, before the next action is begun.
         clock: Seconds that pass.
     """
 
@@ -77,20 +75,24 @@ class Applier:
         self,
         vault: Vault,
         swarm: Swarm,
+        *,
         instance: str,
         look: Callable[[], SwarmView],
         fence: Callable[[], bool],
         whole: Callable[[], AbstractContextManager[None]] = nullcontext,
+        tell: Callable[[Outcome], object] = lambda _: None,
         clock: Callable[[], float] = boot_clock,
     ) -> None:
         self._vault = vault
         self._swarm = swarm
         self._instance = instance
         self._look = look
+        self._tell = tell
         self._clock = clock
-        self._remover = Remover(swarm, instance, look, clock)
-        self._custodian = Custodian(vault, swarm, instance, look, fence, whole)
-        self._log = structlog.get_logger("bridge")
+        self._remover = Remover(swarm, instance=instance, look=look, clock=clock)
+        self._custodian = Custodian(
+            vault, swarm, instance=instance, look=look, fence=fence, whole=whole
+        )
 
     def apply(self, plan: Plan, stopping: Callable[[], bool]) -> tuple[Outcome, ...]:
         """Carry out each chain until one of its actions fails; stop after the action in hand.
@@ -115,7 +117,7 @@ class Applier:
                 except (SwarmUnreachable, Cancelled):
                     return tuple(outcomes)  # the next look says so, if there is one
                 outcomes.append(outcome)
-                self._say(outcome)
+                self._tell(outcome)
                 if outcome.result != Result.DONE:
                     break
         return tuple(outcomes)
@@ -247,108 +249,6 @@ class Applier:
         if not write_state(self._swarm, self._instance, action.put, action.drop):
             return Outcome(action, Result.MOVED, "the state config is another than was seen")
         return Outcome(action, Result.DONE)
-
-    # --- the log ---------------------------------------------------------------------------------
-
-    def _say(self, outcome: Outcome) -> None:
-        action = outcome.action
-        fields = {"reason": str(action.reason), "why": action.why, **_fields(action)}
-        log = self._log.bind(**fields)
-        match outcome.result:
-            case Result.DONE:
-                event = _event(action) if not outcome.message else "mirrored already"
-                quiet = log.debug if event == "noted" else log.info
-                alarming = event in _WARNINGS or action.reason in _ALARMS
-                (log.warning if alarming else quiet)(event)
-            case Result.MOVED | Result.UNKNOWN:
-                log.info("looking again", wanted=action.summary, because=outcome.message)
-            case Result.REFUSED:
-                refusal = outcome.verdict.reason if outcome.verdict else action.reason
-                log.warning("refused", because=outcome.message, reason=str(refusal))
-            case Result.FAILED:
-                log.warning(
-                    "failed, will be tried again", wanted=action.summary, because=outcome.message
-                )
-
-
-_ALARMS = frozenset((Reason.LEASE_VANISHED, Reason.FORCED_BY_EXPIRY))
-_WARNINGS = frozenset(("going back", "woken", "set aside", "wish refused"))
-
-
-def _event(action: Action) -> str:
-    """Name what was done, for the log."""
-    match action:
-        case CreateSecret():
-            return "mirrored"
-        case MintGeneration():
-            return "minted"
-        case TendGeneration():
-            return _TENDED[action.step]
-        case RollService():
-            return "going back" if action.reason == Reason.GOING_BACK else "rolling"
-        case WakeUpdater():
-            return "woken"
-        case RemoveSecret():
-            return "pruned"
-        case Annotate() if action.reason == Reason.CONVERGED:
-            return "good" if GOOD in action.put else "converged"
-        case Annotate() | NoteState():
-            return _NOTES.get(action.reason, "noted")
-
-
-_TENDED = {
-    Tend.MAKE_PERMANENT: "custody made permanent",
-    Tend.RENEW_CUSTODY: "custody renewed",
-    Tend.RENEW_LEASE: "lease renewed",
-    Tend.RETIRE: "retiring",
-    Tend.SHORTEN: "lease shortened",
-    Tend.REVOKE: "lease revoked",
-    Tend.RELEASE: "custody revoked",
-    Tend.ROTATE: "static role rotated",
-}
-
-_NOTES = {
-    Reason.ROLL_FAILED: "set aside",
-    Reason.SET_ASIDE: "set aside",
-    Reason.SERVICE_UNHEALTHY: "set aside",
-    Reason.CANNOT_BE_SCHEDULED: "blocked",
-    Reason.IMAGE_MISSING: "blocked",
-    Reason.CANNOT_START: "blocked",
-    Reason.NO_LONGER_USED: "no longer used",
-    Reason.RETIRING: "retiring",
-    Reason.CREDENTIAL_ENDED: "credential ended",
-    Reason.WISH_REFUSED: "wish refused",
-    Reason.WISHED: "wish carried out",
-}
-
-
-def _fields(action: Action) -> dict[str, object]:
-    match action:
-        case CreateSecret():
-            return {
-                "secret": action.secret,
-                "version": action.identity.version,
-                "docker_secret": action.docker_name,
-            }
-        case RollService():
-            return {
-                "service": action.service_name,
-                "secret": ",".join(swap.secret for swap in action.swaps),
-                "from_version": ",".join(swap.from_name or "-" for swap in action.swaps),
-                "to_version": ",".join(swap.to_name for swap in action.swaps),
-            }
-        case MintGeneration():
-            return {
-                "secret": action.secret,
-                "version": action.version,
-                "docker_secret": action.docker_name,
-            }
-        case WakeUpdater():
-            return {"service": action.service_name}
-        case TendGeneration() | Annotate() | RemoveSecret():
-            return {"secret": action.secret, "docker_secret": action.docker_name}
-        case NoteState():
-            return {"secret": action.secret}
 
 
 def _reason(error: BridgeError) -> Reason:

@@ -57,6 +57,7 @@ class Custodian:
         self,
         vault: Vault,
         swarm: Swarm,
+        *,
         instance: str,
         look: Callable[[], SwarmView],
         fence: Callable[[], bool],

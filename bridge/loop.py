@@ -36,6 +36,7 @@ from bridge.model.vault_view import Unreadable, VaultView
 from bridge.model.wishes import FIELDS, FieldsWish
 from bridge.model.world import World
 from bridge.observe import look_at_swarm, look_at_vault
+from bridge.report.journal import Journal
 from bridge.report.news import News
 from bridge.servers.state import write_state, write_troubles
 from bridge.servers.swarm import Swarm
@@ -112,6 +113,7 @@ class Loop:
     ) -> None:
         self.configuration = configuration
         self._clock = clock or Clock()
+        self._log = structlog.get_logger("bridge")
         settings = configuration.settings
         self._cancellation = Cancellation()
         work = self._cancellation.also(lambda: not self._hold_on())
@@ -128,10 +130,11 @@ class Loop:
         self._applier = Applier(
             self._vault,
             self._swarm,
-            desired.instance,
-            self._look_at_swarm,
-            self._fence,
-            self._cancellation.whole,
+            instance=desired.instance,
+            look=self._look_at_swarm,
+            fence=self._fence,
+            whole=self._cancellation.whole,
+            tell=Journal(self._log).tell,
         )
         self._vault_view: VaultView | None = None
         budget = settings.vault.max_rps * settings.poll_interval * LOOKUPS
@@ -144,7 +147,6 @@ class Loop:
         self._lost = False
         self._stopping = False
         self._bell = Bell()
-        self._log = structlog.get_logger("bridge")
         self._news = News(self._log)
 
     def close(self) -> None:

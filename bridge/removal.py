@@ -57,6 +57,7 @@ class Remover:
     def __init__(
         self,
         swarm: Swarm,
+        *,
         instance: str,
         look: Callable[[], SwarmView],
         clock: Callable[[], float] = boot_clock,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import cast
 
+import structlog
 from hypothesis.stateful import RuleBasedStateMachine
 
 from bridge import logs
@@ -21,6 +22,7 @@ from bridge.model.plan import Plan
 from bridge.model.swarm_view import SwarmView
 from bridge.model.world import World
 from bridge.observe import look_at_generation, look_at_swarm, look_at_vault
+from bridge.report.journal import Journal
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from tests.support.fakes import Clock, Crash, FakeSwarm, FakeVault
@@ -74,9 +76,10 @@ class Bench(RuleBasedStateMachine):
         applier = Applier(
             cast("Vault", self.vault),
             cast("Swarm", self.swarm),
-            "default",
-            self.look,
-            lambda: self.fence,
+            instance="default",
+            look=self.look,
+            fence=lambda: self.fence,
+            tell=Journal(structlog.get_logger("bridge")).tell,
         )
         self.plan = plan
         outcomes = applier.apply(plan, lambda: False)

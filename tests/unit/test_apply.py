@@ -40,9 +40,9 @@ class _Scene:
         self.applier = Applier(
             cast("Vault", None),
             cast("Swarm", self.fake),
-            "default",
-            self.look,
-            lambda: True,
+            instance="default",
+            look=self.look,
+            fence=lambda: True,
             clock=self.clock,
         )
 
@@ -129,7 +129,11 @@ def test_content_that_the_engine_refuses_is_not_tried_again(denied: bool) -> Non
     data = {"data": {"password": "x"}, "metadata": {"created_time": identity(2).created}}
     vault = SimpleNamespace(read_version=lambda *_: data)
     applier = Applier(
-        cast("Vault", vault), cast("Swarm", scene.fake), "default", scene.look, lambda: True
+        cast("Vault", vault),
+        cast("Swarm", scene.fake),
+        instance="default",
+        look=scene.look,
+        fence=lambda: True,
     )
 
     def refuse(_what: str, _after: bool) -> None:

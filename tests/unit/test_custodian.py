@@ -96,9 +96,9 @@ class Scene:
         return Custodian(
             cast("Vault", vault),
             cast("Swarm", swarm),
-            "default",
-            self._said("look", view),
-            self._fenced,
+            instance="default",
+            look=self._said("look", view),
+            fence=self._fenced,
         )
 
     def do(self, action: TendGeneration | MintGeneration) -> Result:

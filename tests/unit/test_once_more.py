@@ -27,9 +27,9 @@ def applied(swarm: FakeSwarm, clock: Clock, action: Action) -> Result:
     applier = Applier(
         cast("Vault", FakeVault(clock)),
         client,
-        "default",
-        lambda: look_at_swarm(client, "default", clock()),
-        lambda: True,
+        instance="default",
+        look=lambda: look_at_swarm(client, "default", clock()),
+        fence=lambda: True,
     )
     (outcome,) = applier.apply(Plan(chains=((action,),), holds=(), conditions=()), lambda: False)
     return outcome.result
