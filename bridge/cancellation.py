@@ -89,6 +89,11 @@ class Cancellation:
             waiting.put(None)
 
     @property
+    def asked(self) -> bool:
+        """Whether somebody asked everybody to stop."""
+        return self._state.at is not None
+
+    @property
     def unfinished(self) -> bool:
         """Whether a write was given up whose answer had not come."""
         return self._state.unfinished

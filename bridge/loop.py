@@ -22,6 +22,7 @@ from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.errors import BridgeError, Cancelled, Exit, SwarmError, VaultError
 from bridge.leader import Lease
+from bridge.leadership import Leadership
 from bridge.listen import Event, Listener
 from bridge.logs import where
 from bridge.lookups import Lookups
@@ -99,8 +100,6 @@ class Loop:
 
     Attributes:
         ended: Whether somebody asked it to stop for good.
-        leads: Whether this bridge led when it last looked.
-        leader: Host of the bridge that leads, where it is another one.
     """
 
     def __init__(
@@ -116,7 +115,7 @@ class Loop:
         self._log = structlog.get_logger("bridge")
         settings = configuration.settings
         self._cancellation = Cancellation()
-        work = self._cancellation.also(lambda: not self._hold_on())
+        work = self._cancellation.also(lambda: not self._leadership.keep())
         self._vault = vault or Vault(settings.vault)
         self._vault.heed(work)
         self._owns_vault = vault is None
@@ -126,13 +125,14 @@ class Loop:
         renewal = self._cancellation.also(lambda: self._lease.lapsed, hasty=True)
         leases = self._leases = swarm or Swarm(settings.docker, renewal)
         self._lease = Lease(leases, desired.instance, desired.digest, ttl, self._clock.boot)
+        self._leadership = Leadership(self._lease, lambda: self._cancellation.asked)
         self._memory = Memory()
         self._applier = Applier(
             self._vault,
             self._swarm,
             instance=desired.instance,
             look=self._look_at_swarm,
-            fence=self._fence,
+            fence=self._leadership.fence,
             whole=self._cancellation.whole,
             tell=Journal(self._log).tell,
         )
@@ -142,12 +142,18 @@ class Loop:
         self._vault_due = 0.0
         self._vault_troubles = 0
         self.ended = False
-        self.leads = False
-        self.leader = ""
-        self._lost = False
-        self._stopping = False
         self._bell = Bell()
         self._news = News(self._log)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this bridge led when it last looked."""
+        return self._leadership.leads
+
+    @property
+    def leader(self) -> str:
+        """Host of the bridge that leads, where it is another one."""
+        return self._leadership.leader
 
     def close(self) -> None:
         """Let another bridge lead, and close the connections to both servers.
@@ -169,7 +175,6 @@ class Loop:
 
     def interrupt(self) -> None:
         """Ask the loop to end after the action in hand; safe in a signal handler."""
-        self._stopping = True
         self._cancellation.cancel()
         self._bell.ring()
 
@@ -196,11 +201,11 @@ class Loop:
         self._vault.keep()
         if vault or self._vault_view is None or now >= self._vault_due:
             desired = self.configuration.desired
-            self._vault_view = look_at_vault(self._vault, desired, now, self._hold_on)
+            self._vault_view = look_at_vault(self._vault, desired, now, self._leadership.keep)
             self._schedule_vault(self._vault_view)
             self._lookups.age()
         swarm = self._look_at_swarm()
-        self._lookups.look(swarm, self._vault_view, self._clock, self._hold_on)
+        self._lookups.look(swarm, self._vault_view, self._clock, self._leadership.keep)
         sooner = self._lookups.next_look(self._clock())
         if sooner is not None:
             self._vault_due = min(self._vault_due, sooner)
@@ -289,38 +294,14 @@ class Loop:
         Raises:
             SwarmError: The swarm gives no usable answer.
         """
-        leads = self._lease.hold()
-        self.leader = self._lease.other.host if self._lease.other else ""
-        if leads and (self._lost or not self.leads):
-            # What it knew is from before somebody else acted.
+        leads = self._leadership.take()
+        if self._leadership.begun:
             self._memory, self._vault_view = Memory(), None
             self._lookups.forget()
-        self.leads, self._lost = leads, False
         return leads
 
-    def _hold_on(self) -> bool:
-        """Keep the lease through a long look; tells whether it is still ours."""
-        if not self.leads or self._lost:
-            return not self._lost
-        try:
-            self._lost = not self._lease.hold()
-        except SwarmError:
-            self._lost = True
-        except Cancelled:
-            if self._stopping:
-                raise
-            self._lost = True
-        return not self._lost
-
-    def _fence(self) -> bool:
-        """Make sure of the lease by a write of its own, before what cannot be undone."""
-        try:
-            return self._lease.renew()
-        except SwarmError:
-            return False
-
     def _must_not_act(self) -> bool:
-        return self._stopping or not self._hold_on()
+        return self._cancellation.asked or not self._leadership.keep()
 
     def _schedule_vault(self, view: VaultView) -> None:
         """Set the time of the next look at Vault: jittered, and ever later while it is away."""
@@ -340,14 +321,14 @@ class Loop:
         troubles = 0
         said: type[Exception] | None = None
         with self._listening():
-            while not self._stopping:
+            while not self._cancellation.asked:
                 try:
                     if not self._lead_or_stand_by():
                         self._pause(self._lease.pause)
                         continue
                     step = self.step()
                 except Cancelled as error:
-                    if not self._stopping:
+                    if not self._cancellation.asked:
                         self._log.warning("given up", because=str(error))
                     continue
                 except Exception as error:  # noqa: BLE001 - the service goes on whatever happens
@@ -389,7 +370,7 @@ class Loop:
             step = self._whole_step(vault=True)
             if apply_fields and self._ask_for_fields(step):
                 step = self._whole_step()
-            while not (step.plan.finished or self._stopping):
+            while not (step.plan.finished or self._cancellation.asked):
                 self._must_agree(step)
                 if progress:
                     progress(step)
@@ -431,7 +412,7 @@ class Loop:
             try:
                 return self.step(vault=vault)
             except Cancelled:
-                if self._stopping:
+                if self._cancellation.asked:
                     raise
 
     def _time_to_next(self, step: Step, end: float | None = None) -> float:
@@ -451,7 +432,7 @@ class Loop:
 
     def _pause(self, seconds: float) -> None:
         """Wait, or less where an event or a signal comes."""
-        if self._bell.wait(seconds) and not self._stopping:
+        if self._bell.wait(seconds) and not self._cancellation.asked:
             with suppress(Cancelled):
                 self._cancellation.sleep(min(seconds, EVENT_GAP))
         self._bell.silence()
