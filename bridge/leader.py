@@ -54,6 +54,7 @@ class Lease:
     def __init__(
         self,
         swarm: Swarm,
+        *,
         instance: str,
         configuration: str = "",
         ttl: float = TTL,

@@ -12,6 +12,7 @@ import structlog
 from bridge.bell import Bell
 from bridge.errors import SwarmUnreachable
 from bridge.logs import where
+from bridge.model.leadership import lease_config_name
 from bridge.servers.swarm import Swarm
 
 SHORTEST_PAUSE = 1.0
@@ -19,6 +20,13 @@ LONGEST_PAUSE = 60.0
 """Seconds before the stream is opened again, and again after that."""
 
 Event = Mapping[str, Any]
+
+
+def is_heartbeat(event: Event, instance: str) -> bool:
+    """Return whether an event is a write of the leader's lease."""
+    attributes = (event.get("Actor") or {}).get("Attributes") or {}
+    name = lease_config_name(instance)
+    return event.get("Type") == "config" and attributes.get("name") == name
 
 
 class Listener:

@@ -14,8 +14,9 @@ from bridge import __version__, logs
 from bridge.cli.shared import Options, command, console, open_loop, print_json
 from bridge.cli.values import seconds
 from bridge.errors import ConfigError, Exit
-from bridge.loop import Loop, Step
+from bridge.loop import Loop
 from bridge.model.reasons import State
+from bridge.reconcile import Step
 from bridge.report.status import (
     exit_code,
     print_status,

@@ -195,7 +195,7 @@ def _waits_for(swarm: Swarm, instance: str, holder: Holder) -> Lease:
     """Let a bridge hold the lease of an instance that no other one wants."""
     held = replace(holder, id="as held by it")
     swarm.create_config(lease_config_name(instance), b"-", {HOLDER: held.write()})
-    return Lease(swarm, instance, ttl=YEAR)
+    return Lease(swarm, instance=instance, ttl=YEAR)
 
 
 def test_two_instances_are_strangers(lab: Lab) -> None:

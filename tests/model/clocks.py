@@ -98,7 +98,7 @@ class Machine:
         vault, swarm = self._servers
         self.bridge = Driven(
             self._configuration,
-            Clock(lambda: self._now() + self.ahead, self._now),
+            clock=Clock(lambda: self._now() + self.ahead, self._now),
             vault=cast("Vault", VaultLine(vault, self._called)),
             swarm=cast("Swarm", Line(swarm, self._called)),
         )
@@ -152,12 +152,11 @@ class Driven(Loop):
         if self._clock.boot() < self.due:
             return
         try:
-            pause = self._time_to_next(self.step()) if self._lead_or_stand_by() else None
-            pause = self._lease.pause if pause is None else pause
+            pause = self.pause_after(self.step_or_stand_by())
         except SwarmError:
             pause = 1.0
         self.due = self._clock.boot() + pause
 
     def is_holder(self, holder: Holder) -> bool:
         """Tell whether it is the one that holds the leader's lease."""
-        return self._lease.is_held_by(holder)
+        return self._wiring.lease.is_held_by(holder)

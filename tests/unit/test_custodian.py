@@ -186,7 +186,7 @@ def test_nothing_is_written_where_another_took_the_lease_during_a_slow_look(
 ) -> None:
     clock = Clock()
     swarm = cast("Swarm", FakeSwarm(clock))
-    ours, other = (Lease(swarm, "default", "", TTL, clock) for _ in range(2))
+    ours, other = (Lease(swarm, instance="default", ttl=TTL, clock=clock) for _ in range(2))
     assert ours.hold()
     assert not other.hold()
     taken: list[bool] = []
@@ -207,7 +207,7 @@ def test_nothing_is_written_while_the_renewals_of_the_lease_are_lost(
 ) -> None:
     clock = Clock()
     fake = FakeSwarm(clock)
-    ours = Lease(cast("Swarm", fake), "default", "", TTL, clock)
+    ours = Lease(cast("Swarm", fake), instance="default", ttl=TTL, clock=clock)
     assert ours.hold()
 
     def lost(_what: str, _after: bool) -> None:

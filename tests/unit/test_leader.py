@@ -27,7 +27,7 @@ class Rivals:
         self.swarm = cast("Swarm", self.fake)
 
     def lease(self) -> Lease:
-        return Lease(self.swarm, "default", "", TTL, self.clock)
+        return Lease(self.swarm, instance="default", ttl=TTL, clock=self.clock)
 
     def later(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -312,7 +312,8 @@ def test_a_damaged_label_is_nobodys(text: str) -> None:
 
 def test_who_goes_by_another_configuration_is_told_apart(rivals: Rivals) -> None:
     leader, same, other = (
-        Lease(rivals.swarm, "default", digest, TTL, rivals.clock) for digest in ("a", "a", "b")
+        Lease(rivals.swarm, instance="default", configuration=digest, ttl=TTL, clock=rivals.clock)
+        for digest in ("a", "a", "b")
     )
     for lease in (leader, same, other):
         lease.hold()

@@ -1,0 +1,160 @@
+"""One cycle: lead, look, decide, apply, remember. Nothing waits inside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bridge.apply import Applier
+from bridge.cadence import SECOND_LOOK
+from bridge.clock import Clock
+from bridge.config import Configuration
+from bridge.decide.cycle import decide
+from bridge.decide.remember import remember
+from bridge.errors import SwarmError
+from bridge.model.memory import Memory, Outcome, Result
+from bridge.model.plan import Plan
+from bridge.model.world import World
+from bridge.report.journal import Journal
+from bridge.report.news import News
+from bridge.servers.state import write_troubles
+from bridge.watch import Watch
+from bridge.wiring import Wiring
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one cycle saw, wanted and did.
+
+    Attributes:
+        leader: Host of the bridge that acts where it is another one, whose work was only watched.
+    """
+
+    world: World
+    plan: Plan
+    outcomes: tuple[Outcome, ...]
+    leader: str = ""
+
+    @property
+    def acted(self) -> bool:
+        """Whether something was done, so that the plan is no longer up to date."""
+        return any(outcome.result == Result.DONE for outcome in self.outcomes)
+
+
+class Reconciler:
+    """Runs cycles, and remembers from one to the next what helps to decide.
+
+    Args:
+        clock: Seconds since the epoch, and when somebody has set the wall clock.
+        log: A structlog logger.
+    """
+
+    def __init__(
+        self, configuration: Configuration, wiring: Wiring, clock: Clock, log: Any
+    ) -> None:
+        self._desired = configuration.desired
+        self._wiring = wiring
+        self._clock = clock
+        self._log = log
+        self._news = News(log)
+        self._watch = Watch(configuration, wiring, clock)
+        self._memory = Memory()
+        self._applier = Applier(
+            wiring.vault,
+            wiring.swarm,
+            instance=self._desired.instance,
+            look=self._watch.look_at_swarm,
+            fence=wiring.leadership.fence,
+            whole=wiring.cancellation.whole,
+            tell=Journal(log).tell,
+        )
+
+    @property
+    def vault_due(self) -> float:
+        """When the next look at Vault is due."""
+        return self._watch.vault_due
+
+    def lead(self) -> bool:
+        """Take or keep the leader's lease, if it can be had; returns whether this bridge leads.
+
+        What was known before is forgotten when a lead begins: somebody else may have acted since.
+
+        Raises:
+            SwarmError: The swarm gives no usable answer.
+        """
+        leads = self._wiring.leadership.take()
+        if self._wiring.leadership.begun:
+            self._memory = Memory()
+            self._watch.forget()
+        return leads
+
+    def plan(self, pause: Callable[[float], object]) -> tuple[World, Plan]:
+        """Look, and return what a cycle would do; nothing is changed.
+
+        Args:
+            pause: Waits so many seconds, before a second look where something seems to be gone.
+        """
+        self._follow_the_clock()
+        world = self._watch.look()
+        planned = decide(self._desired, world, self._memory, self._clock())
+        if planned.doubtful:
+            self._remember(world, ())
+            pause(SECOND_LOOK)
+            world = self._watch.look(vault=True)
+            planned = decide(self._desired, world, self._memory, self._clock())
+        return world, planned
+
+    def step(self, *, vault: bool = False) -> Step:
+        """Run one cycle; where another bridge leads, only watch.
+
+        Args:
+            vault: Look at Vault even if its time has not come.
+
+        Raises:
+            SwarmError: The swarm gives no usable answer.
+        """
+        leads = self.lead()
+        self._follow_the_clock()
+        world = self._watch.look(vault=vault)
+        world = replace(world, vault=replace(world.vault, again=self._watch.vault_due))
+        plan = decide(self._desired, world, self._memory, self._clock())
+        if plan.doubtful:
+            self._watch.look_soon(SECOND_LOOK)
+        if leads:
+            self._report_troubles(plan, world)
+        self._news.tell(plan)
+        outcomes: tuple[Outcome, ...] = ()
+        try:
+            if leads:
+                outcomes = self._applier.apply(plan, self._wiring.must_not_act)
+                self._watch.forget_what_changed(outcomes)
+        finally:
+            self._remember(world, outcomes)
+        return Step(world, plan, outcomes, "" if leads else self._wiring.leadership.leader)
+
+    def _remember(self, world: World, outcomes: tuple[Outcome, ...]) -> None:
+        self._memory = remember(self._desired, self._memory, world, outcomes, self._clock())
+
+    def _report_troubles(self, plan: Plan, world: World) -> None:
+        """Write what is in trouble into the swarm, for the commands of operators to show.
+
+        A failure of that write holds nothing up: the next cycle writes it again.
+        """
+        if self._wiring.must_not_act():
+            return
+        known, instance = world.swarm.troubles, self._desired.instance
+        with suppress(SwarmError):
+            self._wiring.lease.report(plan.seen)
+            if world.swarm.has_state:
+                write_troubles(self._wiring.swarm, instance, known, plan.troubles)
+
+    def _follow_the_clock(self) -> None:
+        """Follow a wall clock that was set: all that is remembered moves with it."""
+        by = self._clock.follow()
+        if not by:
+            return
+        self._log.warning("the wall clock was set", seconds=round(by, 1))
+        self._memory = self._memory.moved(by)
+        self._watch.move(by)
