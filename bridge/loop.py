@@ -66,7 +66,6 @@ class Loop:
         self._docker = configuration.settings.docker
         self._clock = clock or Clock()
         self._wiring = Wiring(configuration, clock=self._clock, ttl=ttl, vault=vault, swarm=swarm)
-        self._leadership = self._wiring.leadership
         self._cancellation = self._wiring.cancellation
         self._reconciler = Reconciler(configuration, self._wiring, self._clock, log)
         self._lifecycle = Lifecycle(log)
@@ -76,12 +75,12 @@ class Loop:
     @property
     def leads(self) -> bool:
         """Whether this bridge led when it last took the lease."""
-        return self._leadership.leads
+        return self._wiring.lead.leads
 
     @property
     def leader(self) -> str:
         """Host of the bridge that leads, where it is another one."""
-        return self._leadership.leader
+        return self._wiring.lead.leader
 
     def close(self) -> None:
         """Let another bridge lead, and close the connections to both servers."""

@@ -66,7 +66,7 @@ class Reconciler:
             wiring.swarm,
             instance=self._desired.instance,
             look=self._watch.look_at_swarm,
-            fence=wiring.leadership.fence,
+            fence=wiring.lead.fence,
             whole=wiring.cancellation.whole,
             tell=Journal(log).tell,
         )
@@ -84,8 +84,8 @@ class Reconciler:
         Raises:
             SwarmError: The swarm gives no usable answer.
         """
-        leads = self._wiring.leadership.take()
-        if self._wiring.leadership.begun:
+        leads = self._wiring.lead.take()
+        if self._wiring.lead.begun:
             self._memory = Memory()
             self._watch.forget()
         return leads
@@ -132,7 +132,7 @@ class Reconciler:
                 self._watch.forget_what_changed(outcomes)
         finally:
             self._remember(world, outcomes)
-        return Step(world, plan, outcomes, "" if leads else self._wiring.leadership.leader)
+        return Step(world, plan, outcomes, "" if leads else self._wiring.lead.leader)
 
     def _remember(self, world: World, outcomes: tuple[Outcome, ...]) -> None:
         self._memory = remember(self._desired, self._memory, world, outcomes, self._clock())

@@ -38,7 +38,7 @@ class Watch:
         self._desired = configuration.desired
         self._vault, self._swarm = wiring.vault, wiring.swarm
         self._clock = clock
-        self._keep_lead = wiring.leadership.keep
+        self._keep_lead = wiring.lead.keep
         self._pace = VaultPace(
             settings.poll_interval,
             lambda: random.uniform(-JITTER, JITTER),  # noqa: S311 - no secret depends on it

@@ -8,8 +8,8 @@ from bridge.cancellation import Cancellation
 from bridge.clock import Clock
 from bridge.config import Configuration
 from bridge.errors import Cancelled
+from bridge.lead import Lead
 from bridge.leader import Lease
-from bridge.leadership import Leadership
 from bridge.model.leadership import TTL
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
@@ -44,7 +44,7 @@ class Wiring:
     ) -> None:
         settings, desired = configuration.settings, configuration.desired
         self.cancellation = Cancellation()
-        work = self.cancellation.also(lambda: not self.leadership.keep())
+        work = self.cancellation.also(lambda: not self.lead.keep())
         self.vault = vault or Vault(settings.vault)
         self.vault.heed(work)
         self._owns_vault = vault is None
@@ -58,11 +58,11 @@ class Wiring:
             ttl=ttl,
             clock=clock.boot,
         )
-        self.leadership = Leadership(self.lease, lambda: self.cancellation.asked)
+        self.lead = Lead(self.lease, lambda: self.cancellation.asked)
 
     def must_not_act(self) -> bool:
         """Return whether a stop was asked for, or another bridge may lead."""
-        return self.cancellation.asked or not self.leadership.keep()
+        return self.cancellation.asked or not self.lead.keep()
 
     def close(self) -> None:
         """Let another bridge lead, and close the connections to both servers.

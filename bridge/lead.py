@@ -8,7 +8,7 @@ from bridge.errors import Cancelled, SwarmError
 from bridge.leader import Lease
 
 
-class Leadership:
+class Lead:
     """What this bridge knows of who leads.
 
     Args:
