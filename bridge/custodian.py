@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 from bridge.decide.credentials.end import is_shared
-from bridge.decide.versions.prune import used_ids
 from bridge.errors import (
     AnswerLost,
     BridgeError,
@@ -131,10 +130,9 @@ class Custodian:
     ) -> bool:
         """Tell whether anything uses a generation of a static role, by a look of this moment."""
         view = self._look()
-        used = used_ids(view, absent)
         own = view.mirrors_of(self._instance, secret)
         of_role = (m for m in own if m.leased and m.leased.role == role and m.id != but)
-        return any(mirror.id in used for mirror in of_role)
+        return any(view.is_used(mirror.id, absent) for mirror in of_role)
 
     def _kept(
         self, action: MintGeneration, fields: Mapping[str, Any], created: str, more: dict[str, str]
@@ -222,7 +220,7 @@ class Custodian:
 
     def _retirement(self, action: TendGeneration, view: SwarmView) -> _Write | str:
         """Mark a generation for its end, of which there is no way back."""
-        if action.secret_id in used_ids(view, action.absent):
+        if view.is_used(action.secret_id, action.absent):
             return _USED
         raw = self._swarm.secret(action.secret_id)
         labels = {**(raw["Spec"].get("Labels") or {}), RETIRING: timestamp(action.at)}
@@ -234,7 +232,7 @@ class Custodian:
     ) -> _Write | str:
         if not leased.retiring:
             return _NOT_MARKED
-        if not action.even_used and action.secret_id in used_ids(view, action.absent):
+        if not action.even_used and view.is_used(action.secret_id, action.absent):
             return _USED
         if action.step == Tend.SHORTEN:
             return partial(self._vault.leases.shorten, leased.lease, action.grace)

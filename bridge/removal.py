@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.clock import boot_clock
-from bridge.decide.versions.prune import last_usable, needed_ids
+from bridge.decide.versions.prune import last_usable
 from bridge.model.actions import RemoveSecret
 from bridge.model.memory import Outcome, Result
 from bridge.model.swarm_view import SwarmView
@@ -41,7 +41,6 @@ class _Look:
     """A look at the swarm, and how much longer it serves."""
 
     view: SwarmView
-    needed: frozenset[str]
     until: float
     left: int = BATCH
 
@@ -78,12 +77,12 @@ class Remover:
         if seen is None or not seen.left or self._clock() >= seen.until:
             until = self._clock() + FRESH
             view = self._look()
-            seen = self._seen = _Look(view, needed_ids(view), until)
+            seen = self._seen = _Look(view, until)
         seen.left -= 1
         mirror = seen.view.mirror_by_id.get(action.secret_id)
         if mirror is None or mirror.instance != self._instance:
             return Outcome(action, Result.MOVED, "it is gone, or no longer ours")
-        if action.secret_id in seen.needed:
+        if action.secret_id in seen.view.needed_ids:
             return Outcome(action, Result.MOVED, "something refers to it again")
         own = seen.view.mirrors_of(mirror.instance, mirror.secret)
         if action.prunes and mirror.id in last_usable(own, action.prunes):

@@ -43,8 +43,8 @@ def infer_vault(
         for source in desired.sources
     }
     for secret in desired.secrets:
-        own = swarm.mirrors_of(desired.instance, secret.name)
-        own = [mirror for mirror in own if mirror.identity.source == secret.source]
+        every = swarm.mirrors_of(desired.instance, secret.name)
+        own = [mirror for mirror in every if mirror.identity.source == secret.source]
         unreadable = seen.get(secret.name) or seen.get(EVERYTHING)
         if unreadable:
             paths[secret.source] = unreadable

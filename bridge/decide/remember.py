@@ -134,5 +134,5 @@ def _watches(desired: Desired, memory: Memory, world: World, now: float) -> Mapp
 
 
 def _has_open_record(service_id: str, world: World, instance: str) -> bool:
-    own = (mirror for mirror in world.swarm.mirrors if mirror.instance == instance)
-    return any(mirror.open_record(service_id) for mirror in own)
+    begun = world.swarm.open_records.get(service_id, ())
+    return any(mirror.instance == instance for mirror in begun)

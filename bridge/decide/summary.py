@@ -85,9 +85,7 @@ def _created(running: Identity | None) -> float | None:
 
 
 def _oldest_running(mirrors: Iterable[Mirror], world: World) -> Identity | None:
-    held: frozenset[str] = frozenset().union(
-        *(task.secret_ids for task in world.swarm.tasks if task.live and not task.ghost)
-    )
+    held = world.swarm.running_ids
     return min((mirror.identity for mirror in mirrors if mirror.id in held), default=None)
 
 

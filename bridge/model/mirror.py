@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property, lru_cache
 from typing import Any
 
 from bridge.model.blocked import Blocked
@@ -25,6 +26,7 @@ from bridge.model.labels import (
     SHAPE,
     UNUSED,
     origin_of,
+    read_by_name,
     read_source,
     source_label,
 )
@@ -177,7 +179,7 @@ class DockerSecret:
     template_driver: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Mirror:
     """A Docker secret that holds a Vault version: one that a bridge made.
 
@@ -209,7 +211,7 @@ class Mirror:
     remade: int = 0
     blocks: Mapping[str, Blocked] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def order(self) -> tuple[int, ...]:
         """The sort key: of one version made anew the latest is the newest."""
         return (*self.identity.order, self.remade)
@@ -226,7 +228,7 @@ class Mirror:
         mark = self.asides.get("")
         return mark is not None and mark.by == By.RESTORE
 
-    @property
+    @cached_property
     def dates(self) -> frozenset[float]:
         """All its times from which seconds are counted: the engine's, Vault's and those of labels.
 
@@ -263,6 +265,9 @@ class Mirror:
 
     def without_gone(self, services: Collection[str]) -> Mirror:
         """Return it without the marks and records of other services than these, by their ids."""
+        named = self.asides.keys() | self.records.keys() | self.blocks.keys()
+        if all(not service or service in services for service in named):
+            return self
         records = {s: record for s, record in self.records.items() if s in services}
         asides = {s: mark for s, mark in self.asides.items() if not s or s in services}
         blocks = {s: block for s, block in self.blocks.items() if s in services}
@@ -271,40 +276,39 @@ class Mirror:
     @classmethod
     def read(cls, secret: DockerSecret) -> Mirror | None:
         """Read the labels; None where the secret is not a bridge's."""
-        origin = origin_of(secret.labels)
-        if origin is None:
-            return None
-        remade = secret.labels.get(REMADE, "")
-        blocks = {
-            key.removeprefix(BLOCKED): Blocked.read(value)
-            for key, value in secret.labels.items()
-            if key.startswith(BLOCKED)
-        }
-        found = {
-            key.removeprefix(ROLL): RollRecord.read(value)
-            for key, value in secret.labels.items()
-            if key.startswith(ROLL)
-        }
-        return cls(
-            id=secret.id,
-            docker_name=secret.name,
-            created=secret.created,
-            instance=origin.instance,
-            secret=origin.secret,
-            identity=origin.identity,
-            good=secret.labels.get(GOOD, ""),
-            unused=secret.labels.get(UNUSED, ""),
-            asides={
-                key.removeprefix(ASIDE).removeprefix("."): SetAside.read(value)
-                for key, value in secret.labels.items()
-                if key == ASIDE or key.startswith(f"{ASIDE}.")
-            },
-            records={service: record for service, record in found.items() if record},
-            leased=Leased.read(secret.labels),
-            shape=secret.labels.get(SHAPE, ""),
-            remade=int(remade) if remade.isdecimal() else 0,
-            blocks={service: block for service, block in blocks.items() if block},
-        )
+        return _read(secret.id, secret.name, secret.created, tuple(secret.labels.items()))
+
+
+@lru_cache(maxsize=16_384)
+def _read(
+    secret_id: str, docker_name: str, created: float, items: tuple[tuple[str, str], ...]
+) -> Mirror | None:
+    """Read a Docker secret's labels, which hardly ever change between two looks."""
+    labels = dict(items)
+    origin = origin_of(labels)
+    if origin is None:
+        return None
+    remade = labels.get(REMADE, "")
+    return Mirror(
+        id=secret_id,
+        docker_name=docker_name,
+        created=created,
+        instance=origin.instance,
+        secret=origin.secret,
+        identity=origin.identity,
+        good=labels.get(GOOD, ""),
+        unused=labels.get(UNUSED, ""),
+        asides={
+            key.removeprefix(ASIDE).removeprefix("."): SetAside.read(value)
+            for key, value in items
+            if key == ASIDE or key.startswith(f"{ASIDE}.")
+        },
+        records=read_by_name(labels, ROLL, RollRecord.read),
+        leased=Leased.read(labels),
+        shape=labels.get(SHAPE, ""),
+        remade=int(remade) if remade.isdecimal() else 0,
+        blocks=read_by_name(labels, BLOCKED, Blocked.read),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ _SUFFIX = 4
 _SUFFIXES = 3
 
 _NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]*[a-zA-Z0-9])?")
+_VERSION = re.compile(r"_v\d+")
 
 
 def is_valid_name(name: str) -> bool:
@@ -57,4 +58,5 @@ def _short(text: str) -> str:
 
 def is_hand_made(name: str, docker_name: str) -> bool:
     """Tell whether an unlabelled Docker secret looks like one that people rotated by hand."""
-    return re.fullmatch(rf"{re.escape(name)}(_v\d+)?", docker_name) is not None
+    rest = docker_name.removeprefix(name)
+    return docker_name.startswith(name) and (not rest or _VERSION.fullmatch(rest) is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property, lru_cache
 from posixpath import join, normpath
 from typing import Any
 
@@ -55,6 +56,7 @@ SECRETS = "/run/secrets"
 """Where the engine puts the files whose targets are relative."""
 
 
+@lru_cache(maxsize=16_384)
 def short_target(target: str) -> str:
     """Write a target in its short form: ``/run/secrets/x``, ``./x`` and ``x`` are one file."""
     place = normpath("/" + join(SECRETS, target).lstrip("/"))
@@ -63,7 +65,7 @@ def short_target(target: str) -> str:
 
 def is_in_the_way(target: str, other: str) -> bool:
     """Tell whether two files cannot both be: in one place, or one within the other."""
-    a, b = (join(SECRETS, short_target(t)) for t in (target, other))
+    a, b = join(SECRETS, short_target(target)), join(SECRETS, short_target(other))
     return a == b or a.startswith(f"{b}/") or b.startswith(f"{a}/")
 
 
@@ -86,7 +88,7 @@ class UpdateState(StrEnum):
     ROLLBACK_COMPLETED = "rollback_completed"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Service:
     """One service of the swarm.
 
@@ -127,9 +129,9 @@ class Service:
     torn: bool = False
     setup: str = ""
 
-    @property
+    @cached_property
     def secret_ids(self) -> frozenset[str]:
-        """Ids that the Spec refers to."""
+        """Ids of the Docker secrets that the Spec refers to."""
         return frozenset(reference.secret_id for reference in self.references)
 
     @property
@@ -173,6 +175,11 @@ class Task:
     def live(self) -> bool:
         """Whether it may hold its secrets open now or soon."""
         return self.state in LIVE_STATES
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it has not ended, or is meant to run: it may need its secrets."""
+        return self.state in LIVE_STATES or self.desired_state == "running"
 
     @property
     def ending(self) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from bridge.model.mirror import DockerSecret, Mirror, Trouble, Verdict
 from bridge.model.service import Service, Task
 from bridge.model.wishes import Approval, FieldsWish, Pause, Wish
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +78,15 @@ class SwarmView:
     nodes: str = ""
     unclear: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def blind(self) -> bool:
         """Whether something was listed that might use anything."""
         return any(unread.kind != "node" for unread in self.unread)
+
+    @cached_property
+    def torn(self) -> bool:
+        """Whether some service changed while the swarm was looked at."""
+        return any(service.torn for service in self.services)
 
     @cached_property
     def mirrors(self) -> tuple[Mirror, ...]:
@@ -92,14 +101,18 @@ class SwarmView:
         alive = self.service_by_id.keys() | self.unclear
         return tuple(mirror.without_gone(alive) for mirror in read)
 
-    def mirrors_of(self, instance: str, name: str) -> list[Mirror]:
-        """Return the mirrored versions of one secret, from wherever they came, newest first."""
-        own = [m for m in self.mirrors if (m.instance, m.secret) == (instance, name)]
-        return sorted(own, key=lambda mirror: mirror.order, reverse=True)
+    def mirrors_of(self, instance: str, name: str) -> tuple[Mirror, ...]:
+        """Return the mirrored versions of one secret, from whichever source, newest first."""
+        return self._mirrors_by_name.get((instance, name), ())
+
+    @cached_property
+    def _mirrors_by_name(self) -> Mapping[tuple[str, str], tuple[Mirror, ...]]:
+        newest_first = sorted(self.mirrors, key=lambda mirror: mirror.order, reverse=True)
+        return _grouped(((m.instance, m.secret), m) for m in newest_first)
 
     @cached_property
     def mirror_by_id(self) -> Mapping[str, Mirror]:
-        """The same by id."""
+        """Mirrors by the id of the Docker secret."""
         return {mirror.id: mirror for mirror in self.mirrors}
 
     @cached_property
@@ -124,8 +137,87 @@ class SwarmView:
 
     @cached_property
     def tasks_by_service(self) -> Mapping[str, tuple[Task, ...]]:
-        """Tasks by service id."""
-        found: dict[str, list[Task]] = {}
-        for task in self.tasks:
-            found.setdefault(task.service_id, []).append(task)
-        return {service: tuple(tasks) for service, tasks in found.items()}
+        """Tasks by the id of their service."""
+        return _grouped((task.service_id, task) for task in self.tasks)
+
+    @cached_property
+    def services_by_secret(self) -> Mapping[str, tuple[Service, ...]]:
+        """Services by the id of each Docker secret that their Spec refers to."""
+        return _grouped((held, service) for service in self.services for held in service.secret_ids)
+
+    @cached_property
+    def open_records(self) -> Mapping[str, tuple[Mirror, ...]]:
+        """Mirrors to which a roll was begun and is not done, by the id of the rolled service."""
+        return _grouped(
+            (service_id, mirror)
+            for mirror in self.mirrors
+            for service_id, record in mirror.records.items()
+            if not record.done
+        )
+
+    # --- what uses a Docker secret ---------------------------------------------------------------
+
+    @cached_property
+    def used_ids(self) -> frozenset[str]:
+        """Ids of the Docker secrets that a Spec or an unfinished task refers to.
+
+        A task on a node that is down may come back, so it counts too. What is not understood might
+        have any of them, so all mirrors count as used while there is such a thing.
+        """
+        used = set(self.mirror_by_id) if self.blind else set[str]()
+        used.update(*(service.secret_ids for service in self.services))
+        used.update(*{task.secret_ids for task in self.tasks if task.unfinished})
+        return frozenset(used)
+
+    def is_used(self, secret_id: str, absent: Collection[str]) -> bool:
+        """Return whether ``used_ids`` has a Docker secret, if some tasks do not count.
+
+        Args:
+            absent: Ids of the tasks that do not count.
+        """
+        if secret_id in self.services_by_secret or (self.blind and secret_id in self.mirror_by_id):
+            return True
+        return any(task.id not in absent for task in self._users.get(secret_id, ()))
+
+    @cached_property
+    def _users(self) -> Mapping[str, tuple[Task, ...]]:
+        """Unfinished tasks by the id of each Docker secret that they refer to."""
+        unfinished = (task for task in self.tasks if task.unfinished)
+        return _grouped((held, task) for task in unfinished for held in task.secret_ids)
+
+    @cached_property
+    def before_ids(self) -> frozenset[str]:
+        """Ids of the Docker secrets that a service would go back to, by its open roll record."""
+        records = (record for mirror in self.mirrors for record in mirror.records.values())
+        return frozenset().union(*(record.before_ids for record in records if not record.done))
+
+    @cached_property
+    def needed_ids(self) -> frozenset[str]:
+        """Ids of the Docker secrets that must not be removed (I1).
+
+        1. Those that are used. The engine itself refuses only what a Spec refers to.
+        2. Those of each PreviousSpec: ``docker service rollback`` fails without them.
+        3. Those that an open roll record would put back.
+        """
+        previous = (service.previous for service in self.services if service.previous)
+        return self.used_ids.union(self.before_ids, *previous)
+
+    @cached_property
+    def running_ids(self) -> frozenset[str]:
+        """Ids of the Docker secrets that a live task holds, on a node that can report its end."""
+        return frozenset().union(
+            *{task.secret_ids for task in self.tasks if task.live and not task.ghost}
+        )
+
+    @cached_property
+    def lost_tasks(self) -> frozenset[str]:
+        """Ids of the tasks on nodes that are down or gone."""
+        return frozenset(task.id for task in self.tasks if task.lost)
+
+
+def _grouped(pairs: Iterable[tuple[_K, _V]]) -> dict[_K, tuple[_V, ...]]:
+    """Return the values of each key, in their order."""
+    found: dict[_K, list[_V]] = {}
+    for key, value in pairs:
+        found.setdefault(key, []).append(value)
+    return {key: tuple(values) for key, values in found.items()}

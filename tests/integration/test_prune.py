@@ -48,7 +48,7 @@ def _prune(target: Target, swarm: SwarmView, retain: Retain, _now: float) -> Pru
 def _unprotected() -> Iterator[None]:
     with (
         patch("bridge.decide.cycle.prune", _prune),
-        patch("bridge.removal.needed_ids", _in_specs),
+        patch.object(SwarmView, "needed_ids", property(_in_specs)),
     ):
         yield
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 
 from bridge.decide.credentials.needs import Care, Said, tending
 from bridge.decide.credentials.stage import Generation, Stage, failed, rolled_back
-from bridge.decide.versions.prune import used_ids
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Annotate, Chain, Tend, TendGeneration
 from bridge.model.conditions import Hold
@@ -50,9 +49,6 @@ def may_end(
     """Return the ids of the generations that nothing uses and nothing can need again (I4)."""
     found, swarm = tuple(found), world.swarm
     alive = [g.mirror for g in found if g.stage == Stage.ALIVE]
-    going_back = frozenset[str]().union(
-        *(record.before_ids for m in swarm.mirrors for record in m.records.values())
-    )
     wish = swarm.wishes.get(name)
     wish = None if wish and wish.refused else wish
     forgotten = target is None and wish is not None and wish.do == Do.FORGET
@@ -60,9 +56,9 @@ def may_end(
     ends: set[str] = set()
     for generation in found:
         mirror = generation.mirror
-        if generation.stage not in _ENDABLE or mirror.id in going_back:
+        if generation.stage not in _ENDABLE or mirror.id in swarm.before_ids:
             continue
-        if mirror.id in used_ids(swarm, absent_users(mirror, target, rules, swarm, memory, now)):
+        if swarm.is_used(mirror.id, absent_users(mirror, target, rules, swarm, memory, now)):
             continue
         if target and mirror in target.mirrors and mirror.identity.version == chosen:
             continue
@@ -104,7 +100,7 @@ def absent_users(
     since = min(baked, default=None)
     if since is None or now < since + rules.overlap_max:
         return frozenset()
-    return frozenset(task.id for task in swarm.tasks if task.lost)
+    return swarm.lost_tasks
 
 
 def retire(found: Generation, rules: LeaseRules, absent: frozenset[str], now: float) -> Chain:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bridge.decide.services.state import Stand
-from bridge.decide.versions.prune import used_ids
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Annotate, Chain
 from bridge.model.labels import GOOD, ROLL, UNUSED
@@ -63,7 +62,7 @@ def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]
         return []  # of a lease the bridge itself says when it ends
     if swarm.blind or any(service.torn for service in swarm.services):
         return []
-    in_use = used_ids(swarm)
+    in_use = swarm.used_ids
     older = target.mirrors[1:]
     again = [mirror for mirror in older if mirror.unused and mirror.id in in_use]
     over = [] if any(mirror.id in in_use for mirror in older) else older

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from bridge.decide.credentials.end import FIRST, NOW
 from bridge.decide.versions.content_change import cannot_resync
-from bridge.decide.versions.prune import needed_ids
 from bridge.decide.versions.target import Target, is_destroyed
 from bridge.model.actions import Annotate, Chain, NoteState, RemoveSecret
 from bridge.model.conditions import Hold
@@ -80,7 +79,7 @@ def forget(name: str, mirrors: tuple[Mirror, ...], swarm: SwarmView) -> Chain:
     wish = swarm.wishes.get(name)
     if wish is None or wish.refused or wish.do != Do.FORGET:
         return ()
-    needed = needed_ids(swarm)
+    needed = swarm.needed_ids
     needed |= {m.id for m in mirrors if m.leased and m.leased.lease and not m.leased.ended}
     why = "an operator has let go of it, and nothing refers to it"
     return tuple(

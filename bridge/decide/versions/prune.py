@@ -17,38 +17,6 @@ from bridge.model.reasons import Reason
 from bridge.model.swarm_view import SwarmView
 
 
-def used_ids(swarm: SwarmView, absent: frozenset[str] = frozenset()) -> frozenset[str]:
-    """Return the ids of the Docker secrets that a Spec or a task that has not ended has.
-
-    A task on a node that is down may come back, so it counts too. What is not understood might have
-    any of them, so all of ours count as used while there is such a thing.
-
-    Args:
-        absent: Ids of tasks that do not count any more.
-    """
-    used = {mirror.id for mirror in swarm.mirrors} if swarm.blind else set[str]()
-    for service in swarm.services:
-        used |= service.secret_ids
-    for task in swarm.tasks:
-        if task.id not in absent and (task.live or task.desired_state == "running"):
-            used |= task.secret_ids
-    return frozenset(used)
-
-
-def needed_ids(swarm: SwarmView) -> frozenset[str]:
-    """Return the ids of the Docker secrets that something may still need (I1).
-
-    That is what is used, and besides it a PreviousSpec and the ``before`` of a roll record.
-    """
-    needed = set(used_ids(swarm))
-    for service in swarm.services:
-        needed |= service.previous or frozenset()
-    for mirror in swarm.mirrors:
-        for record in mirror.records.values():
-            needed |= record.before_ids
-    return frozenset(needed)
-
-
 def last_usable(own: Iterable[Mirror], source: Source) -> frozenset[str]:
     """Return the ids of the versions of a name that services come back to: they always stay.
 
@@ -84,22 +52,21 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
     """
     if target.current is None or target.hold or target.create:
         return Pruning((), ())
-    if any(service.torn for service in swarm.services):
+    if swarm.torn:
         return Pruning((), ())
     own = (*target.mirrors, *target.others)
     if any(mirror.open_record(service) for mirror in own for service in mirror.records):
         return Pruning((), ())
-    needed = needed_ids(swarm) | last_usable(own, target.secret.source)
-    retained = _retained(own, target, retain)
+    destroyed = {m.id for m in own if m.id in target.destroyed and m.identity != target.current}
+    kept = last_usable(own, target.secret.source) | (_retained(own, target, retain) - destroyed)
     removals: list[RemoveSecret] = []
     wake: list[float] = []
     for mirror in reversed(own):
-        destroyed = mirror.id in target.destroyed and mirror.identity != target.current
-        if mirror.id in needed or (mirror.id in retained and not destroyed):
+        if mirror.id in swarm.needed_ids or mirror.id in kept:
             continue
         if mirror.leased and mirror.leased.lease and not mirror.leased.ended:
             continue  # its labels are all that is known of its lease
-        if destroyed:
+        if mirror.id in destroyed:
             why = "it is destroyed in Vault, and nothing refers to it"
             if mirror.leased:
                 why = "its credential is over, and nothing refers to it"

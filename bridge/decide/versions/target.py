@@ -95,7 +95,7 @@ def find_target(
     """Find the version that a secret should have, and what must be made for it."""
     own = world.swarm.mirrors_of(instance, secret.name)
     mirrors = tuple(m for m in own if m.identity.source == secret.source and not m.outlived)
-    others = tuple(m for m in own if m not in mirrors)
+    others = tuple(m for m in own if m.identity.source != secret.source or m.outlived)
     document = world.vault.paths[secret.source]
     destroyed = frozenset(mirror.id for mirror in mirrors if is_destroyed(document, mirror))
     target = Target(secret=secret, mirrors=mirrors, others=others, destroyed=destroyed)
@@ -105,11 +105,10 @@ def find_target(
         return _with_hold(target, document.reason, message or document.message)
     if not isinstance(secret.source, KvPath) or not isinstance(document, KvDocument):
         return target  # its versions are generations, see ``generation``
-    target = replace(target, vault_version=document.current)
     current = current_of(secret.source, document, now)
     if not isinstance(current, Identity):
-        return replace(target, hold=_hold(secret, *current))
-    target = replace(target, current=current)
+        return replace(target, vault_version=document.current, hold=_hold(secret, *current))
+    target = replace(target, vault_version=document.current, current=current)
     later = tuple(mirror for mirror in mirrors if current < mirror.identity)
     known = tuple(mirror for mirror in mirrors if mirror.identity == current)
     if later and not _came_after(current, known, later):
@@ -120,7 +119,7 @@ def find_target(
             f" {mirrors[0].docker_name}; a snapshot restored, or a standby that lags",
         )
     if known and (later or not _is_to_be_remade(secret, known, world.swarm)):
-        return replace(target, outlived=later)
+        return replace(target, outlived=later) if later else target
     found = _creation(target, current, known, instance, world.swarm, memory)
     if isinstance(found, CreateSecret):
         return replace(target, create=found)
@@ -244,7 +243,7 @@ def _with_same_driver(mirror: Mirror, target: Target, swarm: SwarmView) -> Mirro
     With another template driver the same bytes become another file.
     """
     wanted = target.secret.content.template_driver
-    found = next((secret for secret in swarm.secrets if secret.id == mirror.id), None)
+    found = swarm.secret_by_id.get(mirror.id)
     return mirror if found and found.template_driver == wanted else None
 
 

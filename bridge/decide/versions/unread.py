@@ -1,7 +1,7 @@
 """What is held while the engine lists an object that is not understood?
 
 No more than what it may concern (I8). It might use any version, so nothing is removed, no lease is
-ended and nothing counts as left by all (see ``used_ids``) until it is understood, or gone.
+ended and nothing counts as left by all until it is understood, or gone: see ``SwarmView.used_ids``.
 """
 
 from __future__ import annotations
