@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo playground test unit lint types contracts acceptance test-engines bench docs lock clean
+.PHONY: help setup demo playground test unit lint types contracts house acceptance test-engines bench docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -29,7 +29,7 @@ demo: $(STAMP) ## Watch three rotations on real servers; about a minute
 playground: $(STAMP) ## A shell on the demo's servers, for the tutorial; gone when you leave it
 	@$(BIN)/python -m demo --shell
 
-test: lint types contracts $(STAMP) ## Everything: linters, types, layers, all tests on real servers
+test: lint types contracts house $(STAMP) ## Everything: linters, types, layers, all tests on real servers
 	$(BIN)/python -m pytest -n 3
 
 unit: $(STAMP) ## Only the tests that need no server
@@ -44,6 +44,9 @@ types: $(STAMP)
 
 contracts: $(STAMP)
 	$(BIN)/lint-imports
+
+house: $(STAMP) ## The measures of the code: sizes, records, names
+	$(BIN)/python -m pytest -q tests/house
 
 acceptance: $(STAMP) ## The whole of the long tests
 	BRIDGE_TEST_MODEL=long $(BIN)/python -m pytest -n 3 -m "acceptance or not acceptance" --timeout 1800
