@@ -166,7 +166,7 @@ class Applier:
         identity = action.identity
         assert isinstance(identity.source, KvPath)  # noqa: S101 - generations are minted
         try:
-            version = self._vault.read_version(identity.source, identity.version)
+            version = self._vault.kv.read_version(identity.source, identity.version)
             if version["metadata"].get("created_time") != identity.created:
                 message = f"{identity.source} was written anew in the meantime"
                 return Outcome(action, Result.MOVED, message)

@@ -73,7 +73,7 @@ def _document(vault: Vault, source: Source, *, patient: bool) -> Document | Unre
             return vault.leases.role(source, patient=patient)
         if isinstance(source, StaticRoles):
             return vault.statics.roles(source, patient=patient)
-        return read_document(vault.metadata(source, patient=patient))
+        return read_document(vault.kv.metadata(source, patient=patient))
     except VaultUnreachable as error:
         return Unreadable(
             Reason.VAULT_UNREACHABLE,

@@ -354,11 +354,11 @@ class VaultSide(ABC):
 
     def metadata(self) -> Json:
         """Return the metadata."""
-        return self.client.metadata(self.path)
+        return self.client.kv.metadata(self.path)
 
     def read(self, version: int) -> Json:
         """Return a version."""
-        return self.client.read_version(self.path, version)
+        return self.client.kv.read_version(self.path, version)
 
     @abstractmethod
     def write(self, value: str) -> int:

@@ -92,14 +92,14 @@ def test_what_passes_by_itself_is_read_again_and_then_left(
     server.reply = always(reply)
     vault = session(server, tmp_path)
     with pytest.raises(VaultUnreachable) as raised:
-        vault.metadata(PATH)
+        vault.kv.metadata(PATH)
     said(raised.value)
     assert raised.value.everywhere == everywhere
     assert raised.value.retry_after == float(reply.headers.get("Retry-After", "0"))
     assert len(server.asked(PLACE)) == tries
     server.requests.clear()
     with pytest.raises(VaultUnreachable):
-        vault.metadata(PATH, patient=False)
+        vault.kv.metadata(PATH, patient=False)
     assert len(server.asked(PLACE)) == 1
     vault.close()
 
@@ -111,9 +111,9 @@ def test_json_that_is_not_vaults_is_no_answer(
     server.reply = always(Reply(200, body))
     vault = session(server, tmp_path)
     with pytest.raises(VaultUnreachable, match="not understood"):
-        vault.metadata(PATH)
+        vault.kv.metadata(PATH)
     with pytest.raises(VaultUnreachable, match="not understood"):
-        vault.read_version(PATH, 1)
+        vault.kv.read_version(PATH, 1)
     vault.close()
 
 
@@ -136,7 +136,7 @@ def test_what_concerns_one_path_is_not_asked_again(
     server.reply = always(reply)
     vault = session(server, tmp_path)
     with pytest.raises(VaultRefused) as raised:
-        vault.metadata(PATH)
+        vault.kv.metadata(PATH)
     assert raised.value.reason == reason
     assert len(server.asked(PLACE)) == 1
     vault.close()
@@ -146,9 +146,9 @@ def test_a_proxys_404_is_no_deletion(server: Answers, tmp_path: Path) -> None:
     server.reply = always(Reply(404, b"<html>not found</html>", {"Content-Type": "text/html"}))
     vault = session(server, tmp_path)
     with pytest.raises(VaultUnreachable, match="proxy"):
-        vault.metadata(PATH)
+        vault.kv.metadata(PATH)
     with pytest.raises(VaultUnreachable, match="proxy"):
-        vault.read_version(PATH, 1)
+        vault.kv.read_version(PATH, 1)
     vault.close()
 
 
@@ -161,7 +161,7 @@ def test_a_redirect_never_carries_the_token_away(
         server.reply = lambda _request: Reply(status, b"", {"Location": place})
         vault = session(server, tmp_path)
         with pytest.raises(VaultUnreachable) as raised:
-            vault.metadata(PATH)
+            vault.kv.metadata(PATH)
         assert f"redirects to {elsewhere.address}:" in said(raised.value)
         assert "whatever" not in str(raised.value)
         assert elsewhere.requests == []
@@ -180,7 +180,7 @@ def test_a_server_that_hangs_is_not_asked_again_at_once(
     server.reply = always(Reply(200, {}, before=hang))
     vault = session(server, tmp_path)
     with pytest.raises(VaultUnreachable) as raised:
-        vault.metadata(PATH)
+        vault.kv.metadata(PATH)
     assert raised.value.hung
     assert "no answer in time" in said(raised.value)
     assert len(server.asked(PLACE)) == 1
@@ -310,7 +310,7 @@ def test_a_token_file_read_while_vault_was_away_is_renewed_all_the_same(
     server.reply = lambda _request: Reply(503, {"errors": ["Vault is sealed"]})
     vault = session(server, tmp_path, clock=clock)
     with pytest.raises(VaultUnreachable):
-        vault.metadata(PATH)
+        vault.kv.metadata(PATH)
     life = {"ttl": 60, "renewable": True}
     server.reply = lambda r: Reply(200, {"data": life}) if "lookup" in r.path else granted(60)
     vault.login()

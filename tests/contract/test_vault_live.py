@@ -41,12 +41,12 @@ def _path(lab: Lab, path: str = "db") -> KvPath:
 
 
 def _current(lab: Lab, vault: Vault) -> Identity | tuple[Reason, str]:
-    return current_of(_path(lab), read_document(vault.metadata(_path(lab))), time.time())
+    return current_of(_path(lab), read_document(vault.kv.metadata(_path(lab))), time.time())
 
 
 def _refused(vault: Vault, path: KvPath) -> str:
     with pytest.raises(VaultRefused) as raised:
-        vault.metadata(path)
+        vault.kv.metadata(path)
     return raised.value.reason
 
 
@@ -70,7 +70,7 @@ def test_what_is_no_new_version_changes_no_identity(lab: Lab) -> None:
         assert isinstance(deleted, tuple)
         assert deleted[0] == Reason.VERSION_DELETED
         with pytest.raises(VaultRefused) as raised:
-            vault.read_version(_path(lab), 1)
+            vault.kv.read_version(_path(lab), 1)
         assert raised.value.reason == Reason.VERSION_DELETED
         lab.vault.put(f"{lab.mount}/undelete/db", versions=[1])
         assert _current(lab, vault) == first
@@ -96,12 +96,12 @@ def test_a_version_that_ends_by_itself_is_alive_until_then(lab: Lab) -> None:
     lab.vault.put(f"{lab.mount}/metadata/db", delete_version_after="1h")
     lab.rotate("db")
     with _session(lab) as vault:
-        document = read_document(vault.metadata(_path(lab)))
+        document = read_document(vault.kv.metadata(_path(lab)))
         ends = document.versions[1].deletion_time
         assert ends is not None
         assert isinstance(current_of(_path(lab), document, ends - 1), Identity)
         over = current_of(_path(lab), document, ends)
-        assert vault.read_version(_path(lab), 1)["data"]
+        assert vault.kv.read_version(_path(lab), 1)["data"]
     assert isinstance(over, tuple)
     assert over[0] == Reason.VERSION_DELETED
 
@@ -111,10 +111,10 @@ def test_versions_that_were_trimmed_are_not_there(lab: Lab) -> None:
     for _ in range(12):
         lab.rotate("db")
     with _session(lab) as vault:
-        document = read_document(vault.metadata(_path(lab)))
+        document = read_document(vault.kv.metadata(_path(lab)))
         assert (document.current, sorted(document.versions)) == (12, [11, 12])
         with pytest.raises(VaultRefused) as raised:
-            vault.read_version(_path(lab), 3)
+            vault.kv.read_version(_path(lab), 3)
     assert raised.value.reason == Reason.PATH_MISSING
 
 
@@ -152,7 +152,7 @@ def test_a_path_with_a_part_of_the_api_is_answered_with_the_one_that_is_there(
     wrong = KvPath("", mount, path.strip("/"))
     for token in (lab.vault.token, lab.vault.make_token(lab.name("least"))):
         with _session(lab, token) as vault, pytest.raises(VaultRefused) as raised:
-            vault.metadata(wrong)
+            vault.kv.metadata(wrong)
         assert raised.value.reason in {Reason.PATH_MISSING, Reason.PERMISSION_DENIED}
         assert f"write {remedy}" in str(raised.value)
 
@@ -161,9 +161,9 @@ def test_a_path_that_is_spelt_like_the_api_is_a_path(lab: Lab) -> None:
     """No other is spoken of where it is there, nor where there is none."""
     lab.vault.write(lab.mount, "data/apps/db", password=lab.canary())
     with _session(lab) as vault:
-        assert vault.metadata(_path(lab, "data/apps/db"))["current_version"] == 1
+        assert vault.kv.metadata(_path(lab, "data/apps/db"))["current_version"] == 1
         with pytest.raises(VaultRefused) as raised:
-            vault.metadata(_path(lab, "metadata/apps/db"))
+            vault.kv.metadata(_path(lab, "metadata/apps/db"))
     assert raised.value.reason == Reason.PATH_MISSING
     assert "write" not in str(raised.value)
 
@@ -174,10 +174,10 @@ def test_a_dead_token_is_told_from_a_missing_policy(lab: Lab) -> None:
         assert _refused(vault, _path(lab)) == Reason.PERMISSION_DENIED
     token = lab.vault.make_token(ttl="1h")
     with _session(lab, token) as vault:
-        vault.metadata(_path(lab))
+        vault.kv.metadata(_path(lab))
         lab.vault.put("auth/token/revoke", token=token)
         with pytest.raises(LoginRefused) as raised:
-            vault.metadata(_path(lab))
+            vault.kv.metadata(_path(lab))
     assert not raised.value.everywhere
     assert token not in str(raised.value)
 
@@ -198,7 +198,7 @@ def test_a_rate_limit_is_trouble_that_passes(lab: Lab) -> None:
 
 def _read_for_ever(vault: Vault, path: KvPath) -> None:
     while True:
-        vault.metadata(path)
+        vault.kv.metadata(path)
 
 
 @pytest.mark.parametrize("how", ["sealed", "stopped"])
@@ -207,15 +207,15 @@ def test_vault_itself_is_away(lab: Lab, how: str) -> None:
     lab.rotate("db")
     with _session(lab) as vault:
         assert vault.is_up()
-        vault.metadata(_path(lab))
+        vault.kv.metadata(_path(lab))
         (lab.vault.seal if how == "sealed" else lab.vault.stop)()
         try:
             with pytest.raises(VaultUnreachable) as raised:
-                vault.metadata(_path(lab))
+                vault.kv.metadata(_path(lab))
             assert raised.value.everywhere
             assert ("sealed" if how == "sealed" else "connection refused") in str(raised.value)
             assert not vault.is_up()
         finally:
             (lab.vault.unseal if how == "sealed" else lab.vault.start)()
         assert vault.is_up()
-        eventually(lambda: bool(vault.metadata(_path(lab))))
+        eventually(lambda: bool(vault.kv.metadata(_path(lab))))

@@ -56,6 +56,7 @@ class VaultLine(Line):
 
     def __init__(self, server: FakeVault, hook: Hook) -> None:
         super().__init__(server, hook)
+        self.kv = Line(server.kv, hook)
         self.leases = Line(server.leases, hook)
 
     def keep(self) -> None:

@@ -127,7 +127,7 @@ def test_content_that_the_engine_refuses_is_not_tried_again(denied: bool) -> Non
     """It is a verdict on this identity. Who asks may be let in later, and is tried again."""
     scene = _Scene(0)
     data = {"data": {"password": "x"}, "metadata": {"created_time": identity(2).created}}
-    vault = SimpleNamespace(read_version=lambda *_: data)
+    vault = SimpleNamespace(kv=SimpleNamespace(read_version=lambda *_: data))
     applier = Applier(
         cast("Vault", vault),
         cast("Swarm", scene.fake),

@@ -198,7 +198,8 @@ def test_whatever_is_wrong_with_one_answer_on_a_path() -> None:
         for junk in _JUNK:
             odd = _damaged([_METADATA], place, junk)
             answers = {"apps/db": odd[0] if odd else {}, "apps/other": _METADATA}
-            vault = SimpleNamespace(metadata=lambda path, a=answers, **_: a[path.path])
+            kv = SimpleNamespace(metadata=lambda path, a=answers, **_: a[path.path])
+            vault = SimpleNamespace(kv=kv)
             seen = look_at_vault(cast("Vault", vault), desired, 2e9)
             assert isinstance(seen.paths[OTHER], KvDocument), (place, junk)
             decide(desired, World(seen, swarm), Memory(), 2e9)

@@ -40,6 +40,10 @@ class _Vault:
     def is_up(self) -> bool:
         return self.up
 
+    @property
+    def kv(self) -> _Vault:
+        return self
+
     def metadata(self, path: KvPath, *, patient: bool = True) -> Any:
         self.asked.append(path.path)
         if path.path in self.trouble:

@@ -1,10 +1,11 @@
 """Vault's HTTP API.
 
 ``http`` sends requests, ``login`` keeps a token alive, ``session`` joins both; ``kv`` reads values,
-``leases`` issues credentials and keeps them, ``static`` rotates those of static roles.
+``leases`` issues credentials and keeps them, ``static`` rotates those of static roles; ``client``
+is all of that with one login.
 """
 
-from bridge.servers.vault.kv import Vault
+from bridge.servers.vault.client import Vault
 from bridge.servers.vault.leases import Issued, Leases
 
 __all__ = ["Issued", "Leases", "Vault"]

@@ -27,6 +27,11 @@ class FakeVault:
         self.leases = FakeLeases(clock)
 
     @property
+    def kv(self) -> FakeVault:
+        """What concerns KV v2 paths, all of which is here."""
+        return self
+
+    @property
     def away(self) -> bool:
         """Whether it does not answer at all."""
         return self.leases.away

@@ -1,0 +1,107 @@
+"""The bridge's way to Vault: one login, and what is asked with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bridge.cancellation import Cancellation
+from bridge.clock import boot_clock
+from bridge.errors import VaultRefused, VaultUnreachable
+from bridge.model.reasons import Reason
+from bridge.model.settings import VaultSettings
+from bridge.servers.vault.http import Answer, Http, Json
+from bridge.servers.vault.kv import Kv
+from bridge.servers.vault.leases import Leases
+from bridge.servers.vault.login import Login, login_place
+from bridge.servers.vault.session import Session, data_of
+from bridge.servers.vault.static import Statics
+
+
+class Vault:
+    """A session with one Vault: logs in when needed, keeps below ``max_rps``.
+
+    Every method raises ``VaultUnreachable`` where Vault gives no usable answer, ``LoginRefused``
+    where it does not take our credential, ``VaultRefused`` where the answer concerns one path, and
+    ``Cancelled`` where there is no time left.
+
+    Attributes:
+        namespace: In which everything is asked for; empty for the root namespace.
+        kv: What concerns KV v2 paths.
+        leases: What concerns dynamic roles of the database engine.
+        statics: What concerns its static roles.
+    """
+
+    def __init__(self, settings: VaultSettings, clock: Callable[[], float] = boot_clock) -> None:
+        self._http = Http(settings, clock)
+        self.namespace = settings.namespace
+        self._login = Login(self._http, settings.auth, clock)
+        self._session = Session(self._http, self._login)
+        self.kv = Kv(self._session)
+        self.leases = Leases(self._session, settings.custody, login_place(settings.auth))
+        self.statics = Statics(self._session)
+
+    def close(self) -> None:
+        """Close the connections and forget the token."""
+        self._http.close()
+        self._login.forget()
+
+    def heed(self, cancellation: Cancellation) -> None:
+        """Let something else end its waits: it may outlive the one who uses it."""
+        self._http.cancellation = cancellation
+
+    def health(self) -> Json:
+        """Return ``sys/health``, which needs no token; any of its states is an answer."""
+        return self._http.health()
+
+    def is_up(self) -> bool:
+        """Tell whether Vault as a whole answers, unsealed; a refused login is none of it."""
+        try:
+            health = self._http.health()
+        except VaultUnreachable:
+            return False
+        return bool(health.get("initialized")) and not health.get("sealed")
+
+    def login(self) -> None:
+        """Log in, if there is no session yet."""
+        self._login.token()
+
+    def keep(self) -> None:
+        """Renew or replace our token where its time has come; trouble with that is not said."""
+        self._login.keep()
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds after which to call ``keep`` again; None where there is no hurry."""
+        return self._login.pause
+
+    @property
+    def role(self) -> str:
+        """Name of the AppRole that we are logged in as, where Vault has said it."""
+        return self._login.role
+
+    def credential_end(self) -> float | None:
+        """Return when our own credential ends, seconds since the epoch; None where not known."""
+        return self._login.credential_end()
+
+    def may_look_at_itself(self) -> bool:
+        """Tell whether our token may look itself up, by which a dead one is told from a policy."""
+        return self._login.may_look_at_itself()
+
+    def own_token(self) -> Json:
+        """Return what Vault says of our token; empty where it may not look itself up."""
+        try:
+            return data_of(self._session.read_once("auth/token/lookup-self"))
+        except Answer:
+            return {}
+
+    def capabilities(self, paths: list[str]) -> dict[str, list[str]]:
+        """Ask which capabilities our token has on API paths."""
+        try:
+            body = {"paths": paths}
+            answer = self._http.post("sys/capabilities-self", self._login.token(), body)
+        except Answer as error:
+            raise VaultRefused(
+                Reason.PERMISSION_DENIED, f"Vault does not say our capabilities ({error.text})"
+            ) from None
+        data = data_of(answer)
+        return {path: list(data.get(path) or ()) for path in paths}
