@@ -212,6 +212,7 @@ class Operator:
         self,
         name: str,
         timeout: float,
+        *,
         until: Until = Until.ROLLED,
         tell: Callable[[str], object] = lambda _: None,
     ) -> None:

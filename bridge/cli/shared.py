@@ -99,11 +99,15 @@ class OptionalValue(click.Option):
 
 
 class _Command(click.Command):
-    """A command that takes the common options too, and sets the log up as they say."""
+    """A command that takes the common options too, and sets the log up as they say.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Args:
+        more: Options behind its own ones.
+    """
+
+    def __init__(self, *args: Any, more: tuple[click.Option, ...] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += COMMON
+        self.params += (*more, *COMMON)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         for option in self.params:
@@ -126,9 +130,9 @@ class _Command(click.Command):
                 formatter.write_dl([record for record in records if record])
 
 
-def command(function: Callable[..., None]) -> click.Command:
-    """Make a command of a function."""
-    return click.command(cls=_Command)(function)
+def command(function: Callable[..., None], *more: click.Option) -> click.Command:
+    """Make a command of a function; ``more`` are options that it has in common with others."""
+    return click.command(cls=_Command, more=more)(function)
 
 
 @contextmanager

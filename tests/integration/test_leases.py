@@ -260,7 +260,7 @@ def test_what_operators_may_ask_for(lab: Lab, make: Make) -> None:
     with closing(Swarm(configuration.settings.docker)) as swarm:
         operator = Operator(swarm, configuration.desired)
         with pytest.raises(NotFollowed, match="the end of the former credential"):
-            operator.follow(name, 2.0, Until.ENDED)
+            operator.follow(name, 2.0, until=Until.ENDED)
     old = next(lease for lease in lab.status()["db"]["leases"] if lease["version"] == 3)
     assert old["next"] == "its credential ends"
     assert lab.run("rollback", name, "--to", "3", code=3).stderr
