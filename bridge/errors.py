@@ -40,6 +40,10 @@ class Exit(IntEnum):
     CHANGES = 10  # only `plan --exit-code`
 
 
+NOT_UNDERSTOOD = (KeyError, ValueError, TypeError, AttributeError, OverflowError)
+"""What reading an answer of any content may end with."""
+
+
 class BridgeError(Exception):
     """Something is wrong, and the message says what, where and what to do.
 

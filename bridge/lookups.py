@@ -8,7 +8,7 @@ from bridge.model.leased import GenerationView, Life, Unknown
 from bridge.model.mirror import Mirror
 from bridge.model.swarm_view import SwarmView
 from bridge.model.vault_view import Unreadable, VaultView
-from bridge.observe import MOST_HUNG, look_at_generation
+from bridge.observe_vault import MOST_HUNG, look_at_generation
 from bridge.servers.vault import Vault
 
 REQUESTS = 2

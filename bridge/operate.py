@@ -28,7 +28,7 @@ from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
 from bridge.model.wishes import APPROVED, WISH, Approval, Do, Pause, Wish, pause_label
 from bridge.model.world import World
-from bridge.observe import look_at_swarm
+from bridge.observe_swarm import look_at_swarm
 from bridge.servers.state import write_state
 from bridge.servers.swarm import Swarm
 

@@ -15,7 +15,8 @@ from bridge.model.memory import Outcome
 from bridge.model.swarm_view import SwarmView
 from bridge.model.vault_view import VaultView
 from bridge.model.world import World
-from bridge.observe import look_at_swarm, look_at_vault
+from bridge.observe_swarm import look_at_swarm
+from bridge.observe_vault import look_at_vault
 from bridge.wiring import Wiring
 
 JITTER = 0.1

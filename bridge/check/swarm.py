@@ -16,7 +16,7 @@ from bridge.model.reasons import Reason
 from bridge.model.service import Reference, Service
 from bridge.model.settings import Settings
 from bridge.model.swarm_view import SwarmView
-from bridge.observe import look_at_swarm
+from bridge.observe_swarm import look_at_swarm
 from bridge.report.advice import advice, pinned_by
 from bridge.servers.swarm import Swarm
 

@@ -15,7 +15,7 @@ from bridge.model.reasons import Reason
 from bridge.model.settings import Auth, Settings
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import Document, KvDocument, Unreadable
-from bridge.observe import look_at_vault
+from bridge.observe_vault import look_at_vault
 from bridge.report.policy import CAPABILITIES, LOOKUP_SELF, NAME, own_rules, rules_for
 from bridge.report.status import CREDENTIAL_SOON
 from bridge.servers.vault import Vault

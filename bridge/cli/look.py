@@ -22,7 +22,7 @@ from bridge.model.memory import Memory
 from bridge.model.plan import Plan
 from bridge.model.vault_view import Seen
 from bridge.model.world import World
-from bridge.observe import look_at_swarm
+from bridge.observe_swarm import look_at_swarm
 from bridge.report.policy import (
     CUSTODY_NAME,
     NAME,

@@ -14,7 +14,7 @@ import requests
 from bridge.model.desired import DatabaseRole
 from bridge.model.leased import Life
 from bridge.model.settings import AppRole, Custody, VaultSettings
-from bridge.observe import read_life
+from bridge.observe_vault import read_life
 from bridge.servers.vault import Issued, Leases, Vault
 from tests.support.database import Database
 from tests.support.fakes import Clock, FakeLeases, Json

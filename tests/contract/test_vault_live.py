@@ -15,7 +15,7 @@ from bridge.model.desired import KvPath
 from bridge.model.identity import Identity
 from bridge.model.reasons import Reason
 from bridge.model.settings import TokenFile, VaultSettings
-from bridge.observe import read_document
+from bridge.observe_vault import read_document
 from bridge.servers.vault import Vault
 from tests.support.lab import Lab
 from tests.support.processes import eventually

@@ -21,7 +21,8 @@ from bridge.model.mirror import labels_by_service
 from bridge.model.plan import Plan
 from bridge.model.swarm_view import SwarmView
 from bridge.model.world import World
-from bridge.observe import look_at_generation, look_at_swarm, look_at_vault
+from bridge.observe_swarm import look_at_swarm
+from bridge.observe_vault import look_at_generation, look_at_vault
 from bridge.report.journal import Journal
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault

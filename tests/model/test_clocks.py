@@ -28,7 +28,7 @@ from bridge.model.desired import (
     Rollout,
 )
 from bridge.model.settings import DockerSettings, Settings, TokenFile, VaultSettings
-from bridge.observe import look_at_swarm
+from bridge.observe_swarm import look_at_swarm
 from tests.model.clocks import Machine
 from tests.support.fakes import Clock, FakeSwarm, FakeVault
 

@@ -16,7 +16,7 @@ from bridge.model.memory import Outcome, Result
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.swarm_view import SwarmView
-from bridge.observe import look_at_swarm
+from bridge.observe_swarm import look_at_swarm
 from bridge.removal import BATCH, FRESH
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault

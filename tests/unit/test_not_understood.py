@@ -23,7 +23,8 @@ from bridge.model.reasons import Reason
 from bridge.model.swarm_view import SwarmView
 from bridge.model.vault_view import KvDocument, VaultView
 from bridge.model.world import World
-from bridge.observe import look_at_generation, look_at_swarm, look_at_vault
+from bridge.observe_swarm import look_at_swarm
+from bridge.observe_vault import look_at_generation, look_at_vault
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from tests.support.builders import created, desired_of, document, identity, wanted

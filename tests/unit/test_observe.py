@@ -14,13 +14,8 @@ from bridge.model.labels import labels_of
 from bridge.model.leased import Life, lease_labels
 from bridge.model.mirror import DockerSecret, Mirror
 from bridge.model.vault_view import Document, Unreadable
-from bridge.observe import (
-    MOST_HUNG,
-    look_at_generation,
-    look_at_swarm,
-    look_at_vault,
-    read_life,
-)
+from bridge.observe_swarm import look_at_swarm
+from bridge.observe_vault import MOST_HUNG, look_at_generation, look_at_vault, read_life
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from tests.support.builders import NOW, created, desired_of, wanted

@@ -12,7 +12,7 @@ from bridge.model.memory import Result
 from bridge.model.mirror import By, SetAside
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
-from bridge.observe import look_at_swarm
+from bridge.observe_swarm import look_at_swarm
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from tests.support.builders import PATH, identity

@@ -1,4 +1,7 @@
-"""Looks at the servers and makes the World of what they say; errors of one path become data."""
+"""Looks at the swarm and makes nouns of the engine's answers.
+
+An object that is not understood becomes data of its own and holds up nothing but what it concerns.
+"""
 
 from __future__ import annotations
 
@@ -6,175 +9,21 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from bridge.errors import LoginRefused, SwarmUnreachable, VaultRefused, VaultUnreachable
-from bridge.model.desired import DatabaseRole, Desired, Source, StaticRoles
+from bridge.errors import NOT_UNDERSTOOD, SwarmUnreachable
 from bridge.model.fingerprint import fingerprint, frame_of, setup_of, surroundings_of
 from bridge.model.labels import REFUSED, TROUBLE, WOKEN, read_by_name
-from bridge.model.leased import Fate, GenerationView, Gone, Life, Unknown, custody_meta
-from bridge.model.mirror import DockerSecret, Mirror, Trouble, Verdict, state_config_name
-from bridge.model.reasons import Reason
+from bridge.model.mirror import DockerSecret, Trouble, Verdict, state_config_name
 from bridge.model.service import Kind, Reference, Service, Task, UpdateState
 from bridge.model.swarm_view import SwarmView, Unread
 from bridge.model.timestamps import instant
-from bridge.model.vault_view import Document, KvDocument, KvVersion, Unreadable, VaultView
 from bridge.model.wishes import read_approvals, read_fields, read_pauses, read_wishes
 from bridge.servers.swarm import Swarm
-from bridge.servers.vault import Vault
 
 _NANO = 1_000_000_000
-_FOR_EVER = 10 * 365 * 86400.0
 _DEFAULT_MONITOR = 5.0
-_NOT_UNDERSTOOD = (KeyError, ValueError, TypeError, AttributeError, OverflowError)
-"""What reading an answer of any content may end with."""
 
 Json = Mapping[str, Any]
 _T = TypeVar("_T")
-
-
-# --- Vault ---------------------------------------------------------------------------------------
-
-
-def look_at_vault(
-    vault: Vault, desired: Desired, now: float, between: Callable[[], object] = lambda: None
-) -> VaultView:
-    """Read each distinct path and role once, however many secrets use it.
-
-    Once Vault as a whole does not answer, the rest of the look is given up: nothing would come of
-    it but waiting. Paths that fail for themselves hold no other up (I8), unless so many hang that
-    the look would take minutes.
-
-    Args:
-        between: Called before each path, since many of them take their time.
-    """
-    found: dict[Source, Document | Unreadable] = {}
-    down: Unreadable | None = None
-    failed = hung = 0
-    for source in desired.sources:
-        between()
-        seen = down or _document(vault, source, patient=failed <= 1)
-        if not down and isinstance(seen, Unreadable) and seen.away:
-            failed += 1
-            hung += seen.hung
-            if hung > MOST_HUNG or (seen.everywhere and not vault.is_up()):
-                down = seen = replace(seen, everywhere=True)
-            else:
-                seen = replace(seen, everywhere=False)
-        found[source] = seen
-    return VaultView(now, found)
-
-
-MOST_HUNG = 3
-"""Paths that are waited for in vain in one look, each for as long as a time-out."""
-
-
-def _document(vault: Vault, source: Source, *, patient: bool) -> Document | Unreadable:
-    try:
-        if isinstance(source, DatabaseRole):
-            return vault.leases.role(source, patient=patient)
-        if isinstance(source, StaticRoles):
-            return vault.statics.roles(source, patient=patient)
-        return read_document(vault.kv.metadata(source, patient=patient))
-    except VaultUnreachable as error:
-        return Unreadable(
-            Reason.VAULT_UNREACHABLE,
-            str(error),
-            error.everywhere,
-            error.hung,
-            error.retry_after,
-        )
-    except LoginRefused as error:
-        return Unreadable(Reason.LOGIN_REFUSED, str(error), error.everywhere)
-    except VaultRefused as error:
-        return Unreadable(Reason(error.reason), str(error))
-    except _NOT_UNDERSTOOD:
-        return Unreadable(
-            Reason.VAULT_UNREACHABLE, f"Vault's metadata of {source} is not understood"
-        )
-
-
-def read_document(raw: Json) -> KvDocument:
-    """Read Vault's metadata document; fields that are not known are ignored."""
-    versions = {
-        int(number): KvVersion(
-            version["created_time"],
-            instant(version["deletion_time"]) / _NANO if version.get("deletion_time") else None,
-            bool(version.get("destroyed")),
-        )
-        for number, version in (raw.get("versions") or {}).items()
-    }
-    for created in (raw["created_time"], *(version.created for version in versions.values())):
-        instant(created)  # what cannot be read is said of this path, not found out by a decision
-    return KvDocument(raw["created_time"], int(raw["current_version"]), versions)
-
-
-def look_at_generation(vault: Vault, mirror: Mirror, now: float) -> GenerationView:
-    """Look a generation's lease and its custody up.
-
-    Both lives are told in Vault's clock and noted in ours: only what is left of them is compared.
-    """
-    leased = mirror.leased
-    if leased is None:
-        raise AssertionError("only generations are looked at")
-    if mirror.lease_role is None:
-        message = f"the lease that {mirror.docker_name} names is not one of {leased.role}"
-        foreign = Unknown(Reason.FOREIGN_LEASE, message, foreign=True)
-        return GenerationView(now, foreign, foreign)
-    if mirror.lease_role.namespace != vault.namespace:
-        message = f"{mirror.docker_name} belongs to another namespace than `vault.namespace`"
-        elsewhere = Unknown(Reason.UNMAPPED, message)
-        return GenerationView(now, elsewhere, elsewhere)
-    lease = _fate(lambda: vault.leases.lease(leased.lease), now)
-    if isinstance(lease, Unknown):
-        return GenerationView(now, lease, lease)
-
-    def is_ours(token: Json) -> bool:
-        return vault.leases.is_ours(dict(token), custody_meta(mirror.instance, mirror.secret))
-
-    custody = _fate(lambda: vault.leases.token(leased.accessor), now, is_ours)
-    return GenerationView(now, lease, custody)
-
-
-def _fate(
-    look: Callable[[], Json | None], now: float, is_ours: Callable[[Json], bool] = lambda _: True
-) -> Fate:
-    try:
-        found = look()
-        if found is None:
-            return Gone()
-        return replace(read_life(found, now), foreign=not is_ours(found))
-    except VaultUnreachable as error:
-        return Unknown(Reason.VAULT_UNREACHABLE, str(error))
-    except LoginRefused as error:
-        return Unknown(Reason.LOGIN_REFUSED, str(error))
-    except VaultRefused as error:
-        return Unknown(Reason(error.reason), str(error))
-    except _NOT_UNDERSTOOD:
-        return Unknown(Reason.VAULT_UNREACHABLE, "Vault's answer on a lease is not understood")
-
-
-def read_life(raw: Json, now: float) -> Life:
-    """Read Vault's answer on a lease or a token, which have the same words for their times."""
-    left = float(raw["ttl"])
-    if not raw.get("expire_time"):  # as of a root token, which has no issue_time either
-        return Life(
-            started=now, ends=now + _FOR_EVER, granted=_FOR_EVER, renewed=True, period=_FOR_EVER
-        )
-    issued, failed = instant(raw["issue_time"]), str(raw.get("revoke_error") or "")
-    ends = instant(raw["expire_time"])
-    renewal = raw.get("last_renewal")
-    given = instant(renewal) if renewal else issued
-    return Life(
-        started=now + left - (ends - issued) / _NANO,
-        ends=now + left,
-        granted=(ends - given) / _NANO,
-        renewed=bool(renewal),
-        period=float(raw.get("period") or 0),
-        longest=float(raw.get("explicit_max_ttl") or 0),
-        failed=failed,
-    )
-
-
-# --- Swarm ---------------------------------------------------------------------------------------
 
 
 def look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
@@ -188,7 +37,7 @@ def look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
     """
     try:
         return _look_at_swarm(swarm, instance, now)
-    except _NOT_UNDERSTOOD as error:
+    except NOT_UNDERSTOOD as error:
         kind = type(error).__name__
         raise SwarmUnreachable(f"the engine's answer is not understood ({kind})") from None
 
@@ -237,7 +86,7 @@ def _each(
     for raw in raws:
         try:
             found.append(read(raw))
-        except _NOT_UNDERSTOOD as error:
+        except NOT_UNDERSTOOD as error:
             odd.append(_unread(kind, raw, error))
     return found, odd
 
@@ -279,7 +128,7 @@ def _state_labels(config: Json | None) -> Mapping[str, str] | None:
         return None
     try:
         return _texts(config["Spec"].get("Labels"))
-    except _NOT_UNDERSTOOD:
+    except NOT_UNDERSTOOD:
         return None
 
 
