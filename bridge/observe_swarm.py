@@ -27,13 +27,17 @@ _T = TypeVar("_T")
 
 
 def look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
-    """List everything once, the services twice: one that changed in between is *torn*.
+    """Return services, tasks, secrets, nodes and the state config as one view.
 
-    An object that is not understood is data as well, and holds nothing up but what it may concern
-    (I8): see ``Unread``. Tasks of unknown content make their service torn.
+    1. Services are listed before and after all others. One whose version index differs is *torn*:
+       its tasks and its spec may not belong together, since the engine lists each kind by itself.
+    2. An object that is not understood is reported as ``Unread``, and holds up only what it may
+       concern (I8). A task that is not understood makes its service torn.
+    3. The engine's list of nodes may have some that are not understood. Then no task is taken for
+       one whose node was removed.
 
     Raises:
-        SwarmUnreachable: The swarm gives no usable answer; half a look is no look.
+        SwarmUnreachable: The swarm gives no usable answer; part of a look is no look.
     """
     try:
         return _look_at_swarm(swarm, instance, now)
@@ -52,25 +56,26 @@ def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
     after = dict(indexes)
     nodes, odd_nodes = _each("node", raw_nodes, _node)
     down = {node for node, is_down in nodes if is_down}
-    # Where a node cannot be told, nobody is known to be on none.
+    # Case 3.
     known = None if odd_nodes else {node for node, _ in nodes}
     services, odd_services = _each("service", before, lambda raw: _service(raw, after))
     tasks, odd_tasks = _each("task", raw_tasks, lambda raw: _task(raw, down, known))
     secrets, odd_secrets = _each("secret", raw_secrets, _secret)
     torn = {odd.service_id for odd in odd_tasks}
     labels = _state_labels(config)
+    state = labels or {}
     return SwarmView(
         as_of=now,
         secrets=tuple(secrets),
         services=tuple(replace(s, torn=s.torn or s.id in torn) for s in services if s),
         tasks=tuple(tasks),
         has_state=labels is not None,
-        verdicts=read_by_name(labels or {}, REFUSED, Verdict.read),
-        wishes=read_wishes(labels or {}),
-        pauses=read_pauses(labels or {}),
-        approvals=read_approvals(labels or {}),
-        troubles=read_by_name(labels or {}, TROUBLE, Trouble.read),
-        fields=read_fields(labels or {}),
+        verdicts=read_by_name(state, REFUSED, Verdict.read),
+        wishes=read_wishes(state),
+        pauses=read_pauses(state),
+        approvals=read_approvals(state),
+        troubles=read_by_name(state, TROUBLE, Trouble.read),
+        fields=read_fields(state),
         unread=(*odd_secrets, *odd_services, *odd_tasks, *odd_nodes),
         nodes=surroundings_of(raw_nodes),
         unclear=frozenset(after) - {service.id for service in services if service},
@@ -80,7 +85,7 @@ def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
 def _each(
     kind: str, raws: Iterable[Json], read: Callable[[Json], _T]
 ) -> tuple[list[_T], list[Unread]]:
-    """Read each object by itself."""
+    """Read each object by itself; returns what was read, and what is not understood."""
     found: list[_T] = []
     odd: list[Unread] = []
     for raw in raws:
@@ -92,7 +97,7 @@ def _each(
 
 
 def _unread(kind: str, raw: Json, error: Exception) -> Unread:
-    """Say what can be said of an object that is not understood; its content may be anything."""
+    """Describe an object that is not understood by those of its fields that are text."""
 
     def text(*keys: str) -> str:
         value: Any = raw
@@ -168,24 +173,19 @@ def _service(raw: Json, after: Mapping[str, int]) -> Service | None:
     index = _index(raw)
     previous = raw.get("PreviousSpec")
     restart = (spec["TaskTemplate"].get("RestartPolicy") or {}).get("Condition")
-    mode = spec.get("Mode") or {}
-    if "ReplicatedJob" in mode or "GlobalJob" in mode:
-        kind = Kind.JOB
-    else:
-        kind = Kind.GLOBAL if "Global" in mode else Kind.REPLICATED
     config = spec.get("UpdateConfig") or {}
     return Service(
         id=_text(raw["ID"]),
         name=_text(spec["Name"]),
         index=index,
-        kind=kind,
+        kind=_kind(spec),
         references=tuple(_references(spec)),
         previous=frozenset(ref.secret_id for ref in _references(previous)) if previous else None,
         desired_tasks=int((raw.get("ServiceStatus") or {}).get("DesiredTasks", 0)),
         runs_once=restart == "none",
         update=_update_state(status.get("State")),
         update_message=_text(status.get("Message") or ""),
-        update_started=instant(status["StartedAt"]) / _NANO if status.get("StartedAt") else 0.0,
+        update_started=_seconds(status.get("StartedAt")),
         monitor=(config.get("Monitor") or 0) / _NANO or _DEFAULT_MONITOR,
         delay=(config.get("Delay") or 0) / _NANO,
         template=fingerprint(spec),
@@ -196,8 +196,20 @@ def _service(raw: Json, after: Mapping[str, int]) -> Service | None:
     )
 
 
+def _kind(spec: Json) -> Kind:
+    mode = spec.get("Mode") or {}
+    if "ReplicatedJob" in mode or "GlobalJob" in mode:
+        return Kind.JOB
+    return Kind.GLOBAL if "Global" in mode else Kind.REPLICATED
+
+
+def _seconds(text: str | None) -> float:
+    """Read a time as seconds since the epoch; 0 where there is none."""
+    return instant(text) / _NANO if text else 0.0
+
+
 def _update_state(text: str | None) -> UpdateState | None:
-    """Read the engine's word; one that is not known yet is taken for an update under way."""
+    """Read the state of an update; one of a newer engine is taken for an update under way."""
     try:
         return UpdateState(text) if text else None
     except ValueError:
@@ -223,5 +235,5 @@ def _task(raw: Json, down: Collection[str], known: Collection[str] | None) -> Ta
         error=_text(status.get("Err") or ""),
         node=node,
         lost=bool(node) and (node in down or gone),
-        seen=instant(status["Timestamp"]) / _NANO if status.get("Timestamp") else 0.0,
+        seen=_seconds(status.get("Timestamp")),
     )

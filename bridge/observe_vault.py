@@ -18,20 +18,25 @@ from bridge.servers.vault import Vault
 _NANO = 1_000_000_000
 _FOR_EVER = 10 * 365 * 86400.0
 
+MOST_HUNG = 3
+"""Paths that may run into their time-out in one look; with one more the rest is given up."""
+
 Json = Mapping[str, Any]
 
 
 def look_at_vault(
     vault: Vault, desired: Desired, now: float, between: Callable[[], object] = lambda: None
 ) -> VaultView:
-    """Read each distinct path and role once, however many secrets use it.
+    """Return what Vault has at each path and role that is configured, each read once.
 
-    Once Vault as a whole does not answer, the rest of the look is given up: nothing would come of
-    it but waiting. Paths that fail for themselves hold no other up (I8), unless so many hang that
-    the look would take minutes.
+    1. A path that cannot be read holds up no other (I8): its entry is ``Unreadable``.
+    2. Once Vault as a whole does not answer (sealed, down), the rest of the look is given up, and
+       all further entries are ``Unreadable`` with ``everywhere``.
+    3. The same where more than ``MOST_HUNG`` paths run into their time-out, since the look would
+       take minutes.
 
     Args:
-        between: Called before each path, since many of them take their time.
+        between: Called before each path: a long look must keep the leader's lease.
     """
     found: dict[Source, Document | Unreadable] = {}
     down: Unreadable | None = None
@@ -48,10 +53,6 @@ def look_at_vault(
                 seen = replace(seen, everywhere=False)
         found[source] = seen
     return VaultView(now, found)
-
-
-MOST_HUNG = 3
-"""Paths that are waited for in vain in one look, each for as long as a time-out."""
 
 
 def _document(vault: Vault, source: Source, *, patient: bool) -> Document | Unreadable:
@@ -80,7 +81,11 @@ def _document(vault: Vault, source: Source, *, patient: bool) -> Document | Unre
 
 
 def read_document(raw: Json) -> KvDocument:
-    """Read Vault's metadata document; fields that are not known are ignored."""
+    """Read Vault's metadata document; fields that are not known are ignored.
+
+    Raises:
+        ValueError: A time in it cannot be read; so it is found now, and not by a decision.
+    """
     versions = {
         int(number): KvVersion(
             version["created_time"],
@@ -90,14 +95,15 @@ def read_document(raw: Json) -> KvDocument:
         for number, version in (raw.get("versions") or {}).items()
     }
     for created in (raw["created_time"], *(version.created for version in versions.values())):
-        instant(created)  # what cannot be read is said of this path, not found out by a decision
+        instant(created)
     return KvDocument(raw["created_time"], int(raw["current_version"]), versions)
 
 
 def look_at_generation(vault: Vault, mirror: Mirror, now: float) -> GenerationView:
-    """Look a generation's lease and its custody up.
+    """Return what Vault knows of a generation's lease, and of the custody token that holds it.
 
-    Both lives are told in Vault's clock and noted in ours: only what is left of them is compared.
+    Vault tells times by its own clock. They are converted to ours by the seconds that are left, so
+    that a difference of the two clocks does not count.
     """
     leased = mirror.leased
     if leased is None:

@@ -12,7 +12,12 @@ _CONSTRAINT = re.compile(r"\s*([\w./-]+)\s*(==|!=)\s*(.*?)\s*")
 
 
 def lack_of_room(spec: Json, nodes: Iterable[Json]) -> str:
-    """Say why no node takes a new task while the old ones run; empty where one does.
+    """Return why no node takes a new task while the old ones run; empty where one does.
+
+    With `order: start-first` a new task starts beside the old one, so it needs a node of its own:
+
+    1. for a port in host mode, which only one task of a node can have;
+    2. where `max_replicas_per_node` allows no more tasks on the nodes that fit.
 
     Args:
         spec: A service's spec.
@@ -20,26 +25,21 @@ def lack_of_room(spec: Json, nodes: Iterable[Json]) -> str:
     """
     if (spec.get("UpdateConfig") or {}).get("Order") != "start-first":
         return ""
-    mode, placement = spec.get("Mode") or {}, spec["TaskTemplate"].get("Placement") or {}
-    constraints = placement.get("Constraints") or ()
-    fitting = sum(_fits(node, constraints) for node in nodes)
-    tasks = fitting if "Global" in mode else (mode.get("Replicated") or {}).get("Replicas", 1)
+    placement = spec["TaskTemplate"].get("Placement") or {}
+    fitting = sum(_fits(node, placement.get("Constraints") or ()) for node in nodes)
+    tasks = _tasks(spec, fitting)
     if not tasks:
         return ""
     are = "node fits" if fitting == 1 else "nodes fit"
-    ports = [
-        str(port.get("PublishedPort"))
-        for port in (spec.get("EndpointSpec") or {}).get("Ports") or ()
-        if port.get("PublishMode") == "host" and port.get("PublishedPort")
-    ]
     count = f"{tasks} task{'s' * (tasks != 1)}"
-    most = placement.get("MaxReplicas") or 0
+    ports = _host_ports(spec)
     if ports and fitting <= tasks:
         return (
             f"no roll can begin: with `order: start-first` a new task needs a node where the"
             f" host-mode port {', '.join(ports)} is free, and {fitting} {are} for {count}; set"
             " `update_config: {order: stop-first}`, or add a node"
         )
+    most = placement.get("MaxReplicas") or 0
     if most and most * fitting <= tasks:
         return (
             f"no roll can begin: with `order: start-first` a new task needs room beside the old"
@@ -47,6 +47,24 @@ def lack_of_room(spec: Json, nodes: Iterable[Json]) -> str:
             " raise it, add a node, or set `update_config: {order: stop-first}`"
         )
     return ""
+
+
+def _tasks(spec: Json, fitting: int) -> int:
+    """Return how many tasks a service has; a global one has one on each node that fits."""
+    mode = spec.get("Mode") or {}
+    if "Global" in mode:
+        return fitting
+    return int((mode.get("Replicated") or {}).get("Replicas", 1) or 0)
+
+
+def _host_ports(spec: Json) -> list[str]:
+    """Return the ports that a service publishes in host mode."""
+    ports = (spec.get("EndpointSpec") or {}).get("Ports") or ()
+    return [
+        str(port["PublishedPort"])
+        for port in ports
+        if port.get("PublishMode") == "host" and port.get("PublishedPort")
+    ]
 
 
 def _fits(node: Json, constraints: Iterable[str]) -> bool:

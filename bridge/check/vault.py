@@ -54,14 +54,8 @@ def _check_source(
     vault: Vault, source: Source, seen: Document | Unreadable, desired: Desired, now: float
 ) -> Iterator[Finding]:
     where = ", ".join(f"secrets.{s.name}" for s in desired.secrets if s.source == source)
-    if isinstance(seen, Unreadable) and not where and seen.reason == Reason.PATH_MISSING:
-        message = f"{seen.message}; writing it asks for the first rotation"
-        yield Finding(Level.NOTE, _asking(source, desired), message)
-    elif isinstance(seen, Unreadable):
-        message = f"{seen.reason}: {seen.message}"
-        if seen.reason == Reason.PERMISSION_DENIED:
-            message += to_grant(*rules_for(source)[: None if where else 1])
-        yield Finding(Level.ERROR, where or _asking(source, desired), message, Exit.HELD)
+    if isinstance(seen, Unreadable):
+        yield _trouble(source, where, seen, desired)
     elif isinstance(seen, RoleDocument):
         yield from check_role(source, seen, desired)
     elif isinstance(source, StaticRoles) and isinstance(seen, StaticDocument):
@@ -70,6 +64,21 @@ def _check_source(
     elif where and isinstance(source, KvPath) and isinstance(seen, KvDocument):
         yield from _check_version(source, where, seen, now)
         yield from _check_read(vault, source, where)
+
+
+def _trouble(source: Source, where: str, seen: Unreadable, desired: Desired) -> Finding:
+    """Report on a path or role that cannot be read.
+
+    Args:
+        where: Keys of the secrets that are made from it; empty where none is.
+    """
+    if not where and seen.reason == Reason.PATH_MISSING:
+        message = f"{seen.message}; writing it asks for the first rotation"
+        return Finding(Level.NOTE, _asking(source, desired), message)
+    message = f"{seen.reason}: {seen.message}"
+    if seen.reason == Reason.PERMISSION_DENIED:
+        message += to_grant(*rules_for(source)[: None if where else 1])
+    return Finding(Level.ERROR, where or _asking(source, desired), message, Exit.HELD)
 
 
 def _asking(source: Source, desired: Desired) -> str:

@@ -13,14 +13,15 @@ import click
 from bridge.check import Finding
 from bridge.check import check as check_all
 from bridge.cli.shared import Options, command, console, open_loop, print_json
+from bridge.config import Configuration
 from bridge.decide.cycle import decide
 from bridge.decide.inferred import infer_vault
 from bridge.errors import Exit
 from bridge.leader import holder_of
 from bridge.model.desired import Desired
+from bridge.model.leadership import Holder
 from bridge.model.memory import Memory
 from bridge.model.plan import Plan
-from bridge.model.vault_view import Seen
 from bridge.model.world import World
 from bridge.observe_swarm import look_at_swarm
 from bridge.report.policy import (
@@ -78,19 +79,11 @@ def status(options: Options, *, ask_vault: bool) -> None:
     desired, now = configuration.desired, time.time()
     with closing(Swarm(configuration.settings.docker)) as swarm:
         holder = holder_of(swarm, desired.instance)
-        leads = holder is not None and holder.leads(now) and holder.goes_by(desired)
-        inferred = _without_vault(swarm, desired, holder.seen, now) if holder and leads else None
-    ends: float | None = None
-    planned = inferred
+        inferred = _without_vault(swarm, desired, holder, now)
     leased = any(secret.leased or secret.content.lease for secret in desired.secrets)
-    if inferred is None or ask_vault or leased:
-        with open_loop(configuration) as loop:
-            world, planned = loop.plan()
-            ends = loop.credential_end()
-        if inferred and not ask_vault and world.vault.login_refused:
-            # Our own login, and not that of the bridge that leads, which is well.
-            planned = inferred
-    assert planned is not None  # noqa: S101 - one of both was made
+    planned, ends = inferred, None
+    if planned is None or ask_vault or leased:
+        planned, ends = _with_vault(configuration, None if ask_vault else inferred)
     asked = planned is not inferred
     if options.as_json:
         more = {"leader": leader_json(holder), "credential": credential_json(ends)}
@@ -103,12 +96,35 @@ def status(options: Options, *, ask_vault: bool) -> None:
     sys.exit(exit_code(planned))
 
 
-def _without_vault(swarm: Swarm, desired: Desired, seen: Seen, now: float) -> Plan:
-    """Judge what the swarm alone shows; of leases it knows no ends, so none is shown."""
+def _without_vault(
+    swarm: Swarm, desired: Desired, holder: Holder | None, now: float
+) -> Plan | None:
+    """Plan by what the swarm alone shows, where a bridge leads that goes by this configuration.
+
+    When leases end is not known then, so none is shown.
+    """
+    if holder is None or not (holder.leads(now) and holder.goes_by(desired)):
+        return None
     view = look_at_swarm(swarm, desired.instance, now)
-    planned = decide(desired, World(infer_vault(desired, view, now, seen), view), Memory(), now)
+    vault = infer_vault(desired, view, now, holder.seen)
+    planned = decide(desired, World(vault, view), Memory(), now)
     conditions = tuple(replace(condition, leases=()) for condition in planned.conditions)
     return replace(planned, conditions=conditions)
+
+
+def _with_vault(configuration: Configuration, otherwise: Plan | None) -> tuple[Plan, float | None]:
+    """Plan by what both servers show; returns also when our own credential for Vault ends.
+
+    Args:
+        otherwise: What to show where Vault refuses our own login: the bridge that leads has one of
+            its own, which may well be taken.
+    """
+    with open_loop(configuration) as loop:
+        world, planned = loop.plan()
+        ends = loop.credential_end()
+    if otherwise is not None and world.vault.login_refused:
+        return otherwise, ends
+    return planned, ends
 
 
 @command

@@ -131,6 +131,20 @@ def print_status(conditions: Iterable[Condition], console: Console, now: float) 
     if not conditions:
         console.print("The configuration has no secrets.")
         return
+    console.print(_table(conditions, now))
+    lines = [line for condition in conditions for line in _words(condition)]
+    lines += [line for condition in conditions for line in _lease_words(condition, now)]
+    unused = [f"{c.name} v{max(c.unused)}" for c in conditions if c.unused]
+    if unused:
+        lines.append(
+            f"No task has these any more, their values may be retired: {', '.join(unused)}"
+        )
+    for line in ["", *lines] if lines else []:
+        console.print(Text(line))
+
+
+def _table(conditions: tuple[Condition, ...], now: float) -> Table:
+    """Make the table; it has a column for leases only where there are any."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("SECRET", overflow="fold")
     kinds = {lease.static for condition in conditions for lease in condition.leases}
@@ -160,16 +174,7 @@ def print_status(conditions: Iterable[Condition], console: Console, now: float) 
                 *([""] if leased else []),
                 "",
             )
-    console.print(table)
-    lines = [line for condition in conditions for line in _words(condition)]
-    lines += [line for condition in conditions for line in _lease_words(condition, now)]
-    unused = [f"{c.name} v{max(c.unused)}" for c in conditions if c.unused]
-    if unused:
-        lines.append(
-            f"No task has these any more, their values may be retired: {', '.join(unused)}"
-        )
-    for line in ["", *lines] if lines else []:
-        console.print(Text(line))
+    return table
 
 
 def leader_json(holder: Holder | None) -> dict[str, Any] | None:
