@@ -47,7 +47,7 @@ from bridge.model.spec import swapped
 from bridge.model.swarm_view import SwarmView
 from bridge.removal import Remover
 from bridge.servers.label_writes import write_labels
-from bridge.servers.state import write_state
+from bridge.servers.state_config import write_state
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 

@@ -24,7 +24,7 @@ from bridge.model.wishes import FIELDS, FieldsWish
 from bridge.model.world import World
 from bridge.reconcile import Reconciler, Step
 from bridge.report.lifecycle import Lifecycle
-from bridge.servers.state import write_state
+from bridge.servers.state_config import write_state
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from bridge.wiring import Wiring

@@ -29,7 +29,7 @@ from bridge.model.timestamps import timestamp
 from bridge.model.wishes import APPROVED, WISH, Approval, Do, Pause, Wish, pause_label
 from bridge.model.world import World
 from bridge.observe_swarm import look_at_swarm
-from bridge.servers.state import write_state
+from bridge.servers.state_config import write_state
 from bridge.servers.swarm import Swarm
 
 LOOK = 0.5

@@ -19,7 +19,7 @@ from bridge.model.plan import Plan
 from bridge.model.world import World
 from bridge.report.journal import Journal
 from bridge.report.news import News
-from bridge.servers.state import write_troubles
+from bridge.servers.state_config import write_troubles
 from bridge.watch import Watch
 from bridge.wiring import Wiring
 

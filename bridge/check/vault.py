@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridge.check.findings import Finding, Level, to_grant
-from bridge.check.leases import check_leases, check_role, check_rules, check_static
+from bridge.check.lease_roles import check_leases, check_role, check_rules, check_static
 from bridge.decide.versions.target import current_of
 from bridge.errors import Exit, VaultError, VaultRefused
 from bridge.model.desired import DatabaseRole, Desired, KvPath, Source, StaticRoles

@@ -11,8 +11,8 @@ import click
 import structlog
 
 from bridge import __version__, logs
+from bridge.cli.option_values import seconds
 from bridge.cli.shared import Options, command, console, open_loop, print_json
-from bridge.cli.values import seconds
 from bridge.errors import ConfigError, Exit
 from bridge.loop import Loop
 from bridge.model.reasons import State

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
+from bridge.cli.option_values import seconds, version
 from bridge.cli.shared import OptionalValue, Options, command, print_json
-from bridge.cli.values import seconds, version
 from bridge.operate import Operator, Until
 from bridge.servers.swarm import Swarm
 

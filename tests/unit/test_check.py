@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.check.findings import Level
-from bridge.check.leases import check_role, check_static, token_role_faults
+from bridge.check.lease_roles import check_role, check_static, token_role_faults
 from bridge.errors import Exit
 from bridge.model.desired import KvLease, Rollout, StaticRoles
 from bridge.model.leased import RoleDocument, StaticDocument, StaticRole

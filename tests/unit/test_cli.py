@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bridge.cli import cli
+from bridge.cli.option_values import seconds, version
 from bridge.cli.shared import DEFAULT_CONFIG, Options
-from bridge.cli.values import seconds, version
 from bridge.errors import BridgeError
 
 NAMED = {"rollback", "retry", "rotate", "resync", "approve", "forget"}

@@ -10,8 +10,9 @@ from typing import cast
 import pytest
 
 from bridge.errors import AnswerLost, OutOfSequence, SwarmUnreachable
-from bridge.leader import Lease, has_ended, holder_of, this_container, this_process
+from bridge.leader import Lease, holder_of
 from bridge.model.leadership import HOLDER, Holder, lease_config_name
+from bridge.processes import has_ended, this_container, this_process
 from bridge.servers.swarm import Swarm
 from tests.support.fakes import Clock, FakeSwarm
 
