@@ -1,9 +1,12 @@
-"""Carries out what concerns leases: what Vault cannot take back is done by the leader only.
+"""Makes, keeps and ends leased credentials. What Vault cannot undo is done by the leader only.
 
-Each write that cannot be undone has three steps, in this order. *Look*: the swarm is looked at
-again, and Vault where that matters; both may take long. *Fence*: the leader's lease is renewed by a
-compare-and-set write whose answer came. *Write*: at once, with nothing in between. So a bridge that
-was stopped or held up for a while, in any of its looks, does nothing once another one leads.
+Each write that cannot be undone has three steps, in this order:
+
+1. *Look*: the swarm is looked at again, and Vault where that matters. Both may take long.
+2. *Fence*: the leader's lease is renewed by a compare-and-set write, whose answer must come.
+3. *Write*: at once, with nothing in between.
+
+So a bridge that was stopped or slowed down in its look writes nothing once another one leads.
 """
 
 from __future__ import annotations
@@ -48,8 +51,8 @@ class Custodian:
 
     Args:
         look: Looks at the swarm anew.
-        fence: Renews the leader's lease; tells whether that was acknowledged.
-        whole: Lets a block end that was begun, for a while, although the bridge is to stop.
+        fence: Renews the leader's lease; returns whether that was acknowledged.
+        whole: Gives a block that was begun some seconds to end in, although the bridge is to stop.
     """
 
     def __init__(
@@ -72,10 +75,11 @@ class Custodian:
     # --- a new generation ------------------------------------------------------------------------
 
     def mint(self, action: MintGeneration) -> Outcome:
-        """Have a credential made and put it into a Docker secret, which is what commits it.
+        """Make a credential and create the Docker secret that holds it: the create commits it.
 
-        Until then its custody is provisional: whatever is lost on the way ends by itself. So it
-        does where the answer to the create is lost, unless the secret is there after all.
+        Until then its custody is provisional, so a credential that is lost on the way ends by
+        itself. Where the answer to the create is lost, so does this one, unless the next look finds
+        the Docker secret.
         """
         own = self._look().mirrors_of(self._instance, action.secret)
         if any(mirror.identity.version >= action.version for mirror in own):
@@ -94,9 +98,9 @@ class Custodian:
         issued = self._vault.leases.issue(source, meta)
         try:
             labels = lease_labels(issued.lease, issued.accessor, source.role)
-            outcome = self._kept(action, issued.fields, issued.issued, labels)
+            outcome = self._commit(action, issued.fields, issued.issued, labels)
         except (AnswerLost, Cancelled):
-            raise  # it may be there, and then it is not ours to end
+            raise  # the Docker secret may have been created, and then needs the credential
         except (BridgeError, KeyError, ValueError, TypeError):
             self._vault.leases.let_go(issued.accessor)
             raise
@@ -107,8 +111,8 @@ class Custodian:
     def _mint_static(self, action: MintGeneration, source: StaticRoles) -> Outcome:
         """Rotate a static role that nothing uses, and mirror its password.
 
-        It is mirrored only once ``last_vault_rotation`` has moved: after an answer that was lost,
-        or a 500, Vault may yet rotate it.
+        It is mirrored only once ``last_vault_rotation`` has changed: after a lost answer or a 500,
+        Vault may still rotate the role.
         """
         statics, role = self._vault.statics, action.role
         before = statics.role(source, role).rotated
@@ -123,21 +127,21 @@ class Custodian:
             password = statics.password(source, role)
             if action.rotate and instant(password.rotated) <= instant(before):
                 raise VaultUnreachable(f"Vault has not rotated the role {role} yet")
-            return self._kept(action, password.fields, password.rotated, {ROLE: role})
+            return self._commit(action, password.fields, password.rotated, {ROLE: role})
 
     def _in_use(
         self, secret: str, role: str, absent: frozenset[str] = frozenset(), but: str = ""
     ) -> bool:
-        """Tell whether anything uses a generation of a static role, by a look of this moment."""
+        """Look at the swarm; return whether anything uses a generation of a static role."""
         view = self._look()
         own = view.mirrors_of(self._instance, secret)
         of_role = (m for m in own if m.leased and m.leased.role == role and m.id != but)
         return any(view.is_used(mirror.id, absent) for mirror in of_role)
 
-    def _kept(
+    def _commit(
         self, action: MintGeneration, fields: Mapping[str, Any], created: str, more: dict[str, str]
     ) -> Outcome:
-        """Put a credential into a Docker secret, which is what commits it."""
+        """Create the Docker secret that holds a credential, which commits it."""
         identity = Identity(action.source, ONE_LIFE, action.version, created)
         own = {**labels_of(self._instance, action.secret, identity), **user_label(fields)}
         labels = {**own, **more, **action.labels}
@@ -149,7 +153,7 @@ class Custodian:
             driver = action.content.template_driver
             self._swarm.create_secret(action.docker_name, data, labels, driver)
         except NameTaken:
-            # Another bridge, or our own create of before: whichever it is has its own custody.
+            # By another bridge, or by an earlier create of ours: that one has its own custody.
             return Outcome(action, Result.MOVED, f"the name {action.docker_name} is taken")
         return Outcome(action, Result.DONE)
 
@@ -167,10 +171,7 @@ class Custodian:
         return Outcome(action, Result.DONE)
 
     def _lasting(self, action: TendGeneration) -> _Write | str:
-        """Return the write that cannot be undone, once all was looked at and the fence was passed.
-
-        Or say why there is none.
-        """
+        """Look and fence; return the write that cannot be undone, or why it is not to be done."""
         if action.step == Tend.MAKE_PERMANENT:
             write = self._renewal(action)
         else:
@@ -182,7 +183,7 @@ class Custodian:
             write = self._end(action, origin, leased, view)
         return write if isinstance(write, str) or self._fence() else _NOT_SURE
 
-    # Each of these looks, and returns the write or says why there is none. None of them writes.
+    # Each of these only looks. It returns the write, or in words why it is not to be done.
 
     def _renewal(self, action: TendGeneration) -> _Write | str:
         raw = self._swarm.secret(action.secret_id)
@@ -197,7 +198,7 @@ class Custodian:
         return partial(self._vault.leases.renew_token, leased.accessor)
 
     def _is_ours(self, origin: Origin, leased: Leased) -> bool:
-        """Tell whether a lease may be touched that the labels of a Docker secret name."""
+        """Return whether a Docker secret's labels name a lease that this bridge made or holds."""
         ours = origin.instance == self._instance
         return ours and lease_role(origin.identity.source, leased) is not None
 
@@ -219,7 +220,7 @@ class Custodian:
                 return self._end_of_lease(action, leased, view)
 
     def _retirement(self, action: TendGeneration, view: SwarmView) -> _Write | str:
-        """Mark a generation for its end, of which there is no way back."""
+        """Mark a generation as retiring. The mark is final: it is never renewed again."""
         if view.is_used(action.secret_id, action.absent):
             return _USED
         raw = self._swarm.secret(action.secret_id)
@@ -239,7 +240,7 @@ class Custodian:
         return partial(self._vault.leases.revoke, leased.lease)
 
     def _release(self, action: TendGeneration, leased: Leased) -> _Write | str:
-        """End the custody of a lease that is over."""
+        """Revoke the custody token of a lease that is over."""
         leases = self._vault.leases
         token = leases.token(leased.accessor)
         if token is None or leases.lease(leased.lease) is not None:
@@ -249,7 +250,7 @@ class Custodian:
         return partial(leases.revoke_token, leased.accessor)
 
     def _rotation(self, action: TendGeneration, origin: Origin, leased: Leased) -> _Write | str:
-        """End the password of a static role that nothing uses any more."""
+        """Rotate a static role that nothing uses any more, which ends its password."""
         source = origin.identity.source
         if not isinstance(source, StaticRoles) or leased.role not in source.roles:
             return _NOT_OURS

@@ -1,10 +1,13 @@
-"""Which of several bridges of one instance acts: one that holds a lease, by compare-and-set writes.
+"""The leader's lease: of several bridges of one instance, the one that holds it acts.
 
-Reads prove nothing, since a manager that was cut off answers them from its own past for some ten
-seconds. So the lease is held only by writes that were answered, and only for two thirds of its time
-after the latest of them was sent. Others take it when they have seen it unchanged for all of its
-time, or once the swarm or the kernel knows that its holder has ended. Each counts on its own clock;
-the clocks of two machines are never compared.
+It is the labels of a Docker config, written by compare-and-set.
+
+1. It is held only by writes whose answer came, and only for two thirds of its time after the latest
+   of them was sent. Reads prove nothing: a manager that was cut off from the others answers them
+   from its last known state for some ten seconds.
+2. Others take it over once they have seen it unchanged for all of its time, or at once where the
+   swarm or the kernel shows that its holder has ended.
+3. Each bridge counts seconds on its own clock. The clocks of two machines are never compared.
 """
 
 from __future__ import annotations
@@ -42,12 +45,12 @@ class Lease:
     """The lease of one instance, as one bridge sees it.
 
     Args:
-        configuration: Which configuration we go by, see ``Desired.digest``.
+        configuration: Digest of our configuration, see ``Desired.digest``.
         ttl: Seconds, the same for all bridges of an instance.
         clock: Seconds since some moment; it must not stand still while others go on.
 
     Attributes:
-        other: Who holds it, where it is somebody else.
+        other: The bridge that holds it, where it is another one.
     """
 
     def __init__(
@@ -80,11 +83,11 @@ class Lease:
 
     @property
     def agrees(self) -> bool:
-        """Whether the other who holds it goes by the same configuration."""
+        """Whether the bridge that holds it has the same configuration as this one."""
         return self.other is None or self.other.configuration == self._me.configuration
 
     def is_held_by(self, holder: Holder) -> bool:
-        """Tell whether a holder is this bridge."""
+        """Return whether a holder is this bridge."""
         return holder.id == self._me.id
 
     @property
@@ -100,10 +103,10 @@ class Lease:
         return self._sent is not None and not self._is_younger_than(self._ttl * 2 / 3)
 
     def hold(self) -> bool:
-        """Take or renew the lease where its time has come; tells whether it is ours now.
+        """Take the lease, or renew it when a third of its time is over; returns whether it is ours.
 
         Raises:
-            SwarmError: The swarm cannot say, and what was held is over.
+            SwarmError: No usable answer came, and the lease has lapsed or was not ours.
         """
         if self._is_younger_than(self._ttl / 3):
             return True
@@ -120,8 +123,8 @@ class Lease:
     def renew(self) -> bool:
         """Take or renew the lease now, as before each write that cannot be undone.
 
-        Only a write counts whose answer came, and came soon: what was held before says nothing. So
-        whoever got a yes has at least two thirds of the lease's time for what is to be done.
+        Only a write counts whose answer came within a third of the lease's time, whatever was held
+        before. So at least two thirds of it are left for the write that follows.
 
         Raises:
             SwarmError: No answer came.
@@ -134,14 +137,14 @@ class Lease:
         return False
 
     def _is_younger_than(self, seconds: float) -> bool:
-        """Tell whether the latest write that was answered was sent less than so long ago."""
+        """Return whether the latest write that was answered was sent less than so long ago."""
         return self._sent is not None and self._clock() < self._sent + seconds
 
     def report(self, seen: Seen) -> None:
-        """Let the heartbeat say what of Vault cannot be used; at once where that is new.
+        """Write with the lease what of Vault cannot be used; at once where that has changed.
 
         Raises:
-            SwarmError: No answer came; the next heartbeat says it.
+            SwarmError: No answer came; the next renewal writes it.
         """
         text = write_seen(seen) if seen else ""
         if text == self._report:
@@ -151,7 +154,7 @@ class Lease:
             self._take()
 
     def release(self) -> None:
-        """Let another bridge take it at once, if it is ours."""
+        """Give the lease up, if it is ours, so that another bridge can take it at once."""
         if self._sent is None:
             return
         self._sent = None
@@ -162,7 +165,7 @@ class Lease:
                 self._swarm.set_config_labels(config, self._labels())
 
     def _take(self) -> bool:
-        """Write it as ours, also where others write it at the same moment."""
+        """Write the lease as ours; tries again where another bridge wrote it in between."""
         for _ in range(_TRIES):
             with contextlib.suppress(OutOfSequence, NameTaken):
                 return self._write()
@@ -170,7 +173,7 @@ class Lease:
         return False
 
     def _write(self) -> bool:
-        """Write it as ours, if nobody else has it. Raises ``OutOfSequence``, ``NameTaken``."""
+        """Write the lease as ours, if it is free. Raises ``OutOfSequence``, ``NameTaken``."""
         try:
             return self._written()
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -205,7 +208,7 @@ class Lease:
         return self._clock() >= self._seen[1] + self._ttl
 
     def _has_left(self, holder: Holder) -> bool:
-        """Tell whether the container that a holder ran in is known to have ended since."""
+        """Return whether the container that a holder ran in is known to have ended since."""
         if not holder.container:
             return False
         if holder.container == self._me.container:
@@ -217,7 +220,7 @@ class Lease:
 
 
 def holder_of(swarm: Swarm, instance: str) -> Holder | None:
-    """Return who holds an instance's lease, or held it last.
+    """Return the bridge that holds an instance's lease, or held it last.
 
     Raises:
         SwarmUnreachable: The swarm gives no usable answer.

@@ -1,7 +1,7 @@
-"""What operators ask for: wishes, written into the swarm for the running bridge to carry out.
+"""The wishes of operators: written into the swarm, for the running bridge to carry out.
 
-Docker is all that is needed. What can be seen to be impossible is refused here and now; the rest is
-answered by the bridge, and ``follow`` waits for that.
+Only Docker is needed. What the swarm shows to be impossible is refused at once. The rest is decided
+by the running bridge, whose answer ``follow`` waits for.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class NoSuchSecret(BridgeError):
 
 
 class WishRefused(BridgeError):
-    """What is wished for cannot be done."""
+    """An operator asked for something that cannot be done."""
 
     exit_code = Exit.HELD
 
 
 class NotFollowed(BridgeError):
-    """No bridge has carried the wish out in time; it stays, and will be."""
+    """No bridge has carried the wish out in time. It stays in the swarm and may still be."""
 
     exit_code = Exit.HELD
 
@@ -65,11 +65,11 @@ class Operator:
     """Writes wishes.
 
     Args:
-        clock: Seconds since the epoch, which nobody sets while it counts.
+        clock: Seconds since the epoch, from a clock that is not set while it runs.
     """
 
     def __init__(
-        self, swarm: Swarm, desired: Desired, clock: Callable[[], float] | None = None
+        self, swarm: Swarm, desired: Desired, *, clock: Callable[[], float] | None = None
     ) -> None:
         self._swarm = swarm
         self._desired = desired
@@ -220,7 +220,7 @@ class Operator:
 
         Args:
             until: ``ENDED`` waits until the former credentials are over, too.
-            tell: Called with what is waited for, each time that this changes.
+            tell: Called with a sentence on what it waits for, each time that this changes.
 
         Raises:
             WishRefused: The bridge refused it.
@@ -253,7 +253,7 @@ class Operator:
         )
 
     def _unended(self, view: SwarmView, name: str) -> str:
-        """Name the former credentials that are not over yet; empty where all are."""
+        """Return in words which former credentials are not over yet; empty where all are."""
         own = [m for m in view.mirrors_of(self._desired.instance, name) if m.leased]
         last = next((m for m in own if m.good and m.leased and not m.leased.over), None)
         if last is None:
@@ -292,7 +292,7 @@ class Operator:
 
 
 def _awaited(name: str, wish: Wish | None, plan: Plan) -> str:
-    """Say what a wish waits for until services rest; empty where it was carried out."""
+    """Return in words what a wish waits for; empty once it was carried out and services rest."""
     if wish is not None:
         return f"the bridge to carry out `{wish.do}`"
     moving = [

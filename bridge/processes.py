@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def this_process() -> str:
-    """Name this process so that others on the same kernel can tell that it has ended.
+    """Return a name of this process by which others on the same kernel can tell that it has ended.
 
-    That is the kernel's boot, the pid namespace, the pid and when it started; empty where the
-    system does not tell.
+    It consists of the kernel's boot, the pid namespace, the pid and when it started, since a pid
+    alone is used again. Empty where ``/proc`` does not show these.
     """
     try:
         pid = Path("/proc/self").readlink().name
@@ -20,12 +20,12 @@ def this_process() -> str:
 
 
 def has_ended(process: str) -> bool:
-    """Tell whether a process is known to have ended; False where that cannot be seen from here."""
+    """Return whether a process is known to have ended; False where it cannot be seen from here."""
     try:
         boot, namespace, pid, started = process.split("/")
         if f"{boot}/{namespace}" != _surroundings():
             return False
-        _started("1")  # where other people's processes are hidden, nothing is known of any
+        _started("1")  # fails where other users' processes are hidden: then none is known to end
         try:
             return _started(pid) != started
         except FileNotFoundError:
@@ -51,7 +51,7 @@ def this_container(mounts: Path = Path("/proc/self/mountinfo")) -> str:
 
 
 def namespace_of(process: str) -> str:
-    """Return a process's kernel and pid namespace; a container that is started has a new one."""
+    """Return a process's kernel and pid namespace; a container gets a new one at each start."""
     return process.rpartition("/")[0].rpartition("/")[0]
 
 

@@ -274,7 +274,7 @@ class LeasedMachine(Bench):
     @property
     def operator(self) -> Operator:
         """Whoever uses the command line."""
-        return Operator(cast("Swarm", self.swarm), self.desired, self.clock)
+        return Operator(cast("Swarm", self.swarm), self.desired, clock=self.clock)
 
     @rule(
         name=NAMES,

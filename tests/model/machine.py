@@ -219,14 +219,14 @@ class Machine(Bench):
         do=st.sampled_from(["rollback", "retry", "resume", "resync"]),
     )
     def wish(self, name: str, do: str) -> None:
-        operator = Operator(cast("Swarm", self.swarm), self.desired, self.clock)
+        operator = Operator(cast("Swarm", self.swarm), self.desired, clock=self.clock)
         ask: Callable[..., str] = getattr(operator, do)
         with contextlib.suppress(WishRefused):
             _ = ask(name, None, "") if do == "rollback" else ask(name, "")
 
     @rule(name=st.sampled_from(["", "db", "key"]))
     def pause(self, name: str) -> None:
-        Operator(cast("Swarm", self.swarm), self.desired, self.clock).pause(name, "")
+        Operator(cast("Swarm", self.swarm), self.desired, clock=self.clock).pause(name, "")
 
     @rule(name=st.sampled_from(list(NAMES)))
     def rolled_back_by_hand(self, name: str) -> None:

@@ -191,7 +191,7 @@ class Model(Machine):
         self.swarm.imageless.clear()
         for node in ("n2", "n3"):
             self.swarm.node_up(node)
-        Operator(cast("Swarm", self.swarm), self.desired, self.clock).resume("", "")
+        Operator(cast("Swarm", self.swarm), self.desired, clock=self.clock).resume("", "")
         for _ in range(60):
             self.swarm.tick()
             self.cycle()
