@@ -57,15 +57,19 @@ SECRETS = "/run/secrets"
 
 
 @lru_cache(maxsize=16_384)
+def _place(target: str) -> str:
+    """Return the absolute path at which the engine mounts a file in the container."""
+    return normpath("/" + join(SECRETS, target).lstrip("/"))
+
+
 def short_target(target: str) -> str:
-    """Write a target in its short form: ``/run/secrets/x``, ``./x`` and ``x`` are one file."""
-    place = normpath("/" + join(SECRETS, target).lstrip("/"))
-    return place.removeprefix(f"{SECRETS}/")
+    """Return a target in its short form: ``/run/secrets/x``, ``./x`` and ``x`` are one file."""
+    return _place(target).removeprefix(f"{SECRETS}/")
 
 
 def is_in_the_way(target: str, other: str) -> bool:
-    """Tell whether two files cannot both be: in one place, or one within the other."""
-    a, b = join(SECRETS, short_target(target)), join(SECRETS, short_target(other))
+    """Return whether a container cannot have both files: in one place, or one within the other."""
+    a, b = _place(target), _place(other)
     return a == b or a.startswith(f"{b}/") or b.startswith(f"{a}/")
 
 

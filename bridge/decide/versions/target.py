@@ -92,35 +92,68 @@ class Target:
 def find_target(
     secret: DesiredSecret, instance: str, world: World, memory: Memory, now: float
 ) -> Target:
-    """Find the version that a secret should have, and what must be made for it."""
-    own = world.swarm.mirrors_of(instance, secret.name)
-    mirrors = tuple(m for m in own if m.identity.source == secret.source and not m.outlived)
-    others = tuple(m for m in own if m.identity.source != secret.source or m.outlived)
+    """Return the version that a secret should have, and what must be made for it."""
+    mirrors: list[Mirror] = []
+    others: list[Mirror] = []
+    for mirror in world.swarm.mirrors_of(instance, secret.name):
+        here = mirror.identity.source == secret.source and not mirror.outlived
+        (mirrors if here else others).append(mirror)
     document = world.vault.paths[secret.source]
-    destroyed = frozenset(mirror.id for mirror in mirrors if is_destroyed(document, mirror))
-    target = Target(secret=secret, mirrors=mirrors, others=others, destroyed=destroyed)
+    number, current = _in_vault(secret, document, now)
+    target = Target(
+        secret=secret,
+        mirrors=tuple(mirrors),
+        others=tuple(others),
+        vault_version=number,
+        current=current if isinstance(current, Identity) else None,
+        destroyed=frozenset(mirror.id for mirror in mirrors if is_destroyed(document, mirror)),
+    )
     if isinstance(document, Unreadable):
         again = world.vault.again if document.away else None
         message = f"{document.message}; next look at {timestamp(again)}" if again else ""
         return _with_hold(target, document.reason, message or document.message)
-    if not isinstance(secret.source, KvPath) or not isinstance(document, KvDocument):
-        return target  # its versions are generations, see ``generation``
-    current = current_of(secret.source, document, now)
+    if current is None:
+        return target
     if not isinstance(current, Identity):
-        return replace(target, vault_version=document.current, hold=_hold(secret, *current))
-    target = replace(target, vault_version=document.current, current=current)
-    later = tuple(mirror for mirror in mirrors if current < mirror.identity)
-    known = tuple(mirror for mirror in mirrors if mirror.identity == current)
+        return _with_hold(target, *current)
+    return _with_current(target, current, instance, world.swarm, memory)
+
+
+def _in_vault(
+    secret: DesiredSecret, document: Document | Unreadable, now: float
+) -> tuple[int | None, Identity | tuple[Reason, str] | None]:
+    """Return Vault's current version number of a secret, and the version or why there is none.
+
+    Both are None where the versions of the secret are generations of a credential.
+    """
+    if not isinstance(secret.source, KvPath) or not isinstance(document, KvDocument):
+        return None, None
+    return document.current, current_of(secret.source, document, now)
+
+
+def _with_current(
+    target: Target, current: Identity, instance: str, swarm: SwarmView, memory: Memory
+) -> Target:
+    """Return a target that leads to Vault's current version of its path.
+
+    1. Vault's version is older than what is mirrored: a standby that lags, or a snapshot restored.
+       It is held until Vault is written to, which tells the two apart.
+    2. It is mirrored, and not to be made anew: nothing is to be made.
+    3. Otherwise it is to be mirrored, or there is a reason why that cannot be.
+    """
+    secret = target.secret
+    later = tuple(mirror for mirror in target.mirrors if current < mirror.identity)
+    known = tuple(mirror for mirror in target.mirrors if mirror.identity == current)
     if later and not _came_after(current, known, later):
         return _with_hold(
             target,
             Reason.VERSION_WENT_BACK,
             f"Vault's current version of {secret.source} is {current.version}, older than"
-            f" {mirrors[0].docker_name}; a snapshot restored, or a standby that lags",
+            f" {target.mirrors[0].docker_name}; a snapshot restored, or a standby that lags",
         )
-    if known and (later or not _is_to_be_remade(secret, known, world.swarm)):
+    if known and (later or not _is_to_be_remade(secret, known, swarm)):
         return replace(target, outlived=later) if later else target
-    found = _creation(target, current, known, instance, world.swarm, memory)
+    found = _creation(target, current, known, instance, swarm, memory)
     if isinstance(found, CreateSecret):
         return replace(target, create=found)
     return replace(target, not_remade=found) if known else replace(target, hold=found)

@@ -1,0 +1,138 @@
+"""What a cycle costs grows as the swarm does, and no faster: no scan within a scan.
+
+Counted are the bytecode instructions, so that neither the machine nor its load matters.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from bridge.decide.cycle import decide
+from bridge.decide.remember import remember
+from bridge.decide.versions.prune import prune
+from bridge.decide.versions.target import find_target
+from bridge.model.desired import Desired, KvPath
+from bridge.model.labels import GOOD, UNUSED
+from bridge.model.memory import Memory
+from bridge.model.timestamps import timestamp
+from bridge.model.world import World
+from tests.support.builders import (
+    NOW,
+    desired_of,
+    document,
+    secret_of,
+    service_of,
+    task_of,
+    wanted,
+    world_of,
+)
+
+SMALL = 16
+TIMES = 10
+"""How much larger the other swarm is."""
+
+MOST = 1.2
+"""By how much more than that it may cost."""
+
+TASKS = 5
+"""Tasks of each service."""
+
+_Step = Callable[[Desired, World, Memory], object]
+
+
+def swarm(count: int) -> tuple[Desired, World]:
+    """Return a swarm where all is well: two versions of each secret, two users of the newest."""
+    homes = count // 2
+    names = [f"s{number}" for number in range(count)]
+    paths = {name: KvPath("", "secret", f"apps/{name}") for name in names}
+    users = {
+        name: (f"web{number % homes}", f"job{(number * 7) % homes}")
+        for number, name in enumerate(names)
+    }
+    good, unused = {GOOD: timestamp(NOW - 900)}, {UNUSED: timestamp(NOW - 800)}
+    secrets = [
+        secret_of(version, name=name, path=paths[name], labels=labels)
+        for name in names
+        for version, labels in ((1, good | unused), (2, good))
+    ]
+    held: dict[str, list[str]] = {}
+    for name, both in users.items():
+        for home in both:
+            held.setdefault(home, []).append(f"{name}_v2")
+    services = [service_of(name, *held[name], desired_tasks=TASKS) for name in held]
+    tasks = [
+        task_of(service, *held[service.name], number=number, seen=NOW - 5000)
+        for service in services
+        for number in range(TASKS)
+    ]
+    desired = desired_of(secrets=[wanted(n, *users[n], path=paths[n]) for n in names])
+    return desired, world_of({paths[n]: document(2) for n in names}, secrets, services, tasks)
+
+
+def instructions(action: Callable[[], object]) -> int:
+    """Return how many bytecode instructions an action runs."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _argument: Any) -> Callable[..., Any]:
+        nonlocal count
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def cost(count: int, step: _Step) -> int:
+    """Return what a step costs with so many secrets, in a cycle that is not the first."""
+    desired, world = swarm(count)
+    memory = remember(desired, Memory(), world, (), NOW - 1)
+    _, world = swarm(count)  # a new look, which has looked nothing up yet
+    return instructions(lambda: step(desired, world, memory))
+
+
+def _decide(desired: Desired, world: World, memory: Memory) -> None:
+    plan = decide(desired, world, memory, NOW)
+    assert not plan.chains
+    assert not plan.holds
+
+
+def _remember(desired: Desired, world: World, memory: Memory) -> None:
+    remember(desired, memory, world, (), NOW)
+
+
+def _find_and_prune(desired: Desired, world: World, memory: Memory) -> None:
+    for secret in desired.secrets:
+        target = find_target(secret, desired.instance, world, memory, NOW)
+        prune(target, world.swarm, desired.retain, NOW)
+
+
+def _ask_for_users(desired: Desired, world: World, memory: Memory) -> None:
+    view = world.swarm
+    for secret in view.secrets:
+        view.is_used(secret.id, view.lost_tasks)
+        assert (secret.id in view.running_ids) == (secret.id in view.used_ids)
+        assert len(view.services_by_secret.get(secret.id, ())) in (0, 2)
+
+
+_PAIRS = pytest.mark.xfail(
+    strict=True, reason="each service is compared with each target: drop this mark with that"
+)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(_decide, marks=_PAIRS), _remember, _find_and_prune, _ask_for_users],
+)
+def test_a_step_costs_ten_times_as_much_in_a_swarm_ten_times_as_large(step: _Step) -> None:
+    assert cost(SMALL * TIMES, step) <= cost(SMALL, step) * TIMES * MOST
