@@ -65,7 +65,7 @@ class Applier:
 
     Args:
         look: Looks at the swarm anew, for what must be seen immediately before it is done.
-        fence: Renews the leader's lease; tells whether that was acknowledged.
+        fence: Renews the leader's lease; returns whether that was acknowledged.
         whole: Lets a block end that was begun, for a while, although the bridge is to stop.
         tell: Called with each outcome as soon as it is known, before the next action is begun.
         clock: Seconds that pass.
@@ -193,7 +193,7 @@ class Applier:
         return Outcome(action, Result.DONE)
 
     def _compared(self, action: CreateSecret, data: Concealed) -> Outcome:
-        """Tell whether the Docker secret that has the name is the one that was to be made."""
+        """Return whether the Docker secret that has the name is the one that was to be made."""
         found = [s for s in self._swarm.secrets() if _same_name(s, action.docker_name)]
         labels = (found[0]["Spec"].get("Labels") or {}) if found else {}
         ours = origin_of(labels) == origin_of(action.labels)

@@ -21,7 +21,7 @@ class Bell:
         self._rung.put(None)
 
     def wait(self, seconds: float) -> bool:
-        """Sleep; tells whether the bell rang."""
+        """Sleep; returns whether the bell rang."""
         try:
             self._rung.get(timeout=seconds)
         except queue.Empty:

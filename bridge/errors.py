@@ -162,7 +162,7 @@ class VaultRefused(VaultError):
 
     Args:
         reason: Name of the reason, as in the documented list of reasons.
-        message: What Vault said, and about which path.
+        message: What Vault answered, and about which path.
     """
 
     exit_code = Exit.HELD

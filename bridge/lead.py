@@ -13,7 +13,7 @@ class Lead:
 
     Args:
         lease: The leader's lease, as this bridge sees it.
-        stopping: Tells whether this bridge was asked to stop.
+        stopping: Returns whether this bridge was asked to stop.
 
     Attributes:
         leads: Whether this bridge led when it last took the lease.

@@ -47,7 +47,7 @@ class Lease:
     Args:
         configuration: Digest of our configuration, see ``Desired.digest``.
         ttl: Seconds, the same for all bridges of an instance.
-        clock: Seconds since some moment; it must not stand still while others go on.
+        clock: Seconds since some moment; it must go on while the process is stopped.
 
     Attributes:
         other: The bridge that holds it, where it is another one.

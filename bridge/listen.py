@@ -35,7 +35,7 @@ class Listener:
     Args:
         connect: Makes a connection to listen on; another one after each trouble.
         bell: Is rung for each event that matters.
-        matters: Tells whether an event is worth a look.
+        matters: Returns whether an event is worth a look.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Listener:
         self._bell = bell
         self._matters = matters
         self._over = threading.Event()
-        self._said: type[Exception] | None = None
+        self._reported: type[Exception] | None = None
         self._log = structlog.get_logger("bridge")
 
     @contextlib.contextmanager
@@ -63,18 +63,18 @@ class Listener:
             try:
                 opened = self._hear()
             except Exception as error:  # noqa: BLE001 - without events every change is seen late
-                self._say(error)
+                self._report(error)
                 opened = False
             pause = SHORTEST_PAUSE if opened else min(pause * 2, LONGEST_PAUSE)
             self._over.wait(pause)
 
     def _hear(self) -> bool:
-        """Ring for the events of one stream until it ends; tells whether it was open at all."""
+        """Ring for the events of one stream until it ends; returns whether it was open at all."""
         opened = False
         events = self._connect()
         try:
             for event in events.events():
-                opened, self._said = True, None
+                opened, self._reported = True, None
                 if self._over.is_set():
                     break
                 if self._matters(event):
@@ -85,11 +85,11 @@ class Listener:
             events.close()
         return opened
 
-    def _say(self, error: Exception) -> None:
+    def _report(self, error: Exception) -> None:
         """Report an unexpected error, once while it is the same."""
-        if self._said is not type(error):
+        if self._reported is not type(error):
             self._log.error(
                 "unexpected error while listening to events, they are listened to anew",
                 error=where(error),
             )
-        self._said = type(error)
+        self._reported = type(error)

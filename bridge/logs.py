@@ -68,7 +68,7 @@ def configure(
     """Set logging up for the process.
 
     Args:
-        quiet: Say nothing on a terminal, where a command shows its progress in its own words.
+        quiet: Log nothing on a terminal, where a command shows its progress in its own words.
         as_json: Write JSON lines to a terminal as well.
     """
     stream = stream or sys.stderr

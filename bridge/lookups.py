@@ -19,7 +19,7 @@ LEAST_PAUSE = 1.0
 
 
 class Lookups:
-    """Keeps what Vault said of each generation until it is asked again.
+    """Keeps what Vault answered on each generation until it is asked again.
 
     Args:
         budget: Requests that one look may spend, where nothing is in doubt.
@@ -38,7 +38,7 @@ class Lookups:
         return dict(self._views)
 
     def move(self, by: float) -> None:
-        """Go by a clock that was set by so many seconds."""
+        """Follow a clock that was set by so many seconds."""
         self._views = {key: view.moved(by) for key, view in self._views.items()}
         self._ends = {key: end + by for key, end in self._ends.items()}
 
@@ -89,7 +89,7 @@ class Lookups:
             self._views[mirror.id] = view
 
     def next_look(self, now: float) -> float | None:
-        """Tell when to ask Vault at the latest: a lease may end that it was not asked about."""
+        """Return when to ask Vault at the latest, where a lease may end unseen; else None."""
         times: list[float] = []
         for secret_id, view in self._views.items():
             if isinstance(view.lease, Life):

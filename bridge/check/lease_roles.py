@@ -17,7 +17,7 @@ from bridge.report.policy import Rule, needed_lease_rules, token_role_command, t
 from bridge.servers.vault import Vault
 
 _MINUTES = 120.0
-"""Seconds from which times are said in whole minutes."""
+"""Seconds from which times are written in whole minutes."""
 
 OUTAGE = 900.0
 """Seconds for which Vault or the bridge may be away without a credential's end."""
@@ -62,7 +62,7 @@ def check_role(source: Source, role: RoleDocument, desired: Desired) -> Iterator
 
 
 def check_static(source: StaticRoles, seen: StaticDocument, desired: Desired) -> Iterator[Finding]:
-    """Say whether the old and the new password can be valid together."""
+    """Report whether the old and the new password can be valid together."""
     timeout = desired.rollout.timeout
     for secret in (secret for secret in desired.secrets if secret.source == source):
         where, rules = f"secrets.{secret.name}", secret.lease
@@ -100,7 +100,7 @@ def _time(seconds: float) -> str:
 
 
 def check_leases(vault: Vault, desired: Desired, settings: VaultSettings) -> Iterator[Finding]:
-    """Say whether our token may keep leases, and whether custody can outlive it."""
+    """Report whether our token may keep leases, and whether custody can outlive it."""
     try:
         own = vault.own_token()
     except VaultRefused:

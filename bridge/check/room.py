@@ -68,7 +68,7 @@ def _host_ports(spec: Json) -> list[str]:
 
 
 def _fits(node: Json, constraints: Iterable[str]) -> bool:
-    """Tell whether a node takes tasks of a service, by its constraints."""
+    """Return whether a node takes tasks of a service, by its constraints."""
     spec = node.get("Spec") or {}
     if spec.get("Availability") != "active" or node["Status"].get("State") != "ready":
         return False

@@ -95,7 +95,7 @@ def _check_own_token(vault: Vault, auth: Auth) -> Iterator[Finding]:
         rules = [rule for rule in own_rules(auth, vault.role or NAME) if rule != LOOKUP_SELF]
         granted = vault.capabilities([rule.path for rule in rules])
     except VaultRefused:
-        return  # each path's own check says it
+        return  # reported by the check of each path
     except VaultError as error:
         yield Finding(Level.ERROR, "vault", str(error), Exit.UNREACHABLE)
         return
@@ -109,7 +109,7 @@ def _check_credential(vault: Vault, now: float) -> Iterator[Finding]:
     try:
         ends = vault.credential_end()
     except VaultError:
-        return  # it was said above
+        return  # reported above
     if ends is not None and ends - now < CREDENTIAL_SOON:
         message = f"our secret id ends at {timestamp(ends)}: put a fresh one into its file"
         yield Finding(Level.WARNING, "vault", message)

@@ -104,7 +104,7 @@ def sync(options: Options, *, timeout: float | None, apply_fields: bool) -> None
 
 def _progress() -> Callable[[Step], None]:
     """Print what each cycle did and, once per change, what it waits for."""
-    said: dict[str, str] = {}
+    last: dict[str, str] = {}
     leader = ""
     out = console()
 
@@ -119,8 +119,8 @@ def _progress() -> Callable[[Step], None]:
                 place = f"{condition.name} on {service.name}"
                 line = f"{place}: {service.reason}"
                 line += f" ({service.message})" if service.message else ""
-                news = said.get(place) != line and (place in said or service.state != State.SYNCED)
-                said[place] = line
+                news = last.get(place) != line and (place in last or service.state != State.SYNCED)
+                last[place] = line
                 if news:
                     out.print(line)
         for outcome in step.outcomes:

@@ -1,4 +1,4 @@
-"""The commands that look and say what they see, and change nothing."""
+"""The commands that look and print what they see; they change nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the file to the nouns of the model: everything wrong with it is said at once."""
+"""Reads the configuration into the nouns of the model; reports all mistakes in it at once."""
 
 from __future__ import annotations
 

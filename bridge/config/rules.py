@@ -28,7 +28,7 @@ _SOURCES = ("kv", "database", "static")
 
 
 def is_built(place: tuple[str, ...]) -> bool:
-    """Tell whether this version can do what a key asks for.
+    """Return whether this version can do what a key asks for.
 
     Args:
         place: The key from the top, ``*`` for any name.
@@ -52,14 +52,14 @@ def contradictions(source: Source) -> list[Problem]:
 
 def doubts(source: Source, address: str) -> tuple[str, ...]:
     """List what is allowed and probably not meant."""
-    said: list[tuple[Key, str]] = []
+    found: list[tuple[Key, str]] = []
     if is_plain_and_remote(address):
         message = "tokens and values cross the network in clear text: use https://"
-        said.append((("vault", "address"), message))
+        found.append((("vault", "address"), message))
     if not _mapping(source.data.get("secrets")):
-        said.append((("secrets",), "no secret is named, so there is nothing to do"))
-    said += _differing(source.data)
-    return tuple(str(source.problem(key, message)) for key, message in said)
+        found.append((("secrets",), "no secret is named, so there is nothing to do"))
+    found += _differing(source.data)
+    return tuple(str(source.problem(key, message)) for key, message in found)
 
 
 Found = Iterator[tuple[Key, str]]

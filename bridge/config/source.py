@@ -101,7 +101,7 @@ _BRACES = (
 
 
 def _not_yaml(error: yaml.MarkedYAMLError, text: str, line: int) -> str:
-    """Say what is wrong, and what to write where the line tells what was meant."""
+    """Return a problem with its place, and what to write where the line shows what was meant."""
     problem = error.problem or "it cannot be parsed"
     if repr("\t") in problem:
         return "not YAML: a tab stands where YAML takes spaces only"

@@ -150,7 +150,7 @@ def _address(value: str) -> str:
 
 
 def is_plain_and_remote(address: str) -> bool:
-    """Tell whether tokens and values would cross a network in clear text."""
+    """Return whether tokens and values would cross a network in clear text."""
     parts = urlsplit(address)
     local = {"localhost", "127.0.0.1", "::1"}
     return parts.scheme == "http" and parts.hostname not in local

@@ -14,7 +14,7 @@ _STACK = "com.docker.stack.namespace"
 
 
 def advice(service: Json, image: Json | None) -> Iterator[str]:
-    """Say what keeps a service from rolling well, each with what to do about it.
+    """Return what keeps a service from rolling well, each with what to do about it.
 
     Args:
         service: As the engine lists it.

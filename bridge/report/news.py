@@ -1,4 +1,4 @@
-"""How secrets stand and what is held, said in the log once per change.
+"""The log of secrets' states and of what is held: one line for each change.
 
 What changes for many secrets at once, as when Vault goes away, is one line and not one for each.
 """
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 
 
 class News:
-    """Knows what was said before.
+    """Knows what was logged last.
 
     Args:
         log: A structlog logger.
@@ -34,12 +34,12 @@ class News:
 
     def __init__(self, log: Any) -> None:
         self._log = log
-        self._said: dict[str, tuple[str, str]] = {}
+        self._states: dict[str, tuple[str, str]] = {}
         self._held: set[tuple[str, str, str]] = set()
         self._warned: set[tuple[str, str, str]] = set()
 
     def tell(self, plan: Plan) -> None:
-        """Log how secrets stand and what is held, once per change."""
+        """Log the state of each secret and what is held, where it has changed."""
         self._tell_states(plan.conditions)
         self._tell_warnings(plan.notices)
         holds = {(h.secret, h.service, str(h.reason)): h for h in plan.holds if not h.waits}
@@ -80,8 +80,8 @@ class News:
         for condition in conditions:
             rolling = condition.state == State.ROLLING
             now = (str(condition.state), "" if rolling else str(condition.reason))
-            if self._said.get(condition.name) != now:
-                self._said[condition.name] = now
+            if self._states.get(condition.name) != now:
+                self._states[condition.name] = now
                 new.append(condition)
         for group in _groups(new, lambda c: f"{c.state} {c.reason}"):
             if len(group) > MANY:

@@ -1,4 +1,4 @@
-"""How everything stands, as a table for people and as JSON for programs."""
+"""The state of all secrets and services, as a table for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def credential_json(ends: float | None) -> dict[str, Any]:
 
 
 def print_credential(ends: float | None, console: Console, now: float) -> None:
-    """Say when our own credential for Vault ends, where that is known."""
+    """Print when our own credential for Vault ends, where that is known."""
     if ends is None:
         return
     words = f"Our secret id for Vault ends at {timestamp(ends)}, in {_span(ends - now)}."
@@ -225,21 +225,21 @@ def print_plan(plan: Plan, console: Console) -> None:
     for action in actions:
         console.print(Text(f"+ {action.summary}", style="green"))
         console.print(Text(f"    {action.reason}: {action.why}"))
-    for mark, style, said in (("!", "yellow", plan.holds), ("~", "cyan", plan.notices)):
-        for hold in said:
+    for mark, style, listed in (("!", "yellow", plan.holds), ("~", "cyan", plan.notices)):
+        for hold in listed:
             name = hold.secret or "all secrets"
             place = f"{name} on {hold.service}" if hold.service else name
             console.print(Text(f"{mark} {place}", style=style))
             console.print(Text(f"    {hold.reason}: {hold.message}"))
-    waits = [line for c in plan.conditions for line in _words(c) if not _is_said(line, plan)]
+    waits = [line for c in plan.conditions for line in _words(c) if not _is_listed(line, plan)]
     for line in waits:
         console.print(Text(f"~ {line}", style="cyan"))
     if not actions:
         console.print("Nothing to do now." if plan.holds or waits else "Nothing to do.")
 
 
-def _is_said(line: str, plan: Plan) -> bool:
-    """Tell whether a hold or a notice has said it already."""
+def _is_listed(line: str, plan: Plan) -> bool:
+    """Return whether a hold or a notice has the same words."""
     return any(hold.message in line for hold in (*plan.holds, *plan.notices))
 
 
@@ -307,7 +307,7 @@ def _span(seconds: float) -> str:
 
 
 def _words(condition: Condition) -> list[str]:
-    """Say what the table has no room for; the secret's own message may be one of a service's."""
+    """Return the messages, for which the table has no room; each only once."""
     lines = [
         f"{condition.name} on {service.name}: {service.message} ({service.reason})"
         for service in condition.services

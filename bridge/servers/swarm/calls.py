@@ -59,7 +59,7 @@ class Swarm:
         return cast("Json", self._call("GET", "/version"))
 
     def autolock(self) -> bool:
-        """Tell whether managers ask for a key before they unlock what they have on disk."""
+        """Return whether managers ask for a key before they unlock what they have on disk."""
         encryption = (self._call("GET", "/swarm").get("Spec") or {}).get("EncryptionConfig") or {}
         return bool(encryption.get("AutoLockManagers"))
 
@@ -116,7 +116,7 @@ class Swarm:
         return str(self._write("POST", "/secrets/create", body=body)["ID"])
 
     def holds(self, secret_id: str, name: str, data: Concealed) -> bool:
-        """Tell whether a Docker secret holds exactly this data; nothing is written.
+        """Return whether a Docker secret holds exactly this data; nothing is written.
 
         An update with version 0 never succeeds. The engine compares the data first: another content
         is ``only updates to Labels are allowed``, the same one ``update out of sequence``.

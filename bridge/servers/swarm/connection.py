@@ -91,10 +91,10 @@ class Connection:
             SwarmError: As the engine answered.
         """
         answer = self._send(method, path, params, body, anew=anew)
-        if _OTHER_VERSION.search(_said(answer)):  # then nothing was done
+        if _OTHER_VERSION.search(_error_message(answer)):  # then nothing was done
             answer = self._send(method, path, params, body, anew=True)
-        if said := _said(answer):
-            raise self._mapped(answer.status_code, said)
+        if message := _error_message(answer):
+            raise self._mapped(answer.status_code, message)
         try:
             return answer.json() if answer.content else None
         except ValueError as error:
@@ -116,8 +116,8 @@ class Connection:
                 allow_redirects=False,
             )
             with answer:
-                if said := _said(answer):
-                    raise requests.exceptions.HTTPError(said)
+                if message := _error_message(answer):
+                    raise requests.exceptions.HTTPError(message)
                 yield {}
                 for line in answer.iter_lines():
                     if line:
@@ -257,7 +257,7 @@ def _session(settings: DockerSettings) -> tuple[requests.Session, str]:
     return session, base
 
 
-def _said(answer: requests.Response) -> str:
+def _error_message(answer: requests.Response) -> str:
     """Return the message of an answer that is an error; empty where it is none."""
     if answer.ok and not answer.is_redirect:
         return ""

@@ -152,9 +152,9 @@ class _Stream(socket.socket):
         except subprocess.TimeoutExpired:
             return
         assert self._client.stderr  # noqa: S101
-        said = (self._client.stderr.read(_MOST) or b"").decode(errors="replace")
+        text = (self._client.stderr.read(_MOST) or b"").decode(errors="replace")
         if code:
-            raise failure(code, said)
+            raise failure(code, text)
 
 
 def command(address: SshAddress) -> list[str]:
@@ -227,16 +227,16 @@ _TROUBLES = (
 )
 
 
-def failure(code: int, said: str) -> SshFailed:
+def failure(code: int, text: str) -> SshFailed:
     """Return what a client's exit code and error output mean."""
     for sign, words, hint in _TROUBLES:
-        if sign in said:
+        if sign in text:
             return SshFailed(words, hint)
     if code == _COMMAND_NOT_FOUND:
         return SshFailed(
             "there is no `docker` command on the other side",
             "install Docker's command line there, in the PATH of commands that ssh runs",
         )
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     last = "".join(c for c in (lines[-1] if lines else "") if c.isprintable())[:200]
     return SshFailed(f"ssh: {last or f'exit code {code}'}", "try `ssh` to it by hand")

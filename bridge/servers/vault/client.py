@@ -54,7 +54,7 @@ class Vault:
         return self._http.health()
 
     def is_up(self) -> bool:
-        """Tell whether Vault as a whole answers, unsealed; a refused login is none of it."""
+        """Return whether Vault as a whole answers, unsealed; a refused login is none of it."""
         try:
             health = self._http.health()
         except VaultUnreachable:
@@ -66,7 +66,7 @@ class Vault:
         self._login.token()
 
     def keep(self) -> None:
-        """Renew or replace our token where its time has come; trouble with that is not said."""
+        """Renew or replace our token where its time has come; trouble is not reported."""
         self._login.keep()
 
     @property
@@ -76,7 +76,7 @@ class Vault:
 
     @property
     def role(self) -> str:
-        """Name of the AppRole that we are logged in as, where Vault has said it."""
+        """Name of the AppRole that we are logged in as, where Vault has told it."""
         return self._login.role
 
     def credential_end(self) -> float | None:
@@ -84,7 +84,7 @@ class Vault:
         return self._login.credential_end()
 
     def may_look_at_itself(self) -> bool:
-        """Tell whether our token may look itself up, by which a dead one is told from a policy."""
+        """Return whether our token may look itself up, which tells a dead one from a policy."""
         return self._login.may_look_at_itself()
 
     def own_token(self) -> Json:

@@ -85,7 +85,7 @@ class Credential:
         return () if any(map(self._fault, self.names, files)) else files
 
     def unreadable(self) -> LoginRefused:
-        """Say which file cannot be used."""
+        """Return the error that names a file that cannot be used."""
         for name in self.names:
             try:
                 fault = self._fault(name, Path(name).read_bytes())
@@ -99,7 +99,7 @@ class Credential:
         return LoginRefused("the credential's files are just being written")
 
     def _fault(self, name: str, content: bytes) -> str:
-        """Say why a file cannot be a credential, without a byte of it."""
+        """Return why a file cannot be a credential, without a byte of it."""
         text = text_of(content)
         if not text:
             return "is empty: it is to hold the credential for Vault, see `vault.auth`"

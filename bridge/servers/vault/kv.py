@@ -90,7 +90,7 @@ class Kv:
         )
 
     def _meant(self, path: KvPath) -> str:
-        """Say which path is there that may be meant; empty where none is."""
+        """Return in words an existing path that may be meant; empty where there is none."""
         for shorter in _without_api(path):
             place = f"{quote(shorter.mount)}/metadata/{quote(shorter.path)}"
             try:

@@ -226,11 +226,11 @@ class Leases:
         return self._look(place, body, "invalid accessor", accessor)
 
     def is_ours(self, token: Json, meta: dict[str, str]) -> bool:
-        """Tell whether a token is a custody of ours, by what it says of itself."""
+        """Return whether a token is a custody of ours, by what it says of itself."""
         if self._custody is None:
             return token.get("path") == self._login and bool(token.get("orphan"))
-        said = token.get("meta") or {}
-        return token.get("role") == self._custody.token_role and meta.items() <= said.items()
+        marked = token.get("meta") or {}
+        return token.get("role") == self._custody.token_role and meta.items() <= marked.items()
 
     def renew_token(self, accessor: str) -> None:
         """Give a custody token the longest life that Vault allows it."""

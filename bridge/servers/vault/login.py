@@ -98,7 +98,7 @@ class Login:
         self._token = None
 
     def keep(self) -> None:
-        """Renew or replace the token where its time has come; trouble with that is not said.
+        """Renew or replace the token where its time has come; trouble with that is not reported.
 
         As long as the old one is alive there is none, and once it is dead, reads say so.
         """
@@ -158,7 +158,7 @@ class Login:
 
     @property
     def role(self) -> str:
-        """Name of the AppRole that we are logged in as, where Vault has said it."""
+        """Name of the AppRole that we are logged in as, where Vault has told it."""
         return self._token.role if self._token else ""
 
     def credential_end(self) -> float | None:

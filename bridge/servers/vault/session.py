@@ -93,7 +93,7 @@ def data_of(answer: Any) -> Json:
 
 
 def missing(error: Answer, source: Source) -> VaultError | None:
-    """Say what a 404 means besides that there is no such path or role; None where it is that."""
+    """Return what a 404 means, where it is not that there is no such path or role."""
     if error.status != requests.codes.not_found:
         return None
     if error.body is None:
