@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from bridge.decide.situation import Situation
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Chain, concerns
 from bridge.model.conditions import Condition, Hold
@@ -18,11 +19,10 @@ from bridge.model.reasons import State
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import EVERYTHING, Seen, Unreadable, VaultView
-from bridge.model.world import World
 
 
-def troubles(
-    names: frozenset[str], chains: Iterable[Chain], world: World, memory: Memory, now: float
+def refusals(
+    names: frozenset[str], chains: Iterable[Chain], known: Situation
 ) -> Mapping[str, Trouble]:
     """Return what a server refuses, by name of the secret, from the first time on.
 
@@ -31,12 +31,12 @@ def troubles(
         chains: What is to be done now. What a secret is in trouble with is not over while it is
             about to be tried again.
     """
-    kept = world.swarm.troubles
+    kept = known.swarm.troubles
     wanted: dict[str, Trouble] = {}
-    for name, trouble in _refused(names, memory).items():
-        known = kept.get(name)
-        same = known is not None and replace(known, at="") == trouble
-        wanted[name] = known if known and same else replace(trouble, at=timestamp(now))
+    for name, trouble in _refused(names, known.memory).items():
+        before = kept.get(name)
+        same = before is not None and replace(before, at="") == trouble
+        wanted[name] = before if before and same else replace(trouble, at=timestamp(known.now))
     tried = {name for chain in chains for action in chain for name in concerns(action)[0]}
     return {name: trouble for name, trouble in kept.items() if name in tried} | wanted
 
@@ -57,7 +57,7 @@ def _refused(names: frozenset[str], memory: Memory) -> dict[str, Trouble]:
     return found
 
 
-def show_troubles(
+def show_refusals(
     conditions: Iterable[Condition], holds: Sequence[Hold], swarm: SwarmView, *, inferred: bool
 ) -> tuple[list[Condition], list[Hold]]:
     """Show what the swarm knows to be refused; returns the conditions and the holds to add.
@@ -74,7 +74,7 @@ def show_troubles(
         if trouble is None or not (unknown or condition.state == State.ROLLING):
             shown.append(condition)
             continue
-        shown.append(_with_trouble(condition, trouble))
+        shown.append(_with_refusal(condition, trouble))
         if condition.name not in held:
             service = trouble.services[0] if trouble.services else ""
             more.append(
@@ -88,7 +88,7 @@ def show_troubles(
     return shown, more
 
 
-def _with_trouble(condition: Condition, trouble: Trouble) -> Condition:
+def _with_refusal(condition: Condition, trouble: Trouble) -> Condition:
     services = tuple(
         replace(service, state=State.HELD, reason=trouble.reason, message=trouble.message)
         if service.name in trouble.services and service.state == State.ROLLING

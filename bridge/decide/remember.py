@@ -1,19 +1,22 @@
-"""What does one cycle tell the next, in this process?"""
+"""What does one cycle hand over to the next, in this process?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from bridge.decide.credentials.generations import generations_by_name, generations_of
-from bridge.decide.credentials.stage import vanished, with_generations
+from bridge.decide.credentials.stage import vanished
+from bridge.decide.credentials.usable import with_generations
 from bridge.decide.services.gates import FORGOTTEN_AFTER
 from bridge.decide.services.progress import on_trial, progress_of, watched
+from bridge.decide.situation import Situation
 from bridge.decide.versions.second_look import doubt_of
 from bridge.decide.versions.target import Target, find_target
 from bridge.model.actions import CreateSecret, RollService, TendGeneration, action_key, concerns
 from bridge.model.desired import Desired
 from bridge.model.identity import Identity
 from bridge.model.memory import Backoff, Memory, Outcome, Result, Watch
+from bridge.model.mirror import Verdict
 from bridge.model.reasons import Reason
 from bridge.model.world import World
 
@@ -26,62 +29,81 @@ LONGEST_BACKOFF = 300.0
 def remember(
     desired: Desired, memory: Memory, world: World, outcomes: Iterable[Outcome], now: float
 ) -> Memory:
-    """Carry over into the next cycle what only a process can know."""
-    verdicts = dict(memory.verdicts)
-    backoffs = {key: b for key, b in memory.backoffs.items() if b.until > now - LONGEST_BACKOFF}
-    rolls = {k: times for k, times in memory.rolls.items() if times[-1] > now - FORGOTTEN_AFTER}
-    for outcome in outcomes:
-        key = action_key(outcome.action)
-        if outcome.result in _PAUSES:
-            backoffs[key] = _backoff(outcome, backoffs.get(key), now)
-            continue
-        backoffs.pop(key, None)
-        if outcome.verdict and isinstance(outcome.action, CreateSecret):
-            verdicts[outcome.action.secret] = outcome.verdict
-        elif isinstance(outcome.action, RollService) and outcome.result == Result.DONE:
-            for swap in outcome.action.swaps:
-                place = (outcome.action.service_id, swap.to_id)
-                rolls[place] = (*rolls.get(place, ())[-9:], now)
+    """Return what the next cycle is to know of this one, which only a process can know."""
+    known = Situation(desired, world, memory, now)
+    outcomes = tuple(outcomes)
     targets = [find_target(s, desired.instance, world, memory, now) for s in desired.secrets]
-    generations = generations_by_name(desired.instance, world, memory, now)
+    generations = generations_by_name(known)
     targets = [
         with_generations(t, generations_of(t, generations)) if t.secret.leased else t
         for t in targets
     ]
     return Memory(
         seen=_seen(targets, memory, now),
-        watches=_watches(desired, memory, world, now),
-        verdicts=verdicts,
-        backoffs=backoffs,
-        rolls=rolls,
+        watches=_watches(known),
+        verdicts=_verdicts(memory, outcomes),
+        backoffs=_backoffs(memory, outcomes, now),
+        rolls=_rolls(memory, outcomes, now),
         doubts={
             t.secret.name: doubt for t in targets if (doubt := doubt_of(t, memory, world.vault))
         },
-        vanished=vanished(world, memory),
-        dates=_dates(desired.instance, memory, world, now),
-        met=_met(desired.instance, memory, world, now),
+        vanished=vanished(known),
+        dates=_dates(known),
+        met=_met(known),
     )
 
 
-def _dates(
-    instance: str, memory: Memory, world: World, now: float
-) -> Mapping[tuple[str, float], float]:
-    """Note when what has a date happened by our clock."""
-    own = (mirror for mirror in world.swarm.mirrors if mirror.instance == instance)
+def _verdicts(memory: Memory, outcomes: Iterable[Outcome]) -> dict[str, Verdict]:
+    """Return the content that was refused, by secret's name."""
+    refused = {
+        outcome.action.secret: outcome.verdict
+        for outcome in outcomes
+        if outcome.verdict and isinstance(outcome.action, CreateSecret)
+    }
+    return {**memory.verdicts, **refused}
+
+
+def _backoffs(memory: Memory, outcomes: Iterable[Outcome], now: float) -> dict[str, Backoff]:
+    """Return what failed, with the time of the next try; what was done since is forgotten."""
+    backoffs = {key: b for key, b in memory.backoffs.items() if b.until > now - LONGEST_BACKOFF}
+    for outcome in outcomes:
+        key = action_key(outcome.action)
+        if outcome.result in _PAUSES:
+            backoffs[key] = _backoff(outcome, backoffs.get(key), now)
+        else:
+            backoffs.pop(key, None)
+    return backoffs
+
+
+def _rolls(
+    memory: Memory, outcomes: Iterable[Outcome], now: float
+) -> dict[tuple[str, str], tuple[float, ...]]:
+    """Return when each service was moved to each Docker secret: the latest ten times."""
+    rolls = {k: times for k, times in memory.rolls.items() if times[-1] > now - FORGOTTEN_AFTER}
+    for outcome in outcomes:
+        if isinstance(outcome.action, RollService) and outcome.result == Result.DONE:
+            for swap in outcome.action.swaps:
+                place = (outcome.action.service_id, swap.to_id)
+                rolls[place] = (*rolls.get(place, ())[-9:], now)
+    return rolls
+
+
+def _dates(known: Situation) -> Mapping[tuple[str, float], float]:
+    """Return when what has a date happened by our clock."""
     return {
-        (mirror.id, date): memory.since(mirror.id, date, now)
-        for mirror in own
+        (mirror.id, date): known.memory.since(mirror.id, date, known.now)
+        for mirror in known.swarm.mirrors
+        if mirror.instance == known.instance
         for date in mirror.dates
     }
 
 
-def _met(
-    instance: str, memory: Memory, world: World, now: float
-) -> Mapping[tuple[str, float], float]:
-    """Note when each update of a service and each Docker secret of ours was seen first."""
-    own = [(mirror.id, 0.0) for mirror in world.swarm.mirrors if mirror.instance == instance]
-    updates = [(service.id, service.update_started) for service in world.swarm.services]
-    return {(owner, date): memory.met_at(owner, now, date) for owner, date in (*own, *updates)}
+def _met(known: Situation) -> Mapping[tuple[str, float], float]:
+    """Return when each update of a service and each Docker secret of ours was seen first."""
+    mirrors, met_at = known.swarm.mirrors, known.memory.met_at
+    own = [(mirror.id, 0.0) for mirror in mirrors if mirror.instance == known.instance]
+    updates = [(service.id, service.update_started) for service in known.swarm.services]
+    return {(owner, date): met_at(owner, known.now, date) for owner, date in (*own, *updates)}
 
 
 def _backoff(outcome: Outcome, before: Backoff | None, now: float) -> Backoff:
@@ -118,21 +140,22 @@ def _seen(
     return seen
 
 
-def _watches(desired: Desired, memory: Memory, world: World, now: float) -> Mapping[str, Watch]:
-    """Watch the services that stand on a version which has not become good there yet."""
+def _watches(known: Situation) -> Mapping[str, Watch]:
+    """Return how the services are doing that stand on a version which has to prove itself there."""
     watches: dict[str, Watch] = {}
-    for service in world.swarm.services:
-        trial = on_trial(service, world.swarm, desired.instance)
-        before = memory.watches.get(service.id)
+    for service in known.swarm.services:
+        trial = on_trial(service, known.swarm, known.instance)
+        before = known.memory.watches.get(service.id)
         if trial:
-            tasks = world.swarm.tasks_by_service.get(service.id, ())
+            tasks = known.swarm.tasks_by_service.get(service.id, ())
             progress = progress_of(service, tasks, trial)
-            watches[service.id] = watched(service, progress, before, now)
-        elif before and before.lost and _has_open_record(service.id, world, desired.instance):
-            watches[service.id] = before  # it was taken back, and why has yet to be judged
+            watches[service.id] = watched(service, progress, before, known.now)
+        elif before and before.lost and _has_open_record(service.id, known):
+            watches[service.id] = before  # it went back, and why has yet to be judged
     return watches
 
 
-def _has_open_record(service_id: str, world: World, instance: str) -> bool:
-    begun = world.swarm.open_records.get(service_id, ())
-    return any(mirror.instance == instance for mirror in begun)
+def _has_open_record(service_id: str, known: Situation) -> bool:
+    """Return whether a roll of ours is recorded for a service and not closed."""
+    begun = known.swarm.open_records.get(service_id, ())
+    return any(mirror.instance == known.instance for mirror in begun)

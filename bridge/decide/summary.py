@@ -1,18 +1,25 @@
-"""How does each secret stand, in one state and one reason?"""
+"""How is each secret doing, in one state and one reason, and the plan in sum?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bridge.decide.credentials.needs import Care
-from bridge.decide.services.state import Stand
-from bridge.decide.versions.content_change import content_change
+from bridge.decide.backoffs import backoffs_of
+from bridge.decide.credentials.generations import Credentials
+from bridge.decide.decision import Decision
+from bridge.decide.refusals import refusals, seen_in_vault, show_refusals
+from bridge.decide.services.move import Services
+from bridge.decide.services.state import ServiceState
+from bridge.decide.situation import Situation
+from bridge.decide.versions.choose import Versions
+from bridge.decide.versions.content_change import changed_contents, content_change
 from bridge.decide.versions.target import Target
 from bridge.model.conditions import Condition, Hold, ServiceCondition
 from bridge.model.desired import Desired
 from bridge.model.identity import Identity
 from bridge.model.mirror import Mirror
+from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
 from bridge.model.timestamps import instant
 from bridge.model.wishes import pause_of
@@ -21,12 +28,64 @@ from bridge.model.world import World
 _WORST_FIRST = (State.DEGRADED, State.HELD, State.ROLLING)
 
 
+def summarise(
+    decision: Decision,
+    versions: Versions,
+    services: Services,
+    credentials: Credentials,
+    known: Situation,
+) -> Plan:
+    """Return the plan: what every step concluded, and how each secret is doing."""
+    wanted = decision.chains
+    conditions, holds = _conditions(decision.holds, versions, services, credentials, known)
+    names = frozenset(secret.name for secret in known.desired.secrets)
+    waiting = [backoff for chain in wanted for backoff in backoffs_of(chain, known)]
+    wake = (*decision.wake, *(backoff.until for backoff in known.memory.backoffs.values()))
+    rolling = any(s.state == State.ROLLING for c in conditions for s in c.services)
+    passing = any(backoff.passes for backoff in waiting)
+    return Plan(
+        chains=tuple(chain for chain in wanted if not backoffs_of(chain, known)),
+        holds=holds,
+        conditions=conditions,
+        notices=(*decision.notices, *changed_contents(versions.targets)),
+        wake_at=min((at for at in wake if at > known.now), default=None),
+        rolling=decision.ending or services.moving or passing or rolling,
+        doubtful=any(_is_doubtful(target) for target in versions.targets),
+        troubles=refusals(names, wanted, known),
+        seen=seen_in_vault(versions.unlimited, known.vault),
+    )
+
+
+def _is_doubtful(target: Target) -> bool:
+    """Return whether one look at Vault proved too little, so that the next comes soon."""
+    holds = (target.hold, *target.unproven.values())
+    return any(hold and hold.reason == Reason.LOOKING_AGAIN for hold in holds)
+
+
+def _conditions(
+    holds: tuple[Hold, ...],
+    versions: Versions,
+    services: Services,
+    credentials: Credentials,
+    known: Situation,
+) -> tuple[tuple[Condition, ...], tuple[Hold, ...]]:
+    """Return how each secret is doing, and the holds with those that only the swarm knows."""
+    conditions = [
+        condition_of(target, services.states, known.world, holds) for target in versions.targets
+    ]
+    conditions += unmapped(known.desired, known.world)
+    conditions = [_with_leases(condition, credentials) for condition in conditions]
+    inferred = known.vault.inferred
+    conditions, more = show_refusals(conditions, holds, known.swarm, inferred=inferred)
+    return tuple(conditions), (*holds, *more)
+
+
 def condition_of(
-    target: Target, stands: Iterable[Stand], world: World, holds: Iterable[Hold]
+    target: Target, states: Iterable[ServiceState], world: World, holds: Iterable[Hold]
 ) -> Condition:
-    """Sum a secret up: trouble before holds, holds before what is on its way."""
+    """Return one secret's condition: trouble before holds, holds before what is on its way."""
     name = target.secret.name
-    services = [s.conditions[name] for s in stands if name in s.conditions]
+    services = [s.conditions[name] for s in states if name in s.conditions]
     services += [
         ServiceCondition(hold.service, None, State.HELD, hold.reason, hold.message)
         for hold in holds
@@ -56,10 +115,11 @@ def condition_of(
     )
 
 
-def with_care(condition: Condition, care: Care) -> Condition:
-    """Add how its leases stand, and say so where all else is well and one of them is not."""
-    leases = tuple(care.conditions.get(condition.name, ()))
-    trouble = next((hold for hold in care.holds if hold.secret == condition.name), None)
+def _with_leases(condition: Condition, credentials: Credentials) -> Condition:
+    """Return the condition with its leases; where all else is well their trouble is reported."""
+    leases = credentials.conditions.get(condition.name, ())
+    holds = credentials.decision.holds
+    trouble = next((hold for hold in holds if hold.secret == condition.name), None)
     if trouble and condition.state == State.SYNCED:
         reason, message = trouble.reason, trouble.message
         condition = replace(condition, state=State.HELD, reason=reason, message=message)
@@ -90,7 +150,7 @@ def _oldest_running(mirrors: Iterable[Mirror], world: World) -> Identity | None:
 
 
 def unmapped(desired: Desired, world: World) -> list[Condition]:
-    """List names that we mirrored and that the configuration no longer has; they are kept."""
+    """Return the names that we mirrored and that the configuration no longer has; they are kept."""
     names = {secret.name for secret in desired.secrets}
     found: dict[str, list[Mirror]] = {}
     for mirror in world.swarm.mirrors:

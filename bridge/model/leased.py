@@ -28,6 +28,10 @@ from bridge.model.labels import (
 )
 from bridge.model.reasons import Reason
 
+END_FIRST = "first"
+END_NOW = "now"
+"""How an operator may want a generation to end: before services leave it, or without grace."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leased:

@@ -1,23 +1,19 @@
-"""How does each generation of a credential stand: alive, on its way to its end, over?"""
+"""Where is each generation of a credential in its life: alive, on its way to its end, over?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bridge.decide.credentials.needs import tending
-from bridge.decide.versions.target import Target
+from bridge.decide.credentials.need import tending
+from bridge.decide.situation import Situation
 from bridge.model.actions import Tend, TendGeneration, action_key
-from bridge.model.conditions import Hold
 from bridge.model.desired import KvPath, StaticRoles
 from bridge.model.leased import Gone, Leased, Life, RoleDocument, StaticDocument, Unknown
-from bridge.model.memory import Memory
-from bridge.model.mirror import By, Mirror
+from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
-from bridge.model.timestamps import instant, timestamp
+from bridge.model.timestamps import instant
 from bridge.model.vault_view import Document, Unreadable
-from bridge.model.world import World
 
 CAPPED = 0.9
 """Part of what a role gives; a renewal that gave less has met the lease's longest life."""
@@ -71,13 +67,21 @@ class Generation:
         return self.stage in (Stage.RETIRING, Stage.VANISHED, Stage.FOREIGN, Stage.ENDED)
 
 
-def generation_of(mirror: Mirror, world: World, memory: Memory, now: float) -> Generation:
-    """Say how a generation stands."""
-    leased, view = mirror.leased, world.vault.generations.get(mirror.id)
+def generation_of(mirror: Mirror, known: Situation) -> Generation:
+    """Return where a generation is in its life.
+
+    1. It has no lease, or its end was noted: ended.
+    2. It is marked for its end: retiring, whatever Vault answers.
+    3. Its labels name what is not ours: foreign, and never touched.
+    4. Vault did not answer: unknown. Nothing is concluded from that.
+    5. Vault does not know its lease or its custody: doubtful, and vanished after a second look.
+    6. Its custody was never renewed: provisional, so that a crash leaves no credential behind.
+    """
+    leased, view = mirror.leased, known.vault.generations.get(mirror.id)
     if leased is None or leased.ended:
         return Generation(mirror=mirror, stage=Stage.ENDED)
     if isinstance(mirror.identity.source, StaticRoles):
-        return _static_generation(mirror, leased, mirror.identity.source, world, memory, now)
+        return _static_generation(mirror, leased, mirror.identity.source, known)
     not_yet = Unknown(Reason.LOOKING_AGAIN, "its lease has yet to be looked up")
     fates = (view.lease, view.custody) if view else (not_yet, not_yet)
     lease, custody = (fate if isinstance(fate, Life) else None for fate in fates)
@@ -100,22 +104,22 @@ def generation_of(mirror: Mirror, world: World, memory: Memory, now: float) -> G
     if unknown or view is None:
         return replace(found, stage=Stage.UNKNOWN)
     if lease_gone or custody_gone:
-        first = memory.vanished.get(mirror.id)
+        first = known.memory.vanished.get(mirror.id)
         proved = first is not None and first < view.as_of
         return replace(found, stage=Stage.VANISHED if proved else Stage.DOUBTFUL)
-    if lease and (lease.ends <= now or lease.failed):
+    if lease and (lease.ends <= known.now or lease.failed):
         return replace(found, stage=Stage.VANISHED)
-    return _living(found, world, memory)
+    return _living(found, known)
 
 
-def _living(found: Generation, world: World, memory: Memory) -> Generation:
-    """Say of a generation that is alive when it ends, and whether its custody is permanent."""
+def _living(found: Generation, known: Situation) -> Generation:
+    """Return a living generation with its end, and whether its custody is permanent."""
     mirror, lease, custody = found.mirror, found.lease, found.custody
-    backoff = memory.backoffs.get(action_key(renew_lease(mirror)))
+    backoff = known.memory.backoffs.get(action_key(renew_lease(mirror)))
     if backoff and not backoff.passes:
         found = replace(found, trouble=backoff.message)
     source = mirror.lease_role
-    role = world.vault.paths.get(source) if source else None
+    role = known.vault.paths.get(source) if source else None
     if lease and isinstance(role, RoleDocument):
         found = replace(found, longest=lease.started + role.max_ttl)
     found = replace(found, hard_end=_hard_end(found, role))
@@ -125,25 +129,26 @@ def _living(found: Generation, world: World, memory: Memory) -> Generation:
 
 
 def _static_generation(
-    mirror: Mirror, leased: Leased, source: StaticRoles, world: World, memory: Memory, now: float
+    mirror: Mirror, leased: Leased, source: StaticRoles, known: Situation
 ) -> Generation:
-    """Say how a password of a static role stands: it is over once its role was rotated again."""
-    document = world.vault.paths.get(source)
+    """Return where a password of a static role is: it is over once its role was rotated again."""
+    memory, now = known.memory, known.now
+    document = known.vault.paths.get(source)
     role = document.roles.get(leased.role) if isinstance(document, StaticDocument) else None
     unknown: Unknown | None = None
     life: Life | None = None
     rotated, created = 0, instant(mirror.identity.created)
     if role is None:
-        known = document if isinstance(document, Unreadable) else None
-        reason = known.reason if known else Reason.UNMAPPED
-        message = known.message if known else f"{leased.role} is not in the configuration"
+        unreadable = document if isinstance(document, Unreadable) else None
+        reason = unreadable.reason if unreadable else Reason.UNMAPPED
+        message = unreadable.message if unreadable else f"{leased.role} is not in the configuration"
         unknown = Unknown(reason, message)
     else:
         rotated = instant(role.rotated)
         started = memory.since(mirror.id, created / 1e9, now)
         ends = started + (role.period or _NEVER)
         life = Life(started=started, ends=ends, granted=ends - started, renewed=True)
-    if role and rotated < created and world.vault.as_of <= memory.met_at(mirror.id, now):
+    if role and rotated < created and known.vault.as_of <= memory.met_at(mirror.id, now):
         unknown = Unknown(Reason.LOOKING_AGAIN, "it is newer than the latest look at Vault")
     elif role and rotated < created:
         message = f"Vault says that {leased.role} was last rotated before {mirror.docker_name}"
@@ -170,17 +175,17 @@ _NEVER = 10 * 365 * 86400.0
 """Seconds that stand for no end."""
 
 
-def vanished(world: World, memory: Memory) -> dict[str, float]:
-    """Note when each generation that cannot be found was first not found, for the next look."""
+def vanished(known: Situation) -> dict[str, float]:
+    """Return when each generation that is gone was first not found, by its Docker secret's id."""
     return {
-        secret_id: memory.vanished.get(secret_id, view.as_of)
-        for secret_id, view in world.vault.generations.items()
+        secret_id: known.memory.vanished.get(secret_id, view.as_of)
+        for secret_id, view in known.vault.generations.items()
         if isinstance(view.lease, Gone) or isinstance(view.custody, Gone)
     }
 
 
 def _hard_end(found: Generation, role: Document | Unreadable | None) -> float | None:
-    """Tell when a generation ends whatever is done: its lease's longest life, or its custody's."""
+    """Return when a generation ends whatever is done: the end of its lease, or of its custody."""
     lease, custody, ends = found.lease, found.custody, list[float]()
     if lease and found.longest is not None and isinstance(role, RoleDocument):
         ends.append(found.longest)
@@ -198,7 +203,7 @@ def _hard_end(found: Generation, role: Document | Unreadable | None) -> float | 
 
 
 def forced_from(found: Generation, timeout: float) -> float | None:
-    """Tell from when on services must leave a generation, whatever windows and limits say.
+    """Return from when on services must leave a generation, whatever windows and limits say.
 
     A life that is too short for two rolls is at least half used: else one would follow another.
     """
@@ -212,100 +217,3 @@ def renew_lease(mirror: Mirror, patience: float = 0.0) -> TendGeneration:
     """Return the action that renews a generation's lease."""
     why = "its time has come"
     return tending(mirror, Tend.RENEW_LEASE, Reason.LEASE_KEPT, why, patience=patience)
-
-
-# --- The target ----------------------------------------------------------------------------------
-
-
-def with_generations(target: Target, found: Sequence[Generation]) -> Target:
-    """Say which generations of a leased secret are its versions, and which may be used."""
-    usable = [g for g in found if not g.over]
-    former = {m.id for m in target.others if m.leased and m.leased.ended}
-    target = _with_stages(target, found)
-    return replace(
-        target,
-        vault_version=target.mirrors[0].identity.version if target.mirrors else None,
-        current=usable[0].mirror.identity if usable else None,
-        destroyed=target.destroyed | former,
-    )
-
-
-def _with_stages(target: Target, found: Sequence[Generation]) -> Target:
-    """Say which versions may be used, which not yet, and which can go."""
-    ended = {g.mirror.id for g in found[1:] if g.stage == Stage.ENDED}
-    return replace(
-        target,
-        ended=frozenset(g.mirror.id for g in found if g.over),
-        unproven={
-            g.mirror.id: _unproven(g) for g in found if not g.over and g.stage != Stage.ALIVE
-        },
-        destroyed=target.destroyed | ended,
-    )
-
-
-def with_kv_leases(
-    target: Target, found: Sequence[Generation], timeout: float, now: float
-) -> Target:
-    """Say which versions of a KV path may be used that each hold a lease.
-
-    Their credentials are made by others: one that is over is told, and cannot be replaced here.
-    """
-    target = _with_stages(target, found)
-    newest = found[0] if found else None
-    if newest is None or target.hold or target.create:
-        return target
-    name, mirror = target.secret.name, newest.mirror
-    if newest.stage == Stage.FOREIGN:
-        message = f"{mirror.docker_name} names a lease or a token that is not ours to touch"
-        return replace(target, hold=Hold(secret=name, reason=Reason.FOREIGN_LEASE, message=message))
-    if newest.stage == Stage.VANISHED:
-        message = f"the lease of {mirror.docker_name} is over: {target.secret.source} needs another"
-        return replace(
-            target, hold=Hold(secret=name, reason=Reason.LEASE_VANISHED, message=message)
-        )
-    if newest.stage == Stage.DOUBTFUL:
-        return replace(target, hold=_unproven(newest))
-    forced = forced_from(newest, timeout)
-    if forced is not None and forced <= now and newest.hard_end is not None:
-        message = (
-            f"the lease of {mirror.docker_name} ends at {timestamp(newest.hard_end)} whatever is"
-            f" done: {target.secret.source} needs another"
-        )
-        return replace(target, hold=Hold(secret=name, reason=Reason.LEASE_ENDING, message=message))
-    return target
-
-
-def _unproven(found: Generation) -> Hold:
-    """Say why no service is pointed at a generation yet."""
-    mirror, unknown = found.mirror, found.unknown
-    if found.stage == Stage.PROVISIONAL:
-        message = f"the custody of {mirror.docker_name} is to be made permanent first"
-        return Hold(
-            secret=mirror.secret, reason=Reason.CUSTODY_PROVISIONAL, message=message, waits=True
-        )
-    if unknown is None:
-        message = f"the lease of {mirror.docker_name} was not found; one more look is to prove it"
-        return Hold(secret=mirror.secret, reason=Reason.LOOKING_AGAIN, message=message, waits=True)
-    waits = unknown.reason == Reason.LOOKING_AGAIN
-    message = f"it is not known whether {mirror.docker_name} is alive: {unknown.message}"
-    return Hold(secret=mirror.secret, reason=unknown.reason, message=message, waits=waits)
-
-
-def failed(mirror: Mirror) -> bool:
-    """Tell whether a generation was set aside for any service, by no operator.
-
-    A good one has not failed: a service that is ill on it is ill by itself.
-    """
-    marks = mirror.asides.values()
-    return not mirror.good and any(mark.by in (By.FAILURE, By.SERVICE) for mark in marks)
-
-
-def rolled_back(mirror: Mirror) -> bool:
-    """Tell whether an operator has set a generation aside, for any service."""
-    return any(mark.by == By.OPERATOR for mark in mirror.asides.values())
-
-
-def usable_of(found: Iterable[Generation]) -> list[Generation]:
-    """Return what services are on or go to: not what an operator went back from, if possible."""
-    live = [g for g in found if g.live and not failed(g.mirror)]
-    return [g for g in live if not rolled_back(g.mirror)] or live

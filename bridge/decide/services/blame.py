@@ -1,22 +1,28 @@
-"""Who is to blame for a roll that failed, and what is said of versions that are set aside?
+"""Who is to blame for a roll that failed?
 
-Only a version that was never good can fail. A service that was ill before, or is so on the former
-version too, is to blame itself. Of two versions that moved together each is a suspect, and gets one
-more try alone. A template that somebody else changed in the middle leaves nobody to blame.
+1. Only a version that was never good can fail. On a good one the service is to blame.
+2. A service that was unhealthy before, or fails on the former version too, is itself to blame.
+3. Of two versions that moved in one update each is a suspect, and gets one more try alone.
+4. A template that somebody else changed in the middle of the roll leaves nobody to blame.
+5. Swarm's own rollback leaves no PreviousSpec. One that an operator ordered leaves it, so that
+   tells them apart: an operator's rollback is an instruction, and blames nobody.
+6. The engine stops or rolls back an update for a task whose node went down: that says nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+from bridge.decide.services.blocked_rolls import note_swarm_back
 from bridge.decide.services.hung import fell_with_its_node
 from bridge.decide.services.progress import last_error
-from bridge.decide.services.state import Stand
-from bridge.decide.services.unstarted import note_swarm_back, swarmed_back
+from bridge.decide.services.state import ServiceState
+from bridge.decide.services.unstarted import swarmed_back
 from bridge.decide.services.wants import Want
+from bridge.decide.situation import Situation
 from bridge.model.actions import Annotate
 from bridge.model.conditions import Hold
-from bridge.model.desired import Rollout
 from bridge.model.labels import ROLL
 from bridge.model.mirror import By, Mirror, RollRecord, SetAside, aside_label
 from bridge.model.reasons import Reason, State
@@ -36,17 +42,25 @@ _REASONS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Who is blamed, and with which words."""
+
+    by: By
+    why: str
+
+
 def judge_failure(
-    stand: Stand, under_way: Iterable[Want], failure: str, rollout: Rollout, now: float
-) -> None:
-    """Say what a failed roll means for the versions that it moved the service to."""
-    service = stand.service
-    held = [(want, want.held) for want in under_way if want.held]
+    state: ServiceState, open_rolls: Iterable[Want], failure: str, known: Situation
+) -> ServiceState:
+    """Return what a failed roll means for the versions that it moved the service to."""
+    service = state.service
+    held = [(want, want.held) for want in open_rolls if want.held]
     records = [record for _, mirror in held if (record := mirror.open_record(service.id))]
-    if any(record.frame and record.frame != service.frame for record in records):
+    if any(record.frame and record.frame != service.frame for record in records):  # case 4
+        message = f"somebody else changed {service.name} in the middle of its roll ({failure})"
         for want, _ in held:
-            message = f"somebody else changed {service.name} in the middle of its roll ({failure})"
-            stand.hold(
+            state = state.held(
                 Hold(
                     secret=want.name,
                     reason=Reason.CHANGED_MEANWHILE,
@@ -54,100 +68,111 @@ def judge_failure(
                     service=service.name,
                 )
             )
-        return
-    fresh = [(want, mirror) for want, mirror in held if not mirror.good]
+        return state
     for want, mirror in held:
-        if mirror.good:
-            stand.say(want, State.DEGRADED, Reason.SERVICE_UNHEALTHY, failure)
-            _acquit(stand, want, mirror, failure, now)
-    _blame(stand, fresh, failure, any(record.ill for record in records), rollout, now)
+        if mirror.good:  # case 1
+            state = state.reported(want, State.DEGRADED, Reason.SERVICE_UNHEALTHY, failure)
+            state = _acquit(state, want, mirror, failure, known.now)
+    fresh = [(want, mirror) for want, mirror in held if not mirror.good]
+    unhealthy = any(record.ill for record in records)
+    return _blame(state, fresh, failure, unhealthy=unhealthy, known=known)
 
 
 def judge_rollbacks(
-    stand: Stand,
-    tasks: Iterable[Task],
-    lost: frozenset[str],
-    rollout: Rollout,
-    nodes: str,
-    now: float,
-) -> None:
-    """Notice what went back: by Swarm, which leaves no PreviousSpec, or by an operator's hand.
+    state: ServiceState, tasks: tuple[Task, ...], lost: frozenset[str], known: Situation
+) -> ServiceState:
+    """Return what follows from a rollback: of Swarm, or by an operator's hand.
 
     Args:
         lost: Ids of the service's tasks that were seen on nodes that were down.
-        nodes: Fingerprint of the nodes.
     """
-    service = stand.service
-    back = _gone_back(stand, now)
+    service = state.service
+    if service.update not in ROLLED_BACK:
+        return state
+    state, back = _gone_back(state, known)
     if not back:
-        return
-    if fell_with_its_node(service, lost):
-        stand.notes += [_absolved(want, mirror, stand) for want, mirror in back]
-        return
+        return state
+    if fell_with_its_node(service, lost):  # case 6
+        return state.noted(*(_absolved(want, mirror, state) for want, mirror in back))
+    names = [want.name for want, _ in back]
     moved = frozenset(mirror.id for _, mirror in back)
     unstarted = swarmed_back(tasks, moved)
     if unstarted:
-        note_swarm_back(stand, back, unstarted, nodes, now)
-        stand.went_back |= {want.name for want, _ in back}
-        return
+        return note_swarm_back(state, back, unstarted, known).moved_back(names)
     error = last_error(tasks, moved)
     why = f"Swarm rolled the service back ({service.update_message})"
     why += f"; a task said: {error}" if error else ""
-    ill = any((r := mirror.open_record(service.id)) and r.ill for _, mirror in back)
-    _blame(stand, [(w, m) for w, m in back if not m.good], why, ill, rollout, now)
+    records = [mirror.open_record(service.id) for _, mirror in back]
+    unhealthy = any(record and record.ill for record in records)
+    fresh = [(want, mirror) for want, mirror in back if not mirror.good]
+    state = _blame(state, fresh, why, unhealthy=unhealthy, known=known)
     for want, mirror in back:
-        if mirror.good:  # it is so on other services: this one is to blame
-            stand.notes.append(set_aside(want, mirror, stand, By.SERVICE, why, now))
-    stand.went_back |= {want.name for want, _ in back}
+        if mirror.good:  # case 1: it is so on other services
+            state = state.noted(set_aside(want, mirror, state, Blame(By.SERVICE, why), known.now))
+    return state.moved_back(names)
 
 
-def _gone_back(stand: Stand, now: float) -> list[tuple[Want, Mirror]]:
-    """Return what Swarm took back by itself; what an operator took back is marked."""
-    service = stand.service
+def _gone_back(
+    state: ServiceState, known: Situation
+) -> tuple[ServiceState, list[tuple[Want, Mirror]]]:
+    """Return what Swarm rolled back by itself; what an operator rolled back is marked (case 5)."""
+    service = state.service
     back: list[tuple[Want, Mirror]] = []
-    for want in stand.wants.values() if service.update in ROLLED_BACK else ():
+    for want in state.wants.values():
         for mirror in want.target.mirrors:
-            record = mirror.records.get(service.id)
-            mark = mirror.aside_for(service.id)
-            on_trial = mark and mark.by == By.SUSPECT and mark.tried
-            if record is None or mirror.id in service.secret_ids or (mark and not on_trial):
-                continue
-            if mirror.block_for(service.id):
+            record = _record_of_rollback(mirror, service)
+            if record is None:
                 continue
             if service.previous is not None and mirror.id in service.previous:
-                _rolled_back_by_hand(stand, want, mirror, now)
+                state = _rolled_back_by_hand(state, want, mirror, known.now)
             elif service.previous is None and not record.done and _is_later(service, record):
                 back.append((want, mirror))
-    return back
+    return state, back
 
 
-def _rolled_back_by_hand(stand: Stand, want: Want, mirror: Mirror, now: float) -> None:
-    """Take an operator at his word, unless he went back to a credential that is over."""
+def _record_of_rollback(mirror: Mirror, service: Service) -> RollRecord | None:
+    """Return the record of a roll that may have gone back and has no mark yet, if there is one."""
+    record = mirror.records.get(service.id)
+    mark = mirror.aside_for(service.id)
+    on_trial = mark and mark.by == By.SUSPECT and mark.tried
+    if record is None or mirror.id in service.secret_ids or (mark and not on_trial):
+        return None
+    return None if mirror.block_for(service.id) else record
+
+
+def _rolled_back_by_hand(
+    state: ServiceState, want: Want, mirror: Mirror, now: float
+) -> ServiceState:
+    """Follow an operator's rollback, unless it went back to a credential that is over."""
     if want.held and want.held.id in want.target.ended:
-        return
+        return state
     why = "an operator rolled the service back"
-    stand.notes.append(set_aside(want, mirror, stand, By.OPERATOR, why, now))
-    message = f"{mirror.docker_name}: {why}"
-    stand.hold(
-        Hold(secret=want.name, reason=Reason.SET_ASIDE, message=message, service=stand.service.name)
+    state = state.noted(set_aside(want, mirror, state, Blame(By.OPERATOR, why), now))
+    state = state.held(
+        Hold(
+            secret=want.name,
+            reason=Reason.SET_ASIDE,
+            message=f"{mirror.docker_name}: {why}",
+            service=state.service.name,
+        )
     )
-    stand.went_back |= {want.name}
+    return state.moved_back({want.name})
 
 
-def _absolved(want: Want, mirror: Mirror, stand: Stand) -> Annotate:
-    """Forget a roll that was taken back for a machine's sake, so that it is begun anew."""
+def _absolved(want: Want, mirror: Mirror, state: ServiceState) -> Annotate:
+    """Return the note that drops a roll which went back for a node's sake; it is begun anew."""
     return Annotate(
         secret=want.name,
         secret_id=mirror.id,
         docker_name=mirror.docker_name,
         reason=Reason.NODE_LOST,
-        why=f"Swarm rolled {stand.service.name} back for a task whose node had gone down",
-        drop=frozenset({f"{ROLL}{stand.service.id}"}),
+        why=f"Swarm rolled {state.service.name} back for a task whose node had gone down",
+        drop=frozenset({f"{ROLL}{state.service.id}"}),
     )
 
 
 def _is_later(service: Service, record: RollRecord) -> bool:
-    """Tell whether the update that went back is another than that from before the record.
+    """Return whether the update that went back is another than that from before the record.
 
     The version index does not tell: the engine moves it itself while it rolls back. Nor does which
     of two times is later: the engine's clock may have been set back.
@@ -156,77 +181,87 @@ def _is_later(service: Service, record: RollRecord) -> bool:
 
 
 def _blame(
-    stand: Stand,
+    state: ServiceState,
     moved: list[tuple[Want, Mirror]],
     failure: str,
-    ill: bool,
-    rollout: Rollout,
-    now: float,
-) -> None:
-    """Set aside what failed, each with its share of the blame."""
-    by = By.SERVICE if ill else By.SUSPECT if len(moved) > 1 else By.FAILURE
+    *,
+    unhealthy: bool,
+    known: Situation,
+) -> ServiceState:
+    """Return the state with marks on what failed, each with its share of the blame."""
+    by = By.SERVICE if unhealthy else By.SUSPECT if len(moved) > 1 else By.FAILURE  # cases 2, 3
+    why = f"{failure}; the service was ill before" if unhealthy else failure
+    everywhere = known.rollout.all_go_back and by == By.FAILURE
     for want, mirror in moved:
-        everywhere = rollout.all_go_back and by == By.FAILURE
-        why = f"{failure}; the service was ill before" if ill else failure
-        stand.notes.append(set_aside(want, mirror, stand, by, why, now, everywhere=everywhere))
-        stand.say(want, State.DEGRADED, _REASONS[by], why)
+        blame = Blame(by, why)
+        mark = set_aside(want, mirror, state, blame, known.now, everywhere=everywhere)
+        state = state.noted(mark).reported(want, State.DEGRADED, _REASONS[by], why)
+    return state
 
 
-def _acquit(stand: Stand, want: Want, good: Mirror, failure: str, now: float) -> None:
-    """Take the blame off newer versions on which the service failed as it fails on a good one."""
-    service_id = stand.service.id
+def _acquit(
+    state: ServiceState, want: Want, good: Mirror, failure: str, now: float
+) -> ServiceState:
+    """Return the state with the blame taken off newer versions (case 2).
+
+    The service failed on them as it fails on a good one.
+    """
+    service_id = state.service.id
     for mirror in want.target.mirrors:
         mark = mirror.asides.get(service_id)
         if good.order < mirror.order and mark and mark.by in (By.FAILURE, By.SUSPECT):
             why = f"{mark.why}; the service fails on {good.docker_name} too: {failure}"
-            stand.notes.append(set_aside(want, mirror, stand, By.SERVICE, why, now))
+            state = state.noted(set_aside(want, mirror, state, Blame(By.SERVICE, why), now))
+    return state
 
 
-def judge_rollback_paused(stand: Stand, failure: str, now: float) -> None:
-    """Swarm's rollback has failed too: the former version does no better."""
-    for want in stand.wants.values():
+def judge_rollback_paused(state: ServiceState, failure: str, now: float) -> ServiceState:
+    """Return what it means that Swarm's rollback failed too: the former version does no better."""
+    for want in state.wants.values():
         if want.held and want.held.good:
-            _acquit(stand, want, want.held, failure, now)
+            state = _acquit(state, want, want.held, failure, now)
+    return state
 
 
 def set_aside(
     want: Want,
     mirror: Mirror,
-    stand: Stand,
-    by: By,
-    why: str,
+    state: ServiceState,
+    blame: Blame,
     now: float,
     *,
     everywhere: bool = False,
 ) -> Annotate:
-    """Mark a version as not to be used for a service, or for any."""
-    place = "" if everywhere else stand.service.id
+    """Return the mark that a version is not to be used for a service, or for any."""
+    service = state.service
+    place = "" if everywhere else service.id
     return Annotate(
         secret=want.name,
         secret_id=mirror.id,
         docker_name=mirror.docker_name,
-        reason=_REASONS[by],
-        why=f"set aside for {'all services' if everywhere else stand.service.name}: {why}",
-        put={aside_label(place): SetAside(by, timestamp(now), why).write()},
+        reason=_REASONS[blame.by],
+        why=f"set aside for {'all services' if everywhere else service.name}: {blame.why}",
+        put={aside_label(place): SetAside(blame.by, timestamp(now), blame.why).write()},
     )
 
 
-def say_asides(stand: Stand) -> None:
-    """Report a version that is set aside for this service and newer than what it may have."""
-    for want in stand.wants.values():
+def report_set_aside(state: ServiceState) -> ServiceState:
+    """Report versions that are set aside for this service and newer than what it may have."""
+    for want in state.wants.values():
         newest = want.target.mirrors[0] if want.target.mirrors else None
-        mark = newest.aside_for(stand.service.id) if newest else None
+        mark = newest.aside_for(state.service.id) if newest else None
         if mark is None or newest is None or (want.held == newest and not want.back):
             continue
         message = f"{newest.docker_name} is set aside: {mark.why}"
         if mark.by == By.OPERATOR:
-            stand.hold(
+            state = state.held(
                 Hold(
                     secret=want.name,
                     reason=Reason.SET_ASIDE,
                     message=message,
-                    service=stand.service.name,
+                    service=state.service.name,
                 )
             )
         else:
-            stand.say(want, State.DEGRADED, _REASONS[mark.by], message)
+            state = state.reported(want, State.DEGRADED, _REASONS[mark.by], message)
+    return state

@@ -1,21 +1,21 @@
 """Whose changed file fields are applied at once, because an operator asked for it?
 
-They come with the next roll of a service else. The wish is over once no service differs any more,
-so that repeating it does nothing. A roll for fields alone that Swarm took back is not tried again:
-nothing else would ever end it, as the version that services are on is a good one.
+Otherwise they come with the next roll of a service. The wish is over once no service differs any
+more, so that repeating it does nothing. A roll for fields alone that Swarm rolled back is not tried
+again: nothing else would ever end it, as the version that services are on is a good one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bridge.decide.services.blame import ROLLED_BACK
-from bridge.decide.services.state import Stand
+from bridge.decide.services.state import ServiceState
+from bridge.decide.situation import Situation
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Chain, NoteState
 from bridge.model.conditions import Hold
-from bridge.model.desired import Desired
 from bridge.model.reasons import Reason
 from bridge.model.service import Service
 from bridge.model.swarm_view import SwarmView
@@ -35,10 +35,11 @@ class FieldsAsked:
     refused: dict[str, str]
 
 
-def fields_asked(desired: Desired, targets: Iterable[Target], swarm: SwarmView) -> FieldsAsked:
-    """Find the secrets whose file fields are applied at once."""
-    if desired.apply_fields:
-        return FieldsAsked(frozenset(secret.name for secret in desired.secrets), {})
+def fields_asked(targets: Sequence[Target], known: Situation) -> FieldsAsked:
+    """Return the secrets whose file fields are applied at once."""
+    if known.desired.apply_fields:
+        return FieldsAsked(frozenset(secret.name for secret in known.desired.secrets), {})
+    swarm = known.swarm
     refused: dict[str, str] = {}
     names: set[str] = set()
     for target in targets:
@@ -55,7 +56,7 @@ def fields_asked(desired: Desired, targets: Iterable[Target], swarm: SwarmView) 
 
 
 def _went_back(service: Service, target: Target) -> bool:
-    """Tell whether a roll of a service that changed file fields only was rolled back."""
+    """Return whether a roll of a service that changed file fields only was rolled back."""
     if service.update not in ROLLED_BACK:
         return False
     return any(
@@ -67,18 +68,20 @@ def _went_back(service: Service, target: Target) -> bool:
     )
 
 
-def carry_out_fields(asked: FieldsAsked, stands: Iterable[Stand], swarm: SwarmView) -> list[Chain]:
-    """Take back the wishes that are carried out, and note those that go no further.
+def carry_out_fields(
+    asked: FieldsAsked, states: Sequence[ServiceState], swarm: SwarmView
+) -> list[Chain]:
+    """Return the notes that end wishes: those carried out, and those that go no further.
 
     A service that is being rolled may yet be rolled back. Those that are never rolled (jobs) do not
     count.
     """
     differing = {
         want.name
-        for stand in stands
-        for want in stand.wants.values()
-        if not stand.service.reruns
-        and (want.changes or (want.held and want.held.open_record(stand.service.id)))
+        for state in states
+        for want in state.wants.values()
+        if not state.service.reruns
+        and (want.changes or (want.held and want.held.open_record(state.service.id)))
     }
     chains: list[Chain] = []
     for name, wish in sorted(swarm.fields.items()):

@@ -1,10 +1,11 @@
-"""How one service stands: what is seen of it in a cycle, what it wants, what is said of it."""
+"""How one service is doing in this cycle: what was seen of it, and what follows from that."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
+from bridge.decide.decision import Decision, one_by_one
 from bridge.decide.services.wants import Want
 from bridge.model.actions import Annotate, WakeUpdater
 from bridge.model.conditions import Hold, ServiceCondition
@@ -12,77 +13,100 @@ from bridge.model.reasons import Reason, State
 from bridge.model.service import Service
 
 
-@dataclass(slots=True, kw_only=True)
-class Stand:
-    """How one service stands; filled by ``stand_of`` and read by the cycle.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceState:
+    """One service, as far as the cycle has judged it. Each step returns a state that knows more.
 
     Attributes:
         wants: What it should have, by secret's name.
-        flying: Whether a roll of ours is under way and has not converged (I7).
-        under_way: Whether a roll of ours is under way, converged or not.
+        in_flight: Whether a roll of ours is under way and has not converged (I7).
+        has_open_roll: Whether a roll of ours is under way, converged or not.
         updating: Whether the engine is at an update of it, ours or not, that should end by itself.
-        ill: Whether it has less than its full number of tasks, though nobody rolls it.
-        lacks: Whether it has less than its full number of tasks with what it refers to, since those
-            that are missing do not start.
-        went_back: Names of the secrets whose roll was seen just now to have gone back.
-        baked: When its tasks will have baked as they are; None while they have not converged.
+        unhealthy: Whether it has less than its full number of tasks, though nobody rolls it.
+        not_starting: Whether it has less than its full number of tasks with what it refers to,
+            since those that are missing do not start.
+        went_back: Names of the secrets whose roll was seen in this cycle to have gone back.
+        baked_at: When its tasks will have baked as they are; None while they have not converged.
         ready: Wants that nothing holds up but the turn.
-        hung: The write that wakes its updater, which hangs on a dead node.
+        wake_updater: The write that wakes its updater, which hangs on a node that is down.
         notes: Labels to be written about it.
-        notices: What may be good to know about it.
-        wake: Times at which its stand may change by itself.
+        conditions: What is reported of it, by secret's name.
     """
 
     service: Service
     wants: Mapping[str, Want]
-    flying: bool = False
-    under_way: bool = False
+    in_flight: bool = False
+    has_open_roll: bool = False
     updating: bool = False
-    ill: bool = False
-    lacks: bool = False
+    unhealthy: bool = False
+    not_starting: bool = False
     went_back: frozenset[str] = frozenset()
-    baked: float | None = None
+    baked_at: float | None = None
     ready: tuple[Want, ...] = ()
-    hung: WakeUpdater | None = None
-    notes: list[Annotate] = field(default_factory=list)
-    holds: list[Hold] = field(default_factory=list)
-    notices: list[Hold] = field(default_factory=list)
-    conditions: dict[str, ServiceCondition] = field(default_factory=dict)
-    wake: list[float] = field(default_factory=list)
+    wake_updater: WakeUpdater | None = None
+    notes: tuple[Annotate, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    notices: tuple[Hold, ...] = ()
+    wake: tuple[float, ...] = ()
+    conditions: Mapping[str, ServiceCondition] = field(default_factory=dict)
 
     @property
     def moving(self) -> bool:
         """Whether something is on its way: tasks are being replaced, or bake."""
-        return self.flying or self.updating or (self.under_way and self.baked is not None)
+        baking = self.has_open_roll and self.baked_at is not None
+        return self.in_flight or self.updating or baking
 
     @property
     def failing(self) -> frozenset[str]:
-        """Ids of the versions on which it was seen just now to have failed."""
+        """Ids of the versions whose roll was found in this cycle to have failed."""
         return frozenset(n.secret_id for n in self.notes if n.reason == Reason.ROLL_FAILED)
 
-    def say(self, want: Want, state: State, reason: Reason, message: str = "") -> None:
-        """Set the condition for one secret."""
-        held = want.held
-        version = held.identity.version if held else None
-        self.conditions[want.name] = ServiceCondition(
-            self.service.name, version, state, reason, message
+    @property
+    def decision(self) -> Decision:
+        """What is concluded about the service, besides its roll."""
+        return Decision(
+            chains=one_by_one(*self.notes, self.wake_updater),
+            holds=self.holds,
+            notices=self.notices,
+            wake=self.wake,
         )
 
-    def force(self, want: Want, despite: str) -> None:
-        """Say that something is rolled though it would be held, since its end does not wait."""
-        message = f"{want.urgent}, so it is rolled though {despite}"
-        notice = Hold(
-            secret=want.name,
-            reason=Reason.FORCED_BY_EXPIRY,
+    def reported(self, want: Want, state: State, reason: Reason, message: str = "") -> ServiceState:
+        """Return the state with the condition of one secret set; the latest one counts."""
+        condition = ServiceCondition(
+            name=self.service.name,
+            version=want.held.identity.version if want.held else None,
+            state=state,
+            reason=reason,
             message=message,
-            service=self.service.name,
         )
-        self.notices.append(notice)
+        return replace(self, conditions={**self.conditions, want.name: condition})
 
-    def hold(self, hold: Hold) -> None:
-        """Set the condition for one secret to held, and say why."""
-        self.holds.append(hold)
+    def held(self, hold: Hold) -> ServiceState:
+        """Return the state with a hold on one secret, which its condition reports."""
         state = State.ROLLING if hold.waits else State.HELD
-        self.say(self.wants[hold.secret], state, hold.reason, hold.message)
-        if hold.until is not None:
-            self.wake.append(hold.until)
+        held = self.reported(self.wants[hold.secret], state, hold.reason, hold.message)
+        wake = self.wake if hold.until is None else (*self.wake, hold.until)
+        return replace(held, holds=(*self.holds, hold), wake=wake)
+
+    def noted(self, *notes: Annotate) -> ServiceState:
+        """Return the state with labels that are to be written."""
+        return replace(self, notes=(*self.notes, *notes))
+
+    def noticed(self, want: Want, reason: Reason, message: str) -> ServiceState:
+        """Return the state with something that may be good to know."""
+        notice = Hold(secret=want.name, reason=reason, message=message, service=self.service.name)
+        return replace(self, notices=(*self.notices, notice))
+
+    def forced(self, want: Want, despite: str) -> ServiceState:
+        """Return the state with the notice that an expiry overrides what would hold a roll."""
+        message = f"{want.urgent}, so it is rolled though {despite}"
+        return self.noticed(want, Reason.FORCED_BY_EXPIRY, message)
+
+    def waking(self, *at: float) -> ServiceState:
+        """Return the state with times at which it may change by itself."""
+        return replace(self, wake=(*self.wake, *at))
+
+    def moved_back(self, names: Iterable[str]) -> ServiceState:
+        """Return the state with the names of secrets whose roll has gone back."""
+        return replace(self, went_back=self.went_back | frozenset(names))

@@ -6,7 +6,7 @@ References are matched by the id of the Docker secret and its labels, never by a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,6 +58,34 @@ class Want:
     def name(self) -> str:
         """The secret's name."""
         return self.target.secret.name
+
+
+def wants_by_service(
+    targets: Sequence[Target], swarm: SwarmView, fields_asked: frozenset[str]
+) -> dict[str, list[Want]]:
+    """Return what each service should have, in the order of the targets, by the service's id.
+
+    A service has to do with a secret if the configuration lists it, or if it refers to a version.
+
+    Args:
+        fields_asked: Names of the secrets whose changed file fields are applied at once.
+    """
+    by_secret: dict[str, list[Service]] = {}
+    for service in swarm.services:
+        for secret_id in service.secret_ids:
+            by_secret.setdefault(secret_id, []).append(service)
+    found: dict[str, list[Want]] = {}
+    for target in targets:
+        listed = (swarm.service_by_name.get(m.service) for m in target.secret.services)
+        users = (by_secret.get(mirror.id, ()) for mirror in (*target.mirrors, *target.others))
+        concerned = {service.id: service for service in listed if service}
+        concerned |= {service.id: service for some in users for service in some}
+        for service in concerned.values():
+            apply = target.secret.name in fields_asked
+            want = want_of(service, target, swarm, apply_fields=apply)
+            if want:
+                found.setdefault(service.id, []).append(want)
+    return found
 
 
 def want_of(

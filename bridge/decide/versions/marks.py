@@ -1,55 +1,14 @@
-"""What is written down once a version has proved itself, and which records are over?"""
+"""Which marks on versions are due: no longer used, restored away, of services that are gone?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from bridge.decide.services.state import Stand
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Annotate, Chain
-from bridge.model.labels import GOOD, ROLL, UNUSED
+from bridge.model.labels import UNUSED
 from bridge.model.mirror import By, Mirror, SetAside, aside_label, labels_by_service
 from bridge.model.reasons import Reason
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
-
-
-def good_mark(
-    target: Target, stands: Iterable[Stand], swarm: SwarmView, now: float
-) -> list[Annotate]:
-    """Mark the newest version as good once it has converged and baked on every service.
-
-    Services that are never rolled (jobs) do not count, and a version that no service has is not
-    good for want of a witness.
-    """
-    name = target.secret.name
-    newest = target.mirrors[0] if target.mirrors else None
-    if newest is None or newest.good or newest.asides or newest.id in target.ended:
-        return []
-    if swarm.blind:
-        return []  # what is not understood might be on another one
-    scope = [stand for stand in stands if name in stand.wants and not stand.service.reruns]
-    if not scope:
-        return []
-    for stand in scope:
-        references = stand.wants[name].references
-        if not references or any(ref.secret_id != newest.id for ref in references):
-            return []
-        baked = stand.baked is not None and stand.baked <= now
-        if not newest.rolled(stand.service.id) and not baked:
-            return []
-        if newest.open_record(stand.service.id):
-            return []
-    return [
-        Annotate(
-            secret=name,
-            secret_id=newest.id,
-            docker_name=newest.docker_name,
-            reason=Reason.CONVERGED,
-            why="it is good: every service has converged and baked on it",
-            put={GOOD: timestamp(now)},
-        )
-    ]
 
 
 def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]:
@@ -107,46 +66,6 @@ def outlived_marks(target: Target, now: float) -> list[Annotate]:
         )
         for mirror in target.outlived
     ]
-
-
-def record_upkeep(target: Target, stands: Iterable[Stand], swarm: SwarmView) -> list[Annotate]:
-    """Drop open records that nothing will ever close, since the service has moved on."""
-    if swarm.blind:
-        return []
-    name = target.secret.name
-    scope = {stand.service.id for stand in stands if name in stand.wants}
-    notes: list[Annotate] = []
-    for mirror in (*target.mirrors, *target.others):
-        over = [
-            service_id
-            for service_id in mirror.records
-            if mirror.open_record(service_id)
-            and _is_over(target, mirror.id, service_id, scope, swarm)
-        ]
-        if over:
-            notes.append(
-                Annotate(
-                    secret=name,
-                    secret_id=mirror.id,
-                    docker_name=mirror.docker_name,
-                    reason=Reason.SUPERSEDED,
-                    why="rolls to it that will not go on are forgotten",
-                    drop=frozenset(f"{ROLL}{service_id}" for service_id in over),
-                )
-            )
-    return notes
-
-
-def _is_over(
-    target: Target, mirror_id: str, service_id: str, scope: set[str], swarm: SwarmView
-) -> bool:
-    service = swarm.service_by_id.get(service_id)
-    if service is None or service_id not in scope:
-        return True
-    if service.torn or mirror_id in service.secret_ids:
-        return False
-    wanted = target.suspect_for(service_id) or target.for_service(service_id)
-    return wanted is None or wanted.id != mirror_id
 
 
 def gone_marks(instance: str, swarm: SwarmView) -> list[Chain]:

@@ -1,4 +1,4 @@
-"""What do operators wish, and can it be done?
+"""What did operators ask for, and can it be done?
 
 Rollback, retry and resume are nothing but marks that are set or dropped; what follows from them is
 decided as for any other mark. A wish that cannot be carried out stays, with the reason.
@@ -6,31 +6,57 @@ decided as for any other mark. A wish that cannot be carried out stays, with the
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from bridge.decide.credentials.end import FIRST, NOW
+from bridge.decide.decision import Decision, one_by_one
+from bridge.decide.situation import Situation
 from bridge.decide.versions.content_change import cannot_resync
 from bridge.decide.versions.target import Target, is_destroyed
 from bridge.model.actions import Annotate, Chain, NoteState, RemoveSecret
 from bridge.model.conditions import Hold
 from bridge.model.labels import AT_ONCE, BLOCKED, RETIRING, ROLL
+from bridge.model.leased import END_FIRST, END_NOW
 from bridge.model.mirror import By, Mirror, SetAside, aside_label
 from bridge.model.reasons import Reason
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
 from bridge.model.wishes import WISH, Do, Wish
-from bridge.model.world import World
 
 _FAILED = frozenset({By.FAILURE, By.SUSPECT, By.SERVICE})
 
 
-def carry_out(target: Target, world: World, now: float) -> Chain:
-    """Carry the wish for a secret out, or refuse it; empty where there is none to answer."""
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What operators asked for.
+
+    Attributes:
+        names: Names of the secrets for which a wish is carried out, or refused, in this cycle.
+    """
+
+    names: frozenset[str]
+    decision: Decision
+
+
+def carry_out_wishes(targets: Iterable[Target], known: Situation) -> Wishes:
+    """Return what carries the operators' wishes out, and those that were refused."""
+    targets = tuple(targets)
+    answered = {t.secret.name: chain for t in targets if (chain := _carry_out(t, known))}
+    refusals = (_refusal(target.secret.name, known.swarm) for target in targets)
+    decision = Decision(
+        chains=tuple(answered.values()),
+        holds=tuple(refusal for refusal in refusals if refusal),
+    )
+    return Wishes(frozenset(answered), decision)
+
+
+def _carry_out(target: Target, known: Situation) -> Chain:
+    """Return what carries a wish out, or refuses it; empty where there is none to answer."""
     name = target.secret.name
-    wish = world.swarm.wishes.get(name)
+    wish = known.swarm.wishes.get(name)
     if wish is None or wish.refused:
         return ()
-    answer = _answer(target, wish, world, now)
+    answer = _answer(target, wish, known)
     if answer is None:
         return ()
     if isinstance(answer, str):
@@ -42,13 +68,11 @@ def carry_out(target: Target, world: World, now: float) -> Chain:
     return (*answer, _done(name, wish))
 
 
-def _answer(
-    target: Target, wish: Wish, world: World, now: float
-) -> tuple[Annotate, ...] | str | None:
+def _answer(target: Target, wish: Wish, known: Situation) -> tuple[Annotate, ...] | str | None:
     """Return what carries a wish out, why it cannot be, or None while it is under way."""
     match wish.do:
         case Do.ROLLBACK:
-            return _rollback(target, wish, world, now)
+            return _rollback(target, wish, known)
         case Do.RETRY:
             return _retry(target)
         case Do.RESUME:
@@ -61,21 +85,28 @@ def _answer(
             return f"{target.secret.name} is in the configuration: take it out there first"
 
 
-def say_refusal(name: str, swarm: SwarmView) -> Hold | None:
-    """Say that a wish was refused, until another takes its place."""
-    wish = swarm.wishes.get(name)
-    if wish is None or not wish.refused:
-        return None
-    return Hold(
-        secret=name, reason=Reason.WISH_REFUSED, message=f"{wish.do} was refused: {wish.refused}"
+def let_go(known: Situation) -> list[Chain]:
+    """Return what carries out wishes for names that the configuration does not have."""
+    configured = {secret.name for secret in known.desired.secrets}
+    own: dict[str, tuple[Mirror, ...]] = {}
+    for mirror in known.swarm.mirrors:
+        if mirror.instance == known.instance and mirror.secret not in configured:
+            own[mirror.secret] = (*own.get(mirror.secret, ()), mirror)
+    forgotten = (removal for name in sorted(own) for removal in _forget(name, own[name], known))
+    nothing = (
+        _done(name, wish)
+        for name, wish in sorted(known.swarm.wishes.items())
+        if name not in configured | own.keys()
     )
+    return [*one_by_one(*forgotten), *one_by_one(*nothing)]
 
 
-def forget(name: str, mirrors: tuple[Mirror, ...], swarm: SwarmView) -> Chain:
-    """Let go of a secret that the configuration no longer has.
+def _forget(name: str, mirrors: tuple[Mirror, ...], known: Situation) -> tuple[RemoveSecret, ...]:
+    """Return the removals of a secret that the configuration no longer has, on a wish.
 
     What something still refers to is kept until nothing does.
     """
+    swarm = known.swarm
     wish = swarm.wishes.get(name)
     if wish is None or wish.refused or wish.do != Do.FORGET:
         return ()
@@ -95,14 +126,17 @@ def forget(name: str, mirrors: tuple[Mirror, ...], swarm: SwarmView) -> Chain:
     )
 
 
-def wishes_for_nothing(known: frozenset[str], swarm: SwarmView) -> list[Chain]:
-    """Take back wishes for names of which there is nothing, and nothing left."""
-    return [
-        (_done(name, wish),) for name, wish in sorted(swarm.wishes.items()) if name not in known
-    ]
+def _refusal(name: str, swarm: SwarmView) -> Hold | None:
+    """Return the hold that reports a refused wish, until another takes its place."""
+    wish = swarm.wishes.get(name)
+    if wish is None or not wish.refused:
+        return None
+    return Hold(
+        secret=name, reason=Reason.WISH_REFUSED, message=f"{wish.do} was refused: {wish.refused}"
+    )
 
 
-def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Annotate, ...] | str:
+def _rollback(target: Target, wish: Wish, known: Situation) -> tuple[Annotate, ...] | str:
     to = _chosen(target, wish)
     if to is None:
         return f"version {wish.to} is not mirrored (any more)"
@@ -111,11 +145,11 @@ def _rollback(target: Target, wish: Wish, world: World, now: float) -> tuple[Ann
             f"{Reason.CREDENTIAL_ENDED}: the credential of generation {wish.to} is over;"
             f" `vault-bridge rotate {to.secret}` makes a new one"
         )
-    if is_destroyed(world.vault.paths.get(target.secret.source), to):
+    if is_destroyed(known.vault.paths.get(target.secret.source), to):
         return f"version {to.identity.version} is destroyed in Vault, so its credential has ended"
     why = "an operator rolled back" + (f": {wish.why}" if wish.why else "")
     notes = [
-        _mark(target, mirror, why, now)
+        _mark(target, mirror, why, known.now)
         for mirror in target.mirrors
         if to.order < mirror.order and _by(mirror) != By.OPERATOR
     ]
@@ -177,11 +211,11 @@ def _rotate(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
         return None  # the first one is made anyhow
     if newest.identity.version > (wish.to or 0):
         return ()
-    how = FIRST if wish.first else NOW if wish.at_once else ""
+    how = END_FIRST if wish.first else END_NOW if wish.at_once else ""
     leased = newest.leased
     if not how or leased is None:
         return None
-    if leased.at_once in (how, FIRST) and (leased.retiring or not wish.first):
+    if leased.at_once in (how, END_FIRST) and (leased.retiring or not wish.first):
         return None  # it is noted
     put = {AT_ONCE: how} | ({RETIRING: wish.at} if wish.first else {})
     why = "an operator wants it ended " + ("before services leave it" if wish.first else "at once")

@@ -29,11 +29,11 @@ _DOUBTFUL = frozenset(
 _GONE = _DOUBTFUL | {Reason.PERMISSION_DENIED}
 
 MANY = 3
-"""From so many secrets on, and half of all, it is not one path that is gone, but Vault's memory."""
+"""From so many secrets on, and half of all, Vault as a whole has lost them, and not one path."""
 
 
 def many_missing(targets: Iterable[Target]) -> Hold | None:
-    """Say that much of what was mirrored is gone at once: a restore, an empty Vault, a policy."""
+    """Return a hold where much of what was mirrored is gone at once: a restore, a policy."""
     there = [target for target in targets if target.mirrors]
     gone = [target for target in there if target.hold and target.hold.reason in _GONE]
     if len(gone) < MANY or len(gone) * 2 < len(there):
@@ -46,7 +46,7 @@ def many_missing(targets: Iterable[Target]) -> Hold | None:
 
 
 def doubt_of(target: Target, memory: Memory, vault: VaultView) -> Doubt | None:
-    """Say what looks gone in Vault though it was mirrored: a restore, or a standby that lags."""
+    """Return what seems gone in Vault though it was mirrored: a restore, or a standby that lags."""
     if target.hold is None or target.hold.reason not in _DOUBTFUL or not target.mirrors:
         return None
     known = memory.doubts.get(target.secret.name)
@@ -54,8 +54,8 @@ def doubt_of(target: Target, memory: Memory, vault: VaultView) -> Doubt | None:
     return known if same else Doubt(target.hold.reason, vault.as_of)
 
 
-def with_doubt(target: Target, memory: Memory, vault: VaultView) -> Target:
-    """Let a second look come before it is said that something is gone in Vault."""
+def with_second_look(target: Target, memory: Memory, vault: VaultView) -> Target:
+    """Return the target; what seems gone in Vault is looked at again before it is reported."""
     doubt = doubt_of(target, memory, vault)
     if doubt is None or target.hold is None or doubt.as_of < vault.as_of or vault.inferred:
         return target

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.decide.credentials.generations import generations_by_name, with_leases
 from bridge.decide.remember import remember
+from bridge.decide.situation import Situation
 from bridge.decide.versions.target import find_target
 from bridge.model.actions import MintGeneration, RollService, Tend, TendGeneration
 from bridge.model.desired import DatabaseRole, Desired, KvPath, Rollout
@@ -195,8 +196,8 @@ def test_services_must_leave_what_is_over_or_ends_soon() -> None:
         world = leased_world([secret], [], {"one_v1": view}, lives={ROLES["one"]: LIVES})
         memory = vanished_before("one_v1") if view is GONE else Memory()
         target = find_target(desired.secrets[0], "default", world, memory, NOW)
-        generations = generations_by_name("default", world, memory, NOW)
-        [found] = with_leases(desired, [target], generations, world, memory, NOW)
+        known = Situation(desired, world, memory, NOW)
+        [found] = with_leases([target], generations_by_name(known), known)
         assert bool(found.urgent) is urgent
 
 

@@ -1,0 +1,196 @@
+"""Whose turn is it? Never more than ``max_in_flight`` services are under way (I7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bridge.decide.backoffs import backoff_of, trying_again
+from bridge.decide.services.blocked_rolls import tried_again
+from bridge.decide.services.limits import hold_what_is_too_much
+from bridge.decide.services.progress import PAUSED
+from bridge.decide.services.state import ServiceState
+from bridge.decide.services.wants import Want
+from bridge.decide.situation import Situation
+from bridge.model.actions import Annotate, Chain, RollService
+from bridge.model.conditions import Hold
+from bridge.model.labels import ROLL
+from bridge.model.mirror import By, Mirror, RollRecord, SetAside, aside_label
+from bridge.model.reasons import Reason, State
+from bridge.model.timestamps import timestamp
+
+LONGEST_ELECTION = 20.0
+"""Seconds for which a write whose answer was lost may yet be carried out (seen: 10 to 16)."""
+
+
+def give_turns(
+    states: Sequence[ServiceState], known: Situation
+) -> tuple[list[ServiceState], list[Chain]]:
+    """Return the services with what became of each one's turn, and the rolls that begin now.
+
+    1. A service that is under way keeps its place: a newer version goes to it at once.
+    2. What goes back goes before what begins: it has failed, or is blocked, and its place is free.
+    3. An update whose answer was lost may yet come true (I13), so its service keeps its place.
+    4. A way back may be blocked as well, and free its place for another; then the engine starts it
+       after all, and more services are under way than should be. None of them gets anything newer
+       until enough have converged or failed; what goes back does not wait for that.
+    """
+    backward_first = sorted(
+        range(len(states)), key=lambda place: not any(want.back for want in states[place].ready)
+    )
+    limited = hold_what_is_too_much([states[place] for place in backward_first], known)
+    sent = [state for state in limited if not state.in_flight and _may_be_sent(state, known)]
+    places = {state.service.id for state in sent}
+    placed = sum(state.in_flight for state in limited) + len(sent)
+    free = known.rollout.max_in_flight - placed
+    after = list(states)
+    chains: list[Chain] = []
+    for place, state in zip(backward_first, limited, strict=True):
+        has_place = state.in_flight or state.service.id in places
+        forward = not any(want.back for want in state.ready)
+        if not state.ready:
+            after[place] = state
+        elif free < 0 and has_place and forward:
+            after[place] = _wait_for_turn(state, known, f", and {placed} services are under way")
+        elif free <= 0 and not has_place:
+            after[place] = _wait_for_turn(state, known)
+        else:
+            after[place], chain = _roll(state, known)
+            chains += [chain] if chain else []
+            free -= bool(chain) and not has_place
+    return after, chains
+
+
+def _wait_for_turn(state: ServiceState, known: Situation, more: str = "") -> ServiceState:
+    most = known.rollout.max_in_flight
+    for want in state.ready:
+        hold = Hold(
+            secret=want.name,
+            reason=Reason.WAITING_FOR_TURN,
+            message=f"it is not its turn: max_in_flight is {most}{more}",
+            service=state.service.name,
+            waits=True,
+        )
+        state = state.held(hold)
+    return state
+
+
+def _may_be_sent(state: ServiceState, known: Situation) -> bool:
+    """Return whether an update of the service may yet come true whose answer was lost (I13)."""
+    place = f"roll {state.service.id} "
+    backoffs = known.memory.backoffs.items()
+    unknown = (b.until for key, b in backoffs if b.unknown and key.startswith(place))
+    return any(known.now < until + LONGEST_ELECTION for until in unknown)
+
+
+def _roll(state: ServiceState, known: Situation) -> tuple[ServiceState, Chain]:
+    """Return the chain that rolls a service: its records first, then one update for all.
+
+    The chain is empty while an earlier try is backed off.
+    """
+    service = state.service
+    swaps = tuple(want.swap for want in state.ready if want.swap)
+    reason, why = _why(state)
+    action = RollService(
+        service_id=service.id,
+        service_name=service.name,
+        template=service.template,
+        swaps=swaps,
+        reason=reason,
+        why=why,
+    )
+    backoff = backoff_of(action, known)
+    if backoff:
+        return state.held(trying_again(state.ready[0].name, service.name, backoff)), ()
+    records = [
+        note
+        for want in state.ready
+        if want.mirror and (note := _record(want, want.mirror, state, known.now))
+    ]
+    for want in state.ready:
+        to = want.swap.to_name if want.swap else ""
+        verb = "goes back" if want.back else "is being rolled"
+        state = state.reported(want, State.ROLLING, reason, f"{verb} to {to}")
+    return state, (*records, action)
+
+
+def _why(state: ServiceState) -> tuple[Reason, str]:
+    """Return why a service is rolled, and whether somebody else's pause ends with it."""
+    reason, why = _reason(state)
+    service = state.service
+    if service.update in PAUSED and not state.has_open_roll:
+        why += f"; that ends the pause of an update that is not ours ({service.update_message})"
+    return reason, why
+
+
+def _reason(state: ServiceState) -> tuple[Reason, str]:
+    service = state.service
+    back = next((want.back for want in state.ready if want.back), "")
+    if back and any(w.held and w.held.block_for(service.id) for w in state.ready):
+        return Reason.GOING_BACK, f"what it was rolled to cannot be started: {back}"
+    if back:
+        return Reason.GOING_BACK, f"what it was rolled to is set aside: {back}"
+    if state.ready[0].alone:
+        return Reason.TRIED_ALONE, "it failed together with another version, and is tried alone"
+    moved = [want for want in state.ready if want.mirror != want.held]
+    if not moved:
+        return Reason.FIELDS_CHANGED, "file fields were changed in the configuration"
+    if any(want.mirror and want.mirror.rolled(service.id) for want in moved):
+        return Reason.DRIFTED, "it was moved away from the newest version"
+    if all(w.mirror and w.held and w.mirror.identity == w.held.identity for w in moved):
+        return Reason.CONTENT_CHANGED, "its version was made anew as the configuration is now"
+    return Reason.NEW_VERSION, "a newer version is mirrored"
+
+
+def _record(want: Want, mirror: Mirror, state: ServiceState, now: float) -> Annotate | None:
+    """Return the note of where the service was, so that it can go back there (I10).
+
+    What goes back needs no way back. None where that is noted already.
+    """
+    service = state.service
+    known = mirror.open_record(service.id)
+    record = _record_of(want, state, now)
+    put = {f"{ROLL}{service.id}": record.write()}
+    put |= {} if want.back else tried_again(state, now)
+    if want.alone:
+        why = "it failed together with another version, and has its turn alone"
+        put[aside_label(service.id)] = SetAside(By.SUSPECT, timestamp(now), why, True).write()
+    elif known and replace(known, at=record.at) == record:
+        return None
+    return Annotate(
+        secret=want.name,
+        secret_id=mirror.id,
+        docker_name=mirror.docker_name,
+        reason=Reason.NEW_VERSION,
+        why=f"{service.name} is about to be rolled to it",
+        put=put,
+    )
+
+
+def _record_of(want: Want, state: ServiceState, now: float) -> RollRecord:
+    """Return the record of a roll that is about to begin.
+
+    1. What moves forward may go back to what the service stood on last, before a version that never
+       became good.
+    2. What goes back needs no way back. Where it leaves the first version that the service was
+       given, and none was good, the service had no reference before, as the record left says.
+    """
+    service = state.service
+    left = want.held.open_record(service.id) if want.held else None
+    before, unhealthy = tuple(ref.write() for ref in want.references), state.unhealthy
+    if want.back:
+        before = ()
+    elif left:
+        unhealthy = left.ill
+        before = before if left.back else tuple(dict(reference) for reference in left.before)
+    back = bool(want.back) and not (left and not left.before and not left.back)
+    return RollRecord(
+        before=before,
+        index=service.index,
+        at=timestamp(now),
+        done="",
+        frame=service.frame,
+        ill=unhealthy,
+        started=service.update_started,
+        back=back,
+    )
