@@ -40,11 +40,11 @@ from bridge.model.fingerprint import fingerprint
 from bridge.model.labels import REMADE, SHAPE, WOKEN, origin_of
 from bridge.model.leased import held_by
 from bridge.model.memory import Outcome, Result
-from bridge.model.mirror import Verdict
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.spec import swapped
 from bridge.model.swarm_view import SwarmView
+from bridge.model.verdicts import Verdict
 from bridge.removal import Remover
 from bridge.servers.label_writes import write_labels
 from bridge.servers.state_config import write_state

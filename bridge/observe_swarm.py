@@ -10,12 +10,14 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from bridge.errors import NOT_UNDERSTOOD, SwarmUnreachable
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.fingerprint import fingerprint, frame_of, setup_of, surroundings_of
 from bridge.model.labels import REFUSED, TROUBLE, WOKEN, read_by_name
-from bridge.model.mirror import DockerSecret, Trouble, Verdict, state_config_name
+from bridge.model.names import state_config_name
 from bridge.model.service import Kind, Reference, Service, Task, UpdateState
 from bridge.model.swarm_view import SwarmView, Unread
 from bridge.model.timestamps import instant
+from bridge.model.verdicts import Trouble, Verdict
 from bridge.model.wishes import read_approvals, read_fields, read_pauses, read_wishes
 from bridge.servers.swarm import Swarm
 

@@ -20,10 +20,11 @@ from bridge.errors import BridgeError, Exit
 from bridge.model.actions import RollService
 from bridge.model.desired import Desired
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, Mirror
+from bridge.model.mirror import Mirror
 from bridge.model.near import nearest
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.set_aside import By
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
 from bridge.model.wishes import APPROVED, WISH, Approval, Do, Pause, Wish, pause_label

@@ -14,11 +14,11 @@ from bridge.decide.versions.target import Target
 from bridge.model.actions import Chain, concerns
 from bridge.model.conditions import Condition, Hold
 from bridge.model.memory import Memory
-from bridge.model.mirror import Trouble
 from bridge.model.reasons import State
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import EVERYTHING, Seen, Unreadable, VaultView
+from bridge.model.verdicts import Trouble
 
 
 def refusals(

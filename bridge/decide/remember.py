@@ -16,8 +16,8 @@ from bridge.model.actions import CreateSecret, RollService, TendGeneration, acti
 from bridge.model.desired import Desired
 from bridge.model.identity import Identity
 from bridge.model.memory import Backoff, Memory, Outcome, Result, Watch
-from bridge.model.mirror import Verdict
 from bridge.model.reasons import Reason
+from bridge.model.verdicts import Verdict
 from bridge.model.world import World
 
 _PAUSES = {Result.MOVED: 0.1, Result.UNKNOWN: 1.0, Result.FAILED: 1.0}

@@ -105,3 +105,17 @@ def origin_of(labels: Mapping[str, str]) -> Origin | None:
         return Origin(labels[f"{PREFIX}instance"], labels[f"{PREFIX}secret"], identity)
     except (KeyError, ValueError, TypeError, AttributeError):
         return None
+
+
+def labels_by_service(labels: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """Return the marks, blocks and roll records of single services, by the service's id.
+
+    Also those that somebody has damaged.
+    """
+    found: dict[str, frozenset[str]] = {}
+    for prefix in (f"{ASIDE}.", ROLL, BLOCKED):
+        for label in labels:
+            if label.startswith(prefix):
+                service = label.removeprefix(prefix)
+                found[service] = found.get(service, frozenset()) | {label}
+    return found

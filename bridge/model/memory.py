@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from bridge.model.actions import Action
 from bridge.model.identity import Identity
-from bridge.model.mirror import Verdict
 from bridge.model.reasons import Reason
+from bridge.model.verdicts import Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from base64 import b32encode
 
 from bridge.model.identity import Identity
-from bridge.model.labels import source_label
+from bridge.model.labels import PREFIX, source_label
 
 _MOST = 64
 """Characters that Docker allows in the name of a secret or a config."""
@@ -60,3 +60,8 @@ def is_hand_made(name: str, docker_name: str) -> bool:
     """Tell whether an unlabelled Docker secret looks like one that people rotated by hand."""
     rest = docker_name.removeprefix(name)
     return docker_name.startswith(name) and (not rest or _VERSION.fullmatch(rest) is not None)
+
+
+def state_config_name(instance: str) -> str:
+    """Name the Docker config that keeps an instance's wishes and verdicts."""
+    return f"{PREFIX}{instance}.state"

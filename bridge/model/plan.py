@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from bridge.model.actions import Chain
 from bridge.model.conditions import Condition, Hold
-from bridge.model.mirror import Trouble
 from bridge.model.vault_view import Seen
+from bridge.model.verdicts import Trouble
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
-from bridge.model.mirror import DockerSecret, Mirror, Trouble, Verdict
+from bridge.model.docker_secret import DockerSecret
+from bridge.model.mirror import Mirror
 from bridge.model.service import Service, Task
+from bridge.model.verdicts import Trouble, Verdict
 from bridge.model.wishes import Approval, FieldsWish, Pause, Wish
 
 _K = TypeVar("_K")

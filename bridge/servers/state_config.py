@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from bridge.errors import NameTaken, OutOfSequence
 from bridge.model.labels import PREFIX, TROUBLE
-from bridge.model.mirror import Trouble, state_config_name
+from bridge.model.names import state_config_name
+from bridge.model.verdicts import Trouble
 from bridge.servers.swarm import Swarm
 
 _TRIES = 5

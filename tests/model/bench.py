@@ -16,8 +16,8 @@ from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.errors import SwarmUnreachable
 from bridge.model.desired import Desired
+from bridge.model.labels import labels_by_service
 from bridge.model.memory import Memory
-from bridge.model.mirror import labels_by_service
 from bridge.model.plan import Plan
 from bridge.model.swarm_view import SwarmView
 from bridge.model.world import World

@@ -16,7 +16,8 @@ from hypothesis.stateful import invariant
 
 from bridge.model.labels import ACCESSOR, LEASE
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, Mirror
+from bridge.model.mirror import Mirror
+from bridge.model.set_aside import By
 from bridge.model.timestamps import instant
 from tests.model.leased import LEASED, OVERLAP_MAX, PROVISIONAL, SERVICES, LeasedMachine
 from tests.model.machine import ids, secrets

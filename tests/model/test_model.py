@@ -15,8 +15,10 @@ from hypothesis.stateful import invariant
 from bridge.decide.services.progress import progress_of
 from bridge.model.labels import WOKEN
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, Mirror, state_config_name
+from bridge.model.mirror import Mirror
+from bridge.model.names import state_config_name
 from bridge.model.reasons import State
+from bridge.model.set_aside import By
 from bridge.model.swarm_view import SwarmView
 from bridge.operate import Operator
 from bridge.servers.swarm import Swarm

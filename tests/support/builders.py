@@ -25,11 +25,11 @@ from bridge.model.desired import (
 from bridge.model.desired import (
     Mapping as ServiceMapping,
 )
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import ONE_LIFE, Identity
 from bridge.model.labels import GOOD, labels_of
 from bridge.model.leased import Fate, GenerationView, Life, RoleDocument, lease_labels
 from bridge.model.memory import Memory
-from bridge.model.mirror import DockerSecret
 from bridge.model.plan import Plan
 from bridge.model.service import Kind, Reference, Service, Task
 from bridge.model.swarm_view import SwarmView

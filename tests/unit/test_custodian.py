@@ -14,10 +14,10 @@ from bridge.errors import AnswerLost, SwarmError
 from bridge.leader import Lease
 from bridge.model.actions import MintGeneration, Tend, TendGeneration
 from bridge.model.desired import Content, DatabaseRole, Format, StaticRoles
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import ONE_LIFE, Identity
 from bridge.model.labels import RETIRING, ROLE, labels_of
 from bridge.model.memory import Result
-from bridge.model.mirror import DockerSecret
 from bridge.model.reasons import Reason
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp

@@ -13,8 +13,8 @@ from bridge import logs
 from bridge.model.actions import Action, Annotate, CreateSecret, RemoveSecret, Tend, TendGeneration
 from bridge.model.labels import GOOD
 from bridge.model.memory import Outcome, Result
-from bridge.model.mirror import Verdict
 from bridge.model.reasons import Reason
+from bridge.model.verdicts import Verdict
 from bridge.report.journal import Journal
 from tests.support.builders import identity, wanted
 

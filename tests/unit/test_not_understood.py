@@ -13,11 +13,12 @@ from bridge.decide.cycle import decide
 from bridge.model.actions import CreateSecret, RemoveSecret
 from bridge.model.content.payload import Concealed
 from bridge.model.desired import DatabaseRole, Desired, KvPath, Retain
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import ONE_LIFE, Identity
 from bridge.model.labels import GOOD, labels_of
 from bridge.model.leased import lease_labels
 from bridge.model.memory import Memory
-from bridge.model.mirror import DockerSecret, Mirror
+from bridge.model.mirror import Mirror
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.swarm_view import SwarmView

@@ -9,10 +9,11 @@ import pytest
 
 from bridge.errors import VaultUnreachable
 from bridge.model.desired import DatabaseRole, KvPath
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import ONE_LIFE, Identity
 from bridge.model.labels import labels_of
 from bridge.model.leased import Life, lease_labels
-from bridge.model.mirror import DockerSecret, Mirror
+from bridge.model.mirror import Mirror
 from bridge.model.vault_view import Document, Unreadable
 from bridge.observe_swarm import look_at_swarm
 from bridge.observe_vault import MOST_HUNG, look_at_generation, look_at_vault, read_life

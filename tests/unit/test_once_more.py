@@ -9,9 +9,9 @@ from bridge.model.actions import Action, Annotate, RemoveSecret
 from bridge.model.content.payload import Concealed
 from bridge.model.labels import labels_of
 from bridge.model.memory import Result
-from bridge.model.mirror import By, SetAside
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.set_aside import By, SetAside
 from bridge.observe_swarm import look_at_swarm
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault

@@ -22,8 +22,9 @@ from bridge.decide.versions.target import Target
 from bridge.model.actions import MintGeneration
 from bridge.model.conditions import Hold
 from bridge.model.desired import StaticRoles
-from bridge.model.mirror import By, Mirror
+from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
+from bridge.model.set_aside import By
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import moment, timestamp
 from bridge.model.window import opening_of

@@ -9,8 +9,9 @@ from bridge.decide.credentials.stage import Generation, Stage, forced_from
 from bridge.decide.situation import Situation
 from bridge.decide.versions.target import Target
 from bridge.model.conditions import Hold
-from bridge.model.mirror import By, Mirror
+from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
+from bridge.model.set_aside import By
 from bridge.model.timestamps import timestamp
 
 

@@ -24,9 +24,11 @@ from bridge.decide.situation import Situation
 from bridge.model.actions import Annotate
 from bridge.model.conditions import Hold
 from bridge.model.labels import ROLL
-from bridge.model.mirror import By, Mirror, RollRecord, SetAside, aside_label
+from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason, State
+from bridge.model.roll_record import RollRecord
 from bridge.model.service import Service, Task, UpdateState
+from bridge.model.set_aside import By, SetAside, aside_label
 from bridge.model.timestamps import timestamp
 
 ROLLED_BACK = frozenset(

@@ -15,9 +15,9 @@ from bridge.decide.services.wants import Want
 from bridge.decide.situation import Situation
 from bridge.model.conditions import Hold
 from bridge.model.memory import Memory
-from bridge.model.mirror import By
 from bridge.model.reasons import Reason
 from bridge.model.service import Service
+from bridge.model.set_aside import By
 from bridge.model.timestamps import timestamp
 from bridge.model.window import opening_of
 from bridge.model.wishes import pause_of

@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from bridge.decide.services.progress import Progress
 from bridge.model.actions import WakeUpdater
 from bridge.model.memory import Watch
-from bridge.model.mirror import RollRecord
 from bridge.model.reasons import Reason
+from bridge.model.roll_record import RollRecord
 from bridge.model.service import Service, Task, UpdateState
 
 PATIENCE = 5.0

@@ -39,9 +39,10 @@ from bridge.model.actions import Annotate
 from bridge.model.conditions import Hold
 from bridge.model.labels import BLOCKED, ROLL
 from bridge.model.memory import Watch
-from bridge.model.mirror import RollRecord, aside_label
 from bridge.model.reasons import Reason, State
+from bridge.model.roll_record import RollRecord
 from bridge.model.service import Service, Task, UpdateState
+from bridge.model.set_aside import aside_label
 from bridge.model.timestamps import timestamp
 
 JUST = 3.0

@@ -15,8 +15,10 @@ from bridge.decide.situation import Situation
 from bridge.model.actions import Annotate, Chain, RollService
 from bridge.model.conditions import Hold
 from bridge.model.labels import ROLL
-from bridge.model.mirror import By, Mirror, RollRecord, SetAside, aside_label
+from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason, State
+from bridge.model.roll_record import RollRecord
+from bridge.model.set_aside import By, SetAside, aside_label
 from bridge.model.timestamps import timestamp
 
 LONGEST_ELECTION = 20.0

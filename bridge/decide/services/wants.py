@@ -14,9 +14,10 @@ from bridge.decide.services.files import Files, files_of
 from bridge.decide.versions.target import Target
 from bridge.model.conditions import Hold
 from bridge.model.desired import DesiredSecret
-from bridge.model.mirror import By, Mirror
+from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
 from bridge.model.service import Reference, Service
+from bridge.model.set_aside import By
 from bridge.model.spec import Swap
 from bridge.model.swarm_view import SwarmView
 

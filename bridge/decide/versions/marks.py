@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Annotate, Chain
-from bridge.model.labels import UNUSED
-from bridge.model.mirror import By, Mirror, SetAside, aside_label, labels_by_service
+from bridge.model.labels import UNUSED, labels_by_service
+from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
+from bridge.model.set_aside import By, SetAside, aside_label
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
 

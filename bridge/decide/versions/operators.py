@@ -17,8 +17,9 @@ from bridge.model.actions import Annotate, Chain, NoteState, RemoveSecret
 from bridge.model.conditions import Hold
 from bridge.model.labels import AT_ONCE, BLOCKED, RETIRING, ROLL
 from bridge.model.leased import END_FIRST, END_NOW
-from bridge.model.mirror import By, Mirror, SetAside, aside_label
+from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
+from bridge.model.set_aside import By, SetAside, aside_label
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
 from bridge.model.wishes import WISH, Do, Wish

@@ -13,16 +13,19 @@ from dataclasses import dataclass, field, replace
 from bridge.model.actions import CreateSecret, MintGeneration
 from bridge.model.conditions import Hold
 from bridge.model.desired import DesiredSecret, KvPath
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import Identity
 from bridge.model.labels import REMADE, SHAPE, labels_of
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, DockerSecret, Mirror, Verdict
+from bridge.model.mirror import Mirror
 from bridge.model.names import names_of
 from bridge.model.near import nearest
 from bridge.model.reasons import Reason
+from bridge.model.set_aside import By
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import instant, timestamp
 from bridge.model.vault_view import Document, KvDocument, Unreadable
+from bridge.model.verdicts import Verdict
 from bridge.model.wishes import Do
 from bridge.model.world import World
 

@@ -13,10 +13,11 @@ from bridge.model.actions import Annotate, MintGeneration, RollService, Tend, Te
 from bridge.model.desired import Desired, DesiredSecret, Rollout
 from bridge.model.labels import ROLL
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, RollRecord, SetAside, aside_label
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.roll_record import RollRecord
 from bridge.model.service import UpdateState
+from bridge.model.set_aside import By, SetAside, aside_label
 from bridge.model.timestamps import timestamp
 from bridge.model.world import World
 from tests.support.builders import (

@@ -14,10 +14,10 @@ from bridge.model.conditions import Condition
 from bridge.model.desired import KvPath
 from bridge.model.leadership import Holder, read_seen, write_seen
 from bridge.model.memory import Memory, Outcome, Result
-from bridge.model.mirror import Trouble, Verdict
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
 from bridge.model.vault_view import EVERYTHING, KvDocument, Seen, Unreadable
+from bridge.model.verdicts import Trouble, Verdict
 from bridge.model.world import World
 from tests.support.builders import (
     NOW,

@@ -12,14 +12,16 @@ from bridge.decide.situation import Situation
 from bridge.decide.versions.target import find_target
 from bridge.model.actions import MintGeneration, RollService, Tend, TendGeneration
 from bridge.model.desired import DatabaseRole, Desired, KvPath, Rollout
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.labels import ACCESSOR, AT_ONCE, LEASE, PREFIX, RETIRING, TRIES, VANISHED
 from bridge.model.leased import GenerationView, Gone, Leased, RoleDocument, Unknown
 from bridge.model.memory import Backoff, Memory
-from bridge.model.mirror import By, DockerSecret, Trouble
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.set_aside import By
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import Unreadable
+from bridge.model.verdicts import Trouble
 from bridge.model.wishes import Pause
 from bridge.model.world import World
 from tests.support.builders import (

@@ -12,13 +12,15 @@ from bridge.decide.credentials.end import OVERDUE
 from bridge.decide.credentials.keep import RENEW_AT
 from bridge.model.actions import Annotate, RemoveSecret, Tend, TendGeneration
 from bridge.model.desired import DesiredSecret, Retain, Rollout
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.labels import AT_ONCE, ENDED, GOOD, RETIRING, ROLL
 from bridge.model.leased import GenerationView, Gone, Unknown
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, DockerSecret, RollRecord
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.roll_record import RollRecord
 from bridge.model.service import Service, Task
+from bridge.model.set_aside import By
 from bridge.model.timestamps import timestamp
 from bridge.model.wishes import Do, Wish
 from tests.support.builders import (

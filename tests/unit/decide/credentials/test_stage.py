@@ -9,12 +9,13 @@ import pytest
 
 from bridge.model.actions import MintGeneration, RollService, TendGeneration, action_key
 from bridge.model.desired import DesiredSecret, KvPath, Rollout
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.labels import RETIRING, TRIES, VANISHED
 from bridge.model.leased import GenerationView, Gone, RoleDocument, Unknown
 from bridge.model.memory import Backoff, Memory
-from bridge.model.mirror import By, DockerSecret, SetAside
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.set_aside import By, SetAside
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import KvDocument, KvVersion
 from bridge.model.wishes import Do, Pause, Wish

@@ -18,11 +18,11 @@ from bridge.model.desired import (
     StaticRoles,
 )
 from bridge.model.desired import Mapping as ServiceMapping
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import ONE_LIFE, Identity
 from bridge.model.labels import AT_ONCE, ENDED, GOOD, RETIRING, ROLE, labels_of
 from bridge.model.leased import StaticDocument, StaticRole
 from bridge.model.memory import Memory
-from bridge.model.mirror import DockerSecret
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.timestamps import timestamp

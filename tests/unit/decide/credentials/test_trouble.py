@@ -19,13 +19,14 @@ from bridge.model.desired import (
     Rollout,
 )
 from bridge.model.desired import Mapping as ServiceMapping
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import ONE_LIFE, Identity
 from bridge.model.labels import labels_of
 from bridge.model.leased import Fate, GenerationView, Gone, Life, RoleDocument, lease_labels
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, DockerSecret, SetAside
 from bridge.model.plan import Plan
 from bridge.model.service import Service, Task
+from bridge.model.set_aside import By, SetAside
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import VaultView

@@ -12,11 +12,13 @@ import pytest
 from bridge.decide.cycle import decide
 from bridge.model.actions import Annotate, RollService
 from bridge.model.desired import KvPath, Rollout
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, DockerSecret, RollRecord, SetAside
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.roll_record import RollRecord
 from bridge.model.service import Service, UpdateState
+from bridge.model.set_aside import By, SetAside
 from bridge.model.spec import swapped
 from bridge.model.world import World
 from tests.support.builders import (

@@ -9,7 +9,7 @@ import pytest
 from bridge.decide.services.files import files_of
 from bridge.model.actions import RollService
 from bridge.model.desired import Desired, FileFields, Mapping
-from bridge.model.mirror import DockerSecret
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.service import Reference

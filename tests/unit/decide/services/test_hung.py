@@ -11,9 +11,9 @@ import pytest
 from bridge.model.actions import Annotate, WakeUpdater
 from bridge.model.labels import ROLL
 from bridge.model.memory import Memory
-from bridge.model.mirror import RollRecord
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.roll_record import RollRecord
 from bridge.model.service import Service, Task, UpdateState
 from tests.support.builders import (
     after,

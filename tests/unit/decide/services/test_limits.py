@@ -10,8 +10,8 @@ import pytest
 
 from bridge.model.actions import NoteState, RollService
 from bridge.model.desired import Desired
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.labels import ROLL
-from bridge.model.mirror import DockerSecret
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.service import Service

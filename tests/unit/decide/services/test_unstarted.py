@@ -12,10 +12,11 @@ from bridge.model.actions import Annotate, MintGeneration, RollService
 from bridge.model.blocked import Blocked
 from bridge.model.desired import FileFields, KvPath, Rollout
 from bridge.model.labels import ASIDE, BLOCKED, GOOD, ROLL
-from bridge.model.mirror import By, RollRecord, SetAside
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.roll_record import RollRecord
 from bridge.model.service import Service, Task, UpdateState
+from bridge.model.set_aside import By, SetAside
 from bridge.model.timestamps import timestamp
 from tests.support.builders import (
     NOW,

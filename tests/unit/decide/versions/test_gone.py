@@ -8,9 +8,10 @@ import pytest
 
 from bridge.decide.versions.marks import gone_marks
 from bridge.model.actions import Annotate
-from bridge.model.mirror import By, RollRecord, SetAside
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.roll_record import RollRecord
+from bridge.model.set_aside import By, SetAside
 from bridge.model.swarm_view import SwarmView
 from tests.support.builders import (
     desired_of,

@@ -9,10 +9,11 @@ import pytest
 
 from bridge.model.actions import Annotate, NoteState, RemoveSecret, RollService
 from bridge.model.desired import FileFields
-from bridge.model.mirror import By, RollRecord, SetAside
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.roll_record import RollRecord
 from bridge.model.service import Kind, UpdateState
+from bridge.model.set_aside import By, SetAside
 from bridge.model.vault_view import KvDocument
 from bridge.model.wishes import (
     Do,

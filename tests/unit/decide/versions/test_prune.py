@@ -8,9 +8,9 @@ import pytest
 
 from bridge.model.actions import Annotate, RemoveSecret
 from bridge.model.desired import Retain
-from bridge.model.mirror import By, SetAside, aside_label
 from bridge.model.plan import Plan
 from bridge.model.service import Service, Task
+from bridge.model.set_aside import By, SetAside, aside_label
 from bridge.model.vault_view import KvDocument
 from tests.support.builders import (
     NOW,

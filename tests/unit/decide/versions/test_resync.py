@@ -28,14 +28,17 @@ from bridge.model.desired import (
     TrailingNewline,
 )
 from bridge.model.desired import Mapping as ServiceMapping
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.labels import GOOD, REMADE, SHAPE
 from bridge.model.leased import lease_labels
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, DockerSecret, RollRecord, SetAside, Verdict
 from bridge.model.names import names_of
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.roll_record import RollRecord
+from bridge.model.set_aside import By, SetAside
 from bridge.model.vault_view import KvDocument, Unreadable
+from bridge.model.verdicts import Verdict
 from bridge.model.wishes import Do, Wish
 from tests.support.builders import (
     PATH,

@@ -12,15 +12,18 @@ from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.model.actions import Annotate, CreateSecret, RollService
 from bridge.model.desired import Desired, KvPath
+from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import Identity
 from bridge.model.labels import labels_of
 from bridge.model.memory import Memory
-from bridge.model.mirror import By, DockerSecret, RollRecord, SetAside, Verdict
 from bridge.model.names import names_of
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.roll_record import RollRecord
 from bridge.model.service import UpdateState
+from bridge.model.set_aside import By, SetAside
 from bridge.model.vault_view import KvDocument, KvVersion, Unreadable, VaultView
+from bridge.model.verdicts import Verdict
 from bridge.model.world import World
 from tests.support.builders import (
     BORN,
@@ -249,27 +252,6 @@ def test_a_refused_content_is_not_read_again_until_something_changed() -> None:
     assert creates(newer)
     reshaped = Verdict(identity(1), "raw:pass", Reason.FIELD_MISSING, "no such field")
     assert creates(plan_of(desired_of(), world_of(document(1), verdicts={"db": reshaped})))
-
-
-def test_newer_orders_by_the_life_of_the_path_then_by_number() -> None:
-    """Version 1 of a later life is newer than version 9 of an earlier one."""
-    later = Identity(PATH, "2026-11-20T00:00:00Z", 1, "2026-11-20T00:00:00Z")
-    assert identity(9) < later
-    assert identity(9) < identity(10)
-
-
-def test_times_compare_as_times_though_vault_drops_zeros() -> None:
-    """``.5Z`` is later than ``.45Z``, and ``Z`` alone is earlier than both."""
-    path = PATH
-    early = Identity(path, "2026-11-01T00:00:00Z", 1, "x")
-    assert [
-        Identity(path, f"2026-11-01T00:00:00{f}Z", 1, "2026-11-01T00:00:00Z").order[0]
-        for f in ("", ".45", ".5", ".500000001")
-    ] == sorted(
-        Identity(path, f"2026-11-01T00:00:00{f}Z", 1, "2026-11-01T00:00:00Z").order[0]
-        for f in ("", ".45", ".5", ".500000001")
-    )
-    assert early.version == 1
 
 
 def test_a_version_set_aside_for_the_name_is_not_given_to_anybody() -> None:
