@@ -35,7 +35,6 @@ from bridge.model.actions import (
     WakeUpdater,
 )
 from bridge.model.content.payload import Concealed, render
-from bridge.model.desired import KvPath
 from bridge.model.fingerprint import fingerprint
 from bridge.model.labels import REMADE, SHAPE, WOKEN, origin_of
 from bridge.model.leased import held_by
@@ -50,6 +49,7 @@ from bridge.servers.label_writes import write_labels
 from bridge.servers.state_config import write_state
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
+from bridge.sources.kv.source import KvPath
 
 _TRIES = 3
 

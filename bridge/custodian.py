@@ -28,15 +28,16 @@ from bridge.errors import (
 )
 from bridge.model.actions import MintGeneration, Tend, TendGeneration
 from bridge.model.content.payload import render
-from bridge.model.desired import DatabaseRole, StaticRoles
 from bridge.model.identity import ONE_LIFE, Identity
 from bridge.model.labels import RETIRING, ROLE, Origin, labels_of, origin_of
-from bridge.model.leased import Leased, custody_meta, lease_labels, lease_role, user_label
+from bridge.model.leased import Leased, custody_meta, lease_labels, user_label
 from bridge.model.memory import Outcome, Result
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import instant, timestamp
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.static.source import StaticRoles
 
 _Write = Callable[[], object]
 
@@ -86,6 +87,7 @@ class Custodian:
             return Outcome(action, Result.MOVED, "there is a newer generation already")
         if isinstance(action.source, StaticRoles):
             return self._mint_static(action, action.source)
+        assert isinstance(action.source, DatabaseRole)  # noqa: S101 - the other kind of generation
         meta = custody_meta(self._instance, action.secret)
         if not self._fence():
             return Outcome(action, Result.MOVED, _NOT_SURE)
@@ -200,7 +202,7 @@ class Custodian:
     def _is_ours(self, origin: Origin, leased: Leased) -> bool:
         """Return whether a Docker secret's labels name a lease that this bridge made or holds."""
         ours = origin.instance == self._instance
-        return ours and lease_role(origin.identity.source, leased) is not None
+        return ours and origin.identity.source.lease_role(leased) is not None
 
     def _end(
         self, action: TendGeneration, origin: Origin, leased: Leased, view: SwarmView

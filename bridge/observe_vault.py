@@ -7,13 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.errors import NOT_UNDERSTOOD, LoginRefused, VaultRefused, VaultUnreachable
-from bridge.model.desired import DatabaseRole, Desired, Source, StaticRoles
+from bridge.model.desired import Desired
 from bridge.model.leased import Fate, GenerationView, Gone, Life, Unknown, custody_meta
 from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
+from bridge.model.source import Source
 from bridge.model.timestamps import instant
 from bridge.model.vault_view import Document, KvDocument, KvVersion, Unreadable, VaultView
 from bridge.servers.vault import Vault
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kv.source import KvPath
+from bridge.sources.static.source import StaticRoles
 
 _NANO = 1_000_000_000
 _FOR_EVER = 10 * 365 * 86400.0
@@ -61,7 +65,9 @@ def _document(vault: Vault, source: Source, *, patient: bool) -> Document | Unre
             return vault.leases.role(source, patient=patient)
         if isinstance(source, StaticRoles):
             return vault.statics.roles(source, patient=patient)
-        return read_document(vault.kv.metadata(source, patient=patient))
+        if isinstance(source, KvPath):
+            return read_document(vault.kv.metadata(source, patient=patient))
+        return Unreadable(Reason.PATH_MISSING, f"{source} is of no kind that is known here")
     except VaultUnreachable as error:
         return Unreadable(
             Reason.VAULT_UNREACHABLE,

@@ -10,11 +10,13 @@ from bridge.check.findings import Finding, Level, to_grant
 from bridge.config.values import duration_text
 from bridge.decide.credentials.keep import RENEW_AT
 from bridge.errors import Exit, VaultError, VaultRefused
-from bridge.model.desired import Desired, Source, StaticRoles
+from bridge.model.desired import Desired
 from bridge.model.leased import RoleDocument, StaticDocument
 from bridge.model.settings import VaultSettings
+from bridge.model.source import Source
 from bridge.report.policy import Rule, needed_lease_rules, token_role_command, token_role_rule
 from bridge.servers.vault import Vault
+from bridge.sources.static.source import StaticRoles
 
 _MINUTES = 120.0
 """Seconds from which times are written in whole minutes."""

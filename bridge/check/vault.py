@@ -6,19 +6,22 @@ from collections.abc import Iterator
 
 from bridge.check.findings import Finding, Level, to_grant
 from bridge.check.lease_roles import check_leases, check_role, check_rules, check_static
-from bridge.decide.versions.target import current_of
 from bridge.errors import Exit, VaultError, VaultRefused
-from bridge.model.desired import DatabaseRole, Desired, KvPath, Source, StaticRoles
+from bridge.model.desired import Desired
 from bridge.model.identity import Identity
 from bridge.model.leased import RoleDocument, StaticDocument
 from bridge.model.reasons import Reason
 from bridge.model.settings import Auth, Settings
+from bridge.model.source import Source
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import Document, KvDocument, Unreadable
 from bridge.observe_vault import look_at_vault
 from bridge.report.policy import CAPABILITIES, LOOKUP_SELF, NAME, own_rules, rules_for
 from bridge.report.status import CREDENTIAL_SOON
 from bridge.servers.vault import Vault
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kv.source import KvPath
+from bridge.sources.static.source import StaticRoles
 
 
 def check_vault(
@@ -116,7 +119,9 @@ def _check_credential(vault: Vault, now: float) -> Iterator[Finding]:
 
 
 def _check_version(path: KvPath, where: str, seen: KvDocument, now: float) -> Iterator[Finding]:
-    found = current_of(path, seen, now)
+    _, found = path.current(seen, now)
+    if found is None:
+        return
     if isinstance(found, Identity):
         message = f"{path} is at version {found.version}; its content is judged when it is mirrored"
         yield Finding(Level.OK, where, message)

@@ -17,18 +17,15 @@ from bridge.config.source import Key, Source, read
 from bridge.errors import ConfigError, Problem
 from bridge.model.desired import (
     Content,
-    DatabaseRole,
     Decode,
     Desired,
     DesiredSecret,
     FileFields,
     Format,
     KvLease,
-    KvPath,
     LeaseRules,
     Retain,
     Rollout,
-    StaticRoles,
     TrailingNewline,
 )
 from bridge.model.desired import Mapping as ServiceMapping
@@ -45,6 +42,9 @@ from bridge.model.settings import (
     VaultSettings,
 )
 from bridge.model.window import Window
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kv.source import KvPath
+from bridge.sources.static.source import StaticRoles
 
 _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("VAULT_ADDR", "vault", "address"),

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bridge.model.desired import Content, DatabaseRole, Source, StaticRoles
+from bridge.model.desired import Content
 from bridge.model.identity import Identity
 from bridge.model.reasons import Reason
+from bridge.model.source import Source
 from bridge.model.spec import Swap
 
 
@@ -50,7 +51,7 @@ class MintGeneration:
     """
 
     secret: str
-    source: DatabaseRole | StaticRoles
+    source: Source
     version: int
     content: Content
     docker_name: str

@@ -6,85 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bridge.model.source import Source
 from bridge.model.window import Window
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class KvPath:
-    """A KV v2 path. Several secrets may name the same one; it is looked at once.
-
-    Attributes:
-        namespace: Empty for the root namespace.
-        mount: Mount of the KV v2 engine, without slashes at its ends.
-        path: Path below the mount, without slashes at its ends.
-    """
-
-    namespace: str
-    mount: str
-    path: str
-
-    def __str__(self) -> str:
-        place = f"{self.mount}/{self.path}"
-        return f"{place} (namespace {self.namespace})" if self.namespace else place
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class DatabaseRole:
-    """A dynamic role of Vault's database engine; each generation is a credential with a lease.
-
-    Attributes:
-        namespace: Empty for the root namespace.
-        mount: Mount of the engine, without slashes at its ends.
-        role: Name of the role.
-    """
-
-    namespace: str
-    mount: str
-    role: str
-
-    def __str__(self) -> str:
-        place = f"{self.mount}/creds/{self.role}"
-        return f"{place} (namespace {self.namespace})" if self.namespace else place
-
-    @property
-    def lease_prefix(self) -> str:
-        """What the id of each of its leases begins with; no other lease is ever touched."""
-        return f"{self.mount}/creds/{self.role}/"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StaticRoles:
-    """Static roles of Vault's database engine; each generation is the password of one of them.
-
-    In whatever order they are named, they are the same.
-
-    Attributes:
-        namespace: Empty for the root namespace.
-        mount: Mount of the engine, without slashes at its ends.
-        roles: Two, which are taken in turn so that both are valid together; or one.
-    """
-
-    namespace: str
-    mount: str
-    roles: tuple[str, ...]
-
-    def __str__(self) -> str:
-        place = f"{self.mount}/static-roles/{' and '.join(self.roles)}"
-        return f"{place} (namespace {self.namespace})" if self.namespace else place
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, StaticRoles) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    @property
-    def _key(self) -> tuple[str, str, frozenset[str]]:
-        return self.namespace, self.mount, frozenset(self.roles)
-
-
-Source = KvPath | DatabaseRole | StaticRoles
-"""Where the content of a secret comes from."""
 
 
 class Format(StrEnum):
@@ -123,7 +46,7 @@ class KvLease:
 
     id_field: str
     accessor_field: str
-    role: DatabaseRole
+    role: Source
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,7 +132,7 @@ class LeaseRules:
 
     rotate_before: float = 1 / 3
     rotate_every: float | None = None
-    rotate_on: KvPath | None = None
+    rotate_on: Source | None = None
     grace: float = 30.0
     overlap_max: float = 86400.0
 
@@ -227,7 +150,7 @@ class DesiredSecret:
     @property
     def leased(self) -> bool:
         """Whether its versions are generations of a credential that the bridge has made."""
-        return isinstance(self.source, DatabaseRole | StaticRoles)
+        return self.source.leased
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

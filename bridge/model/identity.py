@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import total_ordering
 
-from bridge.model.desired import Source
+from bridge.model.source import Source
 from bridge.model.timestamps import instant
 
 

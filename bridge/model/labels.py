@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from bridge.model.desired import DatabaseRole, KvPath, Source, StaticRoles
 from bridge.model.identity import Identity
+from bridge.model.source import Source, source_from
 
 PREFIX = "vault-bridge."
 GOOD = f"{PREFIX}good"
@@ -48,27 +48,20 @@ def read_by_name(
 
 
 def source_label(source: Source) -> str:
-    """Write a source for the ``source`` label; its parts may hold any character."""
-    parts: dict[str, object] = {"namespace": source.namespace, "mount": source.mount}
-    match source:
-        case KvPath():
-            parts["path"] = source.path
-        case DatabaseRole():
-            parts["role"] = source.role
-        case StaticRoles():
-            parts["roles"] = list(source.roles)
+    """Return the ``source`` label; its parts may hold any character."""
+    place = {"namespace": source.namespace, "mount": source.mount}
+    parts = {**place, **source.label}
     return json.dumps({key: value for key, value in parts.items() if value}, ensure_ascii=False)
 
 
 def read_source(text: str) -> Source:
-    """Read back ``source_label``; raises ``KeyError``, ``ValueError`` or ``TypeError``."""
-    raw: dict[str, Any] = json.loads(text)
-    place = (str(raw.get("namespace", "")), str(raw["mount"]))
-    if "role" in raw:
-        return DatabaseRole(*place, str(raw["role"]))
-    if "roles" in raw:
-        return StaticRoles(*place, tuple(str(role) for role in raw["roles"]))
-    return KvPath(*place, str(raw["path"]))
+    """Return what ``source_label`` wrote.
+
+    Raises:
+        KeyError, ValueError, TypeError: It is damaged, or of a kind that is not known here.
+    """
+    label: dict[str, Any] = json.loads(text)
+    return source_from(label)
 
 
 def labels_of(instance: str, name: str, identity: Identity) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from bridge.errors import ContentRefused
 from bridge.model.content.fields import text_of
-from bridge.model.desired import DatabaseRole, KvLease, KvPath, Source
+from bridge.model.desired import KvLease
 from bridge.model.labels import (
     ACCESSOR,
     AT_ONCE,
@@ -86,19 +86,6 @@ class Leased:
         )
 
 
-def lease_role(source: Source, leased: Leased) -> DatabaseRole | None:
-    """Return whose lease the labels of a Docker secret name; None where that is not one to touch.
-
-    For a KV version the role was compared with the configured one when it was mirrored.
-    """
-    if isinstance(source, KvPath):
-        mount, _, _ = leased.lease.partition(f"/creds/{leased.role}/")
-        source = DatabaseRole(source.namespace, mount, leased.role)
-    if not isinstance(source, DatabaseRole) or not leased.lease.startswith(source.lease_prefix):
-        return None
-    return source
-
-
 def lease_labels(lease: str, accessor: str, role: str) -> dict[str, str]:
     """Write the labels that tie a Docker secret to its lease."""
     return {LEASE: lease, ACCESSOR: accessor, ROLE: role}
@@ -129,7 +116,7 @@ def held_by(
         raise ContentRefused(Reason.FIELD_MISSING, f"the field {lease.accessor_field!r} is empty")
     ours = (lease.id_field, lease.accessor_field)
     rest = {key: value for key, value in fields.items() if key not in ours}
-    return rest, {**lease_labels(found, accessor, lease.role.role), **user_label(rest)}
+    return rest, {**lease_labels(found, accessor, lease.role.role_name), **user_label(rest)}
 
 
 def user_label(fields: Mapping[str, Any]) -> dict[str, str]:
@@ -233,6 +220,23 @@ class Unknown:
 
 
 Fate = Life | Gone | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialState:
+    """What became of a credential that lives by no lease.
+
+    Attributes:
+        life: Where it is alive, as far as that is known.
+        hard_end: When Vault ends it whatever is done, seconds since the epoch; None where never.
+        over: Whether Vault has ended it.
+        unknown: Why that is not known.
+    """
+
+    life: Life | None
+    hard_end: float | None = None
+    over: bool = False
+    unknown: Unknown | None = None
 
 
 @dataclass(frozen=True, slots=True)

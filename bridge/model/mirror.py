@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 from bridge.model.blocked import Blocked
-from bridge.model.desired import DatabaseRole
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import Identity
 from bridge.model.labels import (
@@ -25,9 +24,10 @@ from bridge.model.labels import (
     origin_of,
     read_by_name,
 )
-from bridge.model.leased import Leased, lease_role
+from bridge.model.leased import Leased
 from bridge.model.roll_record import RollRecord
 from bridge.model.set_aside import By, SetAside
+from bridge.model.source import Source
 from bridge.model.timestamps import instant, moment
 
 
@@ -69,10 +69,10 @@ class Mirror:
         return (*self.identity.order, self.remade)
 
     @property
-    def lease_role(self) -> DatabaseRole | None:
+    def lease_role(self) -> Source | None:
         """Whose lease is behind it; None where there is none, or it is not one of that role."""
         source, leased = self.identity.source, self.leased
-        return None if leased is None else lease_role(source, leased)
+        return None if leased is None else source.lease_role(leased)
 
     @property
     def outlived(self) -> bool:

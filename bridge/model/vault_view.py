@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bridge.model.desired import Source
 from bridge.model.leased import GenerationView, RoleDocument, StaticDocument
 from bridge.model.reasons import Reason
+from bridge.model.source import Source
 
 
 @dataclass(frozen=True, slots=True)

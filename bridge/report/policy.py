@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from bridge.model.desired import DatabaseRole, Desired, KvPath, Source, StaticRoles
+from bridge.model.desired import Desired
 from bridge.model.settings import AppRole, Auth, CertLogin, JwtLogin, TokenFile, VaultSettings
+from bridge.model.source import Source
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kv.source import KvPath
+from bridge.sources.static.source import StaticRoles
 
 NAME = "swarm-bridge"
 """Name of the policy and of the role in all that is printed."""
@@ -78,6 +82,8 @@ def rules_for(source: Source) -> tuple[Rule, ...]:
                 ("static-creds", ("read",), "read its password once, to mirror it"),
             )
         )
+    if not isinstance(source, KvPath):
+        return ()
     read = f"{source.mount}/data/{source.path}"
     return (metadata_rule(source), Rule(read, ("read",), "read a version once, to mirror it"))
 
@@ -131,8 +137,8 @@ def creds_rules(desired: Desired) -> tuple[Rule, ...]:
     return tuple(_creds_rule(source) for source in roles if isinstance(source, DatabaseRole))
 
 
-def _creds_rule(role: DatabaseRole) -> Rule:
-    return Rule(f"{role.mount}/creds/{role.role}", ("read",), "make a credential")
+def _creds_rule(role: Source) -> Rule:
+    return Rule(f"{role.mount}/creds/{role.role_name}", ("read",), "make a credential")
 
 
 def rules_of(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:

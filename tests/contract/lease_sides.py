@@ -11,11 +11,11 @@ from typing import cast
 
 import requests
 
-from bridge.model.desired import DatabaseRole
 from bridge.model.leased import Life
 from bridge.model.settings import AppRole, Custody, VaultSettings
 from bridge.observe_vault import read_life
 from bridge.servers.vault import Issued, Leases, Vault
+from bridge.sources.database.source import DatabaseRole
 from tests.support.database import Database
 from tests.support.fakes import Clock, FakeLeases, Json
 from tests.support.postgres import Postgres

@@ -18,10 +18,10 @@ from docker.errors import APIError, NotFound
 
 from bridge.errors import OutOfSequence, SwarmRefused
 from bridge.model.content.payload import Concealed
-from bridge.model.desired import KvPath
 from bridge.model.settings import DockerSettings, TokenFile, VaultSettings
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
+from bridge.sources.kv.source import KvPath
 from tests.support.fakes import Clock, FakeSwarm, FakeVault, Json
 from tests.support.processes import eventually
 from tests.support.swarm import IMAGE, Engine

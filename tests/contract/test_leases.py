@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
-from bridge.model.desired import DatabaseRole
 from bridge.model.leased import RoleDocument
 from bridge.model.reasons import Reason
 from bridge.model.timestamps import instant
 from bridge.servers.vault.leases import VAULTS_OWN_MAX
+from bridge.sources.database.source import DatabaseRole
 from tests.contract.lease_sides import META, PROVISIONAL, LeaseSide, LeasesInMemory, RealLeases
 
 YEAR = 365 * 86400.0

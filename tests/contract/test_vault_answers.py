@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from bridge.errors import LoginRefused, VaultError, VaultRefused, VaultUnreachable
-from bridge.model.desired import KvPath
 from bridge.model.reasons import Reason
 from bridge.model.settings import AppRole, Auth, TokenFile, VaultSettings
 from bridge.servers.vault import Vault
+from bridge.sources.kv.source import KvPath
 from tests.support.answers import Answers, Reply, Request, answers
 from tests.support.fakes import Clock
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from bridge.decide.versions.target import current_of
 from bridge.errors import LoginRefused, VaultRefused, VaultUnreachable
-from bridge.model.desired import KvPath
 from bridge.model.identity import Identity
 from bridge.model.reasons import Reason
 from bridge.model.settings import TokenFile, VaultSettings
+from bridge.model.vault_view import KvDocument
 from bridge.observe_vault import read_document
 from bridge.servers.vault import Vault
+from bridge.sources.kv.source import KvPath
 from tests.support.lab import Lab
 from tests.support.processes import eventually
 
@@ -41,7 +41,13 @@ def _path(lab: Lab, path: str = "db") -> KvPath:
 
 
 def _current(lab: Lab, vault: Vault) -> Identity | tuple[Reason, str]:
-    return current_of(_path(lab), read_document(vault.kv.metadata(_path(lab))), time.time())
+    return _at(lab, read_document(vault.kv.metadata(_path(lab))), time.time())
+
+
+def _at(lab: Lab, document: KvDocument, now: float) -> Identity | tuple[Reason, str]:
+    _, current = _path(lab).current(document, now)
+    assert current is not None
+    return current
 
 
 def _refused(vault: Vault, path: KvPath) -> str:
@@ -99,8 +105,8 @@ def test_a_version_that_ends_by_itself_is_alive_until_then(lab: Lab) -> None:
         document = read_document(vault.kv.metadata(_path(lab)))
         ends = document.versions[1].deletion_time
         assert ends is not None
-        assert isinstance(current_of(_path(lab), document, ends - 1), Identity)
-        over = current_of(_path(lab), document, ends)
+        assert isinstance(_at(lab, document, ends - 1), Identity)
+        over = _at(lab, document, ends)
         assert vault.kv.read_version(_path(lab), 1)["data"]
     assert isinstance(over, tuple)
     assert over[0] == Reason.VERSION_DELETED

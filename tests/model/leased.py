@@ -11,12 +11,10 @@ from hypothesis.stateful import initialize, precondition, rule
 from bridge.errors import AnswerLost, OutOfSequence, SwarmRefused, VaultUnreachable
 from bridge.model.desired import (
     Content,
-    DatabaseRole,
     Desired,
     DesiredSecret,
     FileFields,
     Format,
-    KvPath,
     LeaseRules,
     Mapping,
     Retain,
@@ -27,6 +25,8 @@ from bridge.model.plan import Plan
 from bridge.model.world import World
 from bridge.operate import Operator, WishRefused
 from bridge.servers.swarm import Swarm
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kv.source import KvPath
 from tests.model.bench import Bench
 from tests.support.fakes import LATE, POISON, Crash, Json
 

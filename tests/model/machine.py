@@ -17,7 +17,6 @@ from bridge.model.desired import (
     DesiredSecret,
     FileFields,
     Format,
-    KvPath,
     Mapping,
     Retain,
     Rollout,
@@ -26,6 +25,7 @@ from bridge.model.labels import WOKEN
 from bridge.model.memory import Memory
 from bridge.operate import Operator, WishRefused
 from bridge.servers.swarm import Swarm
+from bridge.sources.kv.source import KvPath
 from tests.model.bench import Bench
 from tests.support.fakes import FIRST, LATE, POISON, Crash, Json
 

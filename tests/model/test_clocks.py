@@ -16,12 +16,10 @@ from bridge import logs
 from bridge.config import Configuration
 from bridge.model.desired import (
     Content,
-    DatabaseRole,
     Desired,
     DesiredSecret,
     FileFields,
     Format,
-    KvPath,
     LeaseRules,
     Mapping,
     Retain,
@@ -29,6 +27,8 @@ from bridge.model.desired import (
 )
 from bridge.model.settings import DockerSettings, Settings, TokenFile, VaultSettings
 from bridge.observe_swarm import look_at_swarm
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kv.source import KvPath
 from tests.model.clocks import Machine
 from tests.support.fakes import Clock, FakeSwarm, FakeVault
 

@@ -9,16 +9,9 @@ from hypothesis.stateful import rule
 
 from bridge.model.actions import RollService
 from bridge.model.content.payload import Concealed
-from bridge.model.desired import (
-    Content,
-    Desired,
-    DesiredSecret,
-    Format,
-    KvPath,
-    Mapping,
-    Rollout,
-)
+from bridge.model.desired import Content, Desired, DesiredSecret, Format, Mapping, Rollout
 from bridge.model.service import Reference
+from bridge.sources.kv.source import KvPath
 from tests.model.bench import Bench
 from tests.support.references import CASES, Case, judge
 

@@ -11,16 +11,13 @@ from bridge.decide.remember import remember
 from bridge.model.actions import TendGeneration
 from bridge.model.desired import (
     Content,
-    DatabaseRole,
     Desired,
     DesiredSecret,
     FileFields,
     Format,
-    KvPath,
     LeaseRules,
     Retain,
     Rollout,
-    Source,
 )
 from bridge.model.desired import (
     Mapping as ServiceMapping,
@@ -32,10 +29,13 @@ from bridge.model.leased import Fate, GenerationView, Life, RoleDocument, lease_
 from bridge.model.memory import Memory
 from bridge.model.plan import Plan
 from bridge.model.service import Kind, Reference, Service, Task
+from bridge.model.source import Source
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import KvDocument, KvVersion, Unreadable, VaultView
 from bridge.model.world import World
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kv.source import KvPath
 
 _A = TypeVar("_A")
 

@@ -13,10 +13,10 @@ from bridge.cadence import (
     pause_after_cycle,
     pause_after_trouble,
 )
-from bridge.model.desired import KvPath
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.vault_view import KvDocument, Unreadable, VaultView
+from bridge.sources.kv.source import KvPath
 
 NOW = 1000.0
 INTERVAL = 10.0

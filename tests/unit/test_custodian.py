@@ -13,7 +13,7 @@ from bridge.custodian import Custodian
 from bridge.errors import AnswerLost, SwarmError
 from bridge.leader import Lease
 from bridge.model.actions import MintGeneration, Tend, TendGeneration
-from bridge.model.desired import Content, DatabaseRole, Format, StaticRoles
+from bridge.model.desired import Content, Format
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import ONE_LIFE, Identity
 from bridge.model.labels import RETIRING, ROLE, labels_of
@@ -23,6 +23,8 @@ from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.static.source import StaticRoles
 from tests.support.builders import NOW, generation_secret
 from tests.support.builders import ROLE as DYNAMIC
 from tests.support.fakes import Clock, FakeSwarm

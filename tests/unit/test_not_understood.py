@@ -12,7 +12,7 @@ import pytest
 from bridge.decide.cycle import decide
 from bridge.model.actions import CreateSecret, RemoveSecret
 from bridge.model.content.payload import Concealed
-from bridge.model.desired import DatabaseRole, Desired, KvPath, Retain
+from bridge.model.desired import Desired, Retain
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import ONE_LIFE, Identity
 from bridge.model.labels import GOOD, labels_of
@@ -28,6 +28,8 @@ from bridge.observe_swarm import look_at_swarm
 from bridge.observe_vault import look_at_generation, look_at_vault
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import created, desired_of, document, identity, wanted
 from tests.support.fakes import Clock, FakeSwarm
 

@@ -8,7 +8,6 @@ from typing import Any, cast
 import pytest
 
 from bridge.errors import VaultUnreachable
-from bridge.model.desired import DatabaseRole, KvPath
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import ONE_LIFE, Identity
 from bridge.model.labels import labels_of
@@ -19,6 +18,8 @@ from bridge.observe_swarm import look_at_swarm
 from bridge.observe_vault import MOST_HUNG, look_at_generation, look_at_vault, read_life
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import NOW, created, desired_of, wanted
 from tests.support.fakes import Clock, FakeSwarm, Json
 

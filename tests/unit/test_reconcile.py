@@ -14,12 +14,12 @@ from bridge.cadence import SECOND_LOOK
 from bridge.clock import Clock as TwoClocks
 from bridge.config import Configuration
 from bridge.leader import Lease
-from bridge.model.desired import KvPath
 from bridge.model.reasons import State
 from bridge.model.settings import DockerSettings, Settings, TokenFile, VaultSettings
 from bridge.reconcile import Reconciler
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
+from bridge.sources.kv.source import KvPath
 from bridge.wiring import Wiring
 from tests.support.builders import PATH, desired_of
 from tests.support.fakes import Clock, FakeSwarm, FakeVault

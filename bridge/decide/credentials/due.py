@@ -9,7 +9,6 @@ from bridge.decide.credentials.stage import Generation, forced_from
 from bridge.decide.credentials.usable import rolled_back, usable_of
 from bridge.decide.situation import Situation
 from bridge.decide.versions.target import Target
-from bridge.model.desired import StaticRoles
 from bridge.model.mirror import Mirror
 from bridge.model.timestamps import instant, timestamp
 from bridge.model.vault_view import KvDocument, VaultView
@@ -89,7 +88,7 @@ def _asked_since(mirror: Mirror) -> float:
     A password that was there before it was mirrored may be much older than that.
     """
     created = instant(mirror.identity.created) / 1e9
-    if not isinstance(mirror.identity.source, StaticRoles):
+    if mirror.identity.source.has_lease:
         return created  # a lease is made when it is mirrored; the engine's clock may be another
     return mirror.created if mirror.created - created > A_WHILE else created
 

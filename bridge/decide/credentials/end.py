@@ -16,7 +16,7 @@ from bridge.decide.situation import Situation
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Annotate, Chain, Tend, TendGeneration
 from bridge.model.conditions import Hold
-from bridge.model.desired import LeaseRules, StaticRoles
+from bridge.model.desired import LeaseRules
 from bridge.model.labels import ENDED
 from bridge.model.leased import END_FIRST, Leased, Life
 from bridge.model.mirror import Mirror
@@ -132,9 +132,9 @@ def retire(found: Generation, absent: frozenset[str], rules: LeaseRules, known: 
     why = "it failed, and nothing uses it any more" if failed(mirror) else _UNUSED
     mark = tending(mirror, Tend.RETIRE, Reason.RETIRING, why, at=known.now, absent=absent)
     chain: Chain = (mark,)
-    if not isinstance(mirror.identity.source, StaticRoles):
+    if mirror.identity.source.has_lease:
         chain = (mark, _ending(mirror, rules, why, absent))
-    # Vault ends no password of a static role by itself: that is done after the grace.
+    # What has no lease Vault does not end by itself: that is done after the grace.
     return Need("it is being ended", decision=Decision(chains=(chain,), ending=True))
 
 
@@ -165,8 +165,8 @@ def end_of(
         return Need("it is looked up again")
     if lease is None:
         return clear_up(found, known.now, ends=not frozen)
-    if isinstance(mirror.identity.source, StaticRoles):
-        return _end_static(mirror, absent, rules, known, frozen=frozen)
+    if not mirror.identity.source.has_lease:
+        return _rotated(mirror, absent, rules, known, frozen=frozen)
     action = _ending(mirror, rules, "it is marked to be ended", absent)
     if _is_stuck(lease, known.now):
         return _stuck(mirror, lease)
@@ -179,7 +179,7 @@ def end_of(
     return Need("its credential ends", lease.ends, decision=decision)
 
 
-def _end_static(
+def _rotated(
     mirror: Mirror,
     absent: frozenset[str],
     rules: LeaseRules,
@@ -232,9 +232,9 @@ def clear_up(found: Generation, now: float, *, ends: bool) -> Need:
 
 
 def _over(mirror: Mirror) -> str:
-    if isinstance(mirror.identity.source, StaticRoles):
-        return "its static role was rotated"
-    return "its lease and its custody are over"
+    if mirror.identity.source.has_lease:
+        return "its lease and its custody are over"
+    return "its static role was rotated"
 
 
 def ended(mirror: Mirror, now: float, why: str) -> Annotate:

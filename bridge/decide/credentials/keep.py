@@ -25,7 +25,6 @@ from bridge.decide.situation import Situation
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Tend, TendGeneration
 from bridge.model.conditions import Hold, LeaseCondition
-from bridge.model.desired import StaticRoles
 from bridge.model.leased import Life
 from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
@@ -113,12 +112,8 @@ def _condition(found: Generation, need: Need) -> LeaseCondition:
         because=need.why,
         role=leased.role if leased else "",
         user=leased.user if leased else "",
-        static=_is_static(found.mirror),
+        static=not found.mirror.identity.source.has_lease,
     )
-
-
-def _is_static(mirror: Mirror) -> bool:
-    return isinstance(mirror.identity.source, StaticRoles)
 
 
 # --- What is kept ---------------------------------------------------------------------------------
@@ -128,7 +123,7 @@ def _keep(found: Generation, due: Due | None, *, newest: bool, now: float) -> Ne
     """Return the renewals of what is alive and may be used, and what comes next."""
     lease_at, renewals = _keep_lease(found, now)
     decision = _keep_custody(found, now) + renewals
-    static = _is_static(found.mirror)
+    static = not found.mirror.identity.source.has_lease
     if not newest:
         what = "password" if static else "lease"
         return Need(f"its {what} is kept until no task uses it", decision=decision)
@@ -163,7 +158,7 @@ def _keep_lease(found: Generation, now: float) -> tuple[float | None, Decision]:
     mirror, lease = found.mirror, found.lease
     at: float | None = None
     decision = NOTHING
-    renewable = lease and not _is_static(mirror)
+    renewable = lease and mirror.identity.source.has_lease
     if lease and renewable and (found.trouble or not _at_its_end(lease, found.longest)):
         at = _renew_at(mirror, lease)
         decision = _renewed(renew_lease(mirror, _patience(lease, now)), at, now)

@@ -10,7 +10,6 @@ from bridge.decide.credentials.usable import failed
 from bridge.decide.situation import Situation
 from bridge.decide.versions.target import Target
 from bridge.model.actions import MintGeneration
-from bridge.model.desired import KvPath, StaticRoles
 from bridge.model.labels import SHAPE, TRIES, VANISHED
 from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
@@ -37,7 +36,6 @@ def mint(
 ) -> MintGeneration:
     """Return the action that makes a new generation; its number and its name are free."""
     secret = target.secret
-    assert not isinstance(secret.source, KvPath)  # noqa: S101 - only leased secrets come here
     newest = found[0].mirror if found else None
     last = max((m.identity.version for m in (*target.mirrors, *target.others)), default=0)
     taken = known.swarm.secret_by_lower_name
@@ -51,9 +49,12 @@ def mint(
             gone.append(timestamp(known.now))
         if gone:
             labels[VANISHED] = ",".join(gone)
-    role, rotate = "", False
-    if isinstance(secret.source, StaticRoles):
-        role, rotate = _role_of(secret.source, found)
+    in_use = (g.mirror.leased for g in found if g.live and not failed(g.mirror))
+    role, rotate = secret.source.next_role(
+        newest.leased if newest else None,
+        next(in_use, newest.leased if newest else None),
+        vanished=bool(found) and found[0].stage == Stage.VANISHED,
+    )
     return MintGeneration(
         secret=secret.name,
         source=secret.source,
@@ -66,20 +67,3 @@ def mint(
         role=role,
         rotate=rotate,
     )
-
-
-def _role_of(source: StaticRoles, found: Sequence[Generation]) -> tuple[str, bool]:
-    """Return which static role is next, and whether Vault rotates it first.
-
-    The first generation takes the password that is there, since somebody may use it already. One
-    that Vault rotated by itself is mirrored as it is now, which is the quickest. Else the roles
-    take turns.
-    """
-    newest = found[0].mirror.leased if found else None
-    if newest is None:
-        return source.roles[0], False
-    if found[0].stage == Stage.VANISHED:
-        return newest.role, False
-    in_use = next((g.mirror.leased for g in found if g.live and not failed(g.mirror)), newest)
-    others = [role for role in source.roles if in_use is None or role != in_use.role]
-    return (others or list(source.roles))[0], True

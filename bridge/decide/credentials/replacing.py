@@ -21,7 +21,6 @@ from bridge.decide.situation import Situation
 from bridge.decide.versions.target import Target
 from bridge.model.actions import MintGeneration
 from bridge.model.conditions import Hold
-from bridge.model.desired import StaticRoles
 from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
 from bridge.model.set_aside import By
@@ -185,12 +184,9 @@ def _after_vanishing(
     """Return the replacement of what vanished, which comes at once, but not for ever."""
     name, source = target.secret.name, target.secret.source
     recent = recently_vanished(newest, known)
-    what = f"the lease of {lost.mirror.docker_name} was ended in Vault, or expired"
-    if isinstance(source, StaticRoles):
-        role = lost.mirror.leased.role if lost.mirror.leased else ""
-        what = f"Vault has rotated the static role {role}, so {lost.mirror.docker_name} is over"
-        if len(source.roles) == 1:
-            return Reason.ROTATION_DUE, what  # it has but one, and rotates it as it was told to
+    what = source.vanished(lost.mirror.docker_name, lost.mirror.leased)
+    if source.is_renewed_by_vault:
+        return Reason.ROTATION_DUE, what
     if len(recent) >= MOST_VANISHED:
         since = known.memory.since(newest.id, moment(recent[0]), known.now)
         until = since + VANISHED_WITHIN

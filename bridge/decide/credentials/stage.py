@@ -8,8 +8,7 @@ from enum import StrEnum
 from bridge.decide.credentials.need import tending
 from bridge.decide.situation import Situation
 from bridge.model.actions import Tend, TendGeneration, action_key
-from bridge.model.desired import KvPath, StaticRoles
-from bridge.model.leased import Gone, Leased, Life, RoleDocument, StaticDocument, Unknown
+from bridge.model.leased import Gone, Leased, Life, RoleDocument, Unknown
 from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
 from bridge.model.timestamps import instant
@@ -80,8 +79,8 @@ def generation_of(mirror: Mirror, known: Situation) -> Generation:
     leased, view = mirror.leased, known.vault.generations.get(mirror.id)
     if leased is None or leased.ended:
         return Generation(mirror=mirror, stage=Stage.ENDED)
-    if isinstance(mirror.identity.source, StaticRoles):
-        return _static_generation(mirror, leased, mirror.identity.source, known)
+    if not mirror.identity.source.has_lease:
+        return _without_lease(mirror, leased, known)
     not_yet = Unknown(Reason.LOOKING_AGAIN, "its lease has yet to be looked up")
     fates = (view.lease, view.custody) if view else (not_yet, not_yet)
     lease, custody = (fate if isinstance(fate, Life) else None for fate in fates)
@@ -98,7 +97,7 @@ def generation_of(mirror: Mirror, known: Situation) -> Generation:
     )
     if leased.retiring:
         return replace(found, stage=Stage.RETIRING)
-    others = custody is not None and custody.foreign and isinstance(mirror.identity.source, KvPath)
+    others = custody is not None and custody.foreign and not mirror.identity.source.leased
     if others or (unknown and unknown.foreign):
         return replace(found, stage=Stage.FOREIGN)
     if unknown or view is None:
@@ -128,51 +127,30 @@ def _living(found: Generation, known: Situation) -> Generation:
     return found
 
 
-def _static_generation(
-    mirror: Mirror, leased: Leased, source: StaticRoles, known: Situation
-) -> Generation:
-    """Return where a password of a static role is: it is over once its role was rotated again."""
-    memory, now = known.memory, known.now
+def _without_lease(mirror: Mirror, leased: Leased, known: Situation) -> Generation:
+    """Return where a credential is that lives by no lease: only its source tells what became of it.
+
+    One look proves its end.
+    """
+    source, memory = mirror.identity.source, known.memory
     document = known.vault.paths.get(source)
-    role = document.roles.get(leased.role) if isinstance(document, StaticDocument) else None
-    unknown: Unknown | None = None
-    life: Life | None = None
-    rotated, created = 0, instant(mirror.identity.created)
-    if role is None:
-        unreadable = document if isinstance(document, Unreadable) else None
-        reason = unreadable.reason if unreadable else Reason.UNMAPPED
-        message = unreadable.message if unreadable else f"{leased.role} is not in the configuration"
-        unknown = Unknown(reason, message)
-    else:
-        rotated = instant(role.rotated)
-        started = memory.since(mirror.id, created / 1e9, now)
-        ends = started + (role.period or _NEVER)
-        life = Life(started=started, ends=ends, granted=ends - started, renewed=True)
-    if role and rotated < created and known.vault.as_of <= memory.met_at(mirror.id, now):
-        unknown = Unknown(Reason.LOOKING_AGAIN, "it is newer than the latest look at Vault")
-    elif role and rotated < created:
-        message = f"Vault says that {leased.role} was last rotated before {mirror.docker_name}"
-        unknown = Unknown(Reason.VERSION_WENT_BACK, f"{message}: was it restored?")
-    over = rotated > created
-    hard_end = life.ends if life and role and role.period and len(source.roles) > 1 else None
+    started = memory.since(mirror.id, instant(mirror.identity.created) / 1e9, known.now)
+    looked = known.vault.as_of > memory.met_at(mirror.id, known.now)
+    state = source.state_of(mirror, document, started, looked=looked)
     found = Generation(
         mirror=mirror,
         stage=Stage.ALIVE,
-        lease=None if over else life,
-        lease_gone=over,
-        custody_gone=over,
-        hard_end=hard_end,
-        unknown=unknown,
+        lease=state.life,
+        lease_gone=state.over,
+        custody_gone=state.over,
+        hard_end=state.hard_end,
+        unknown=state.unknown,
     )
     if leased.retiring:
         return replace(found, stage=Stage.RETIRING)
-    if unknown:
+    if state.unknown:
         return replace(found, stage=Stage.UNKNOWN)
-    return replace(found, stage=Stage.VANISHED) if over else found
-
-
-_NEVER = 10 * 365 * 86400.0
-"""Seconds that stand for no end."""
+    return replace(found, stage=Stage.VANISHED) if state.over else found
 
 
 def vanished(known: Situation) -> dict[str, float]:

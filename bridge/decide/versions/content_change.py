@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from bridge.decide.versions.target import Target
 from bridge.model.conditions import Hold
-from bridge.model.desired import DesiredSecret, Format, StaticRoles
+from bridge.model.desired import DesiredSecret, Format
 from bridge.model.reasons import Reason
 
 
@@ -49,10 +49,7 @@ def changed_contents(targets: Iterable[Target]) -> list[Hold]:
 
 def cannot_resync(secret: DesiredSecret) -> str:
     """Say why no version of a secret can ever be made anew; empty where it can."""
-    if not secret.leased:
+    why = secret.source.not_remade
+    if not why:
         return ""
-    if isinstance(secret.source, StaticRoles):
-        why = "a password belongs to one generation, whose end rotates its static role"
-    else:
-        why = "Vault gives a leased credential out once, and it is in its Docker secret only"
     return f"{why}: `vault-bridge rotate {secret.name}` makes another one as it is configured now"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from bridge.decide.decision import Decision, one_by_one
 from bridge.decide.situation import Situation
 from bridge.decide.versions.content_change import cannot_resync
-from bridge.decide.versions.target import Target, is_destroyed
+from bridge.decide.versions.target import Target
 from bridge.model.actions import Annotate, Chain, NoteState, RemoveSecret
 from bridge.model.conditions import Hold
 from bridge.model.labels import AT_ONCE, BLOCKED, RETIRING, ROLL
@@ -146,7 +146,8 @@ def _rollback(target: Target, wish: Wish, known: Situation) -> tuple[Annotate, .
             f"{Reason.CREDENTIAL_ENDED}: the credential of generation {wish.to} is over;"
             f" `vault-bridge rotate {to.secret}` makes a new one"
         )
-    if is_destroyed(known.vault.paths.get(target.secret.source), to):
+    source = target.secret.source
+    if source.is_destroyed(known.vault.paths.get(source), to.identity):
         return f"version {to.identity.version} is destroyed in Vault, so its credential has ended"
     why = "an operator rolled back" + (f": {wish.why}" if wish.why else "")
     notes = [

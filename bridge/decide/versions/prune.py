@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from bridge.decide.versions.target import Target
 from bridge.model.actions import RemoveSecret
-from bridge.model.desired import Retain, Source
+from bridge.model.desired import Retain
 from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
+from bridge.model.source import Source
 from bridge.model.swarm_view import SwarmView
 
 

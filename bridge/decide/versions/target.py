@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from bridge.model.actions import CreateSecret, MintGeneration
 from bridge.model.conditions import Hold
-from bridge.model.desired import DesiredSecret, KvPath
+from bridge.model.desired import DesiredSecret
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import Identity
 from bridge.model.labels import REMADE, SHAPE, labels_of
@@ -24,7 +24,7 @@ from bridge.model.reasons import Reason
 from bridge.model.set_aside import By
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import instant, timestamp
-from bridge.model.vault_view import Document, KvDocument, Unreadable
+from bridge.model.vault_view import Unreadable
 from bridge.model.verdicts import Verdict
 from bridge.model.wishes import Do
 from bridge.model.world import World
@@ -102,14 +102,19 @@ def find_target(
         here = mirror.identity.source == secret.source and not mirror.outlived
         (mirrors if here else others).append(mirror)
     document = world.vault.paths[secret.source]
-    number, current = _in_vault(secret, document, now)
+    number: int | None = None
+    current: Identity | tuple[Reason, str] | None = None
+    if not isinstance(document, Unreadable):
+        number, current = secret.source.current(document, now)
     target = Target(
         secret=secret,
         mirrors=tuple(mirrors),
         others=tuple(others),
         vault_version=number,
         current=current if isinstance(current, Identity) else None,
-        destroyed=frozenset(mirror.id for mirror in mirrors if is_destroyed(document, mirror)),
+        destroyed=frozenset(
+            mirror.id for mirror in mirrors if secret.source.is_destroyed(document, mirror.identity)
+        ),
     )
     if isinstance(document, Unreadable):
         again = world.vault.again if document.away else None
@@ -120,18 +125,6 @@ def find_target(
     if not isinstance(current, Identity):
         return _with_hold(target, *current)
     return _with_current(target, current, instance, world.swarm, memory)
-
-
-def _in_vault(
-    secret: DesiredSecret, document: Document | Unreadable, now: float
-) -> tuple[int | None, Identity | tuple[Reason, str] | None]:
-    """Return Vault's current version number of a secret, and the version or why there is none.
-
-    Both are None where the versions of the secret are generations of a credential.
-    """
-    if not isinstance(secret.source, KvPath) or not isinstance(document, KvDocument):
-        return None, None
-    return document.current, current_of(secret.source, document, now)
 
 
 def _with_current(
@@ -170,29 +163,6 @@ def _came_after(current: Identity, known: tuple[Mirror, ...], later: tuple[Mirro
     """
     written = all(instant(m.identity.created) < instant(current.created) for m in later)
     return written and all(m.created < one.created for m in later for one in known)
-
-
-def current_of(path: KvPath, document: KvDocument, now: float) -> Identity | tuple[Reason, str]:
-    """Return Vault's current version of a path, or why there is none that could be used."""
-    if document.current == 0:
-        return Reason.NO_VERSION, f"{path} has metadata and no version yet"
-    version = document.versions.get(document.current)
-    if version is None or version.destroyed:
-        what = f"version {document.current} of {path} is destroyed in Vault"
-        return Reason.VERSION_DESTROYED, what
-    if version.deletion_time is not None and version.deletion_time <= now:
-        return Reason.VERSION_DELETED, f"version {document.current} of {path} is deleted in Vault"
-    return Identity(path, document.path_created, document.current, version.created)
-
-
-def is_destroyed(document: Document | Unreadable | None, mirror: Mirror) -> bool:
-    """Tell whether Vault says of a mirrored version that it was destroyed."""
-    if not isinstance(document, KvDocument):
-        return False
-    version = document.versions.get(mirror.identity.version)
-    same = document.path_created == mirror.identity.path_created
-    same = same and version is not None and version.created == mirror.identity.created
-    return bool(same and version and version.destroyed)
 
 
 def missing_service(name: str, swarm: SwarmView) -> str:

@@ -9,10 +9,10 @@ from urllib.parse import quote
 import requests
 
 from bridge.errors import VaultError, VaultRefused
-from bridge.model.desired import KvPath
 from bridge.model.reasons import Reason
 from bridge.servers.vault.http import Answer, Json
 from bridge.servers.vault.session import Session, data_of, missing
+from bridge.sources.kv.source import KvPath
 
 
 class Kv:

@@ -13,12 +13,12 @@ from urllib.parse import quote
 import requests
 
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
-from bridge.model.desired import DatabaseRole
 from bridge.model.leased import RoleDocument
 from bridge.model.reasons import Reason
 from bridge.model.settings import Custody
 from bridge.servers.vault.http import Answer, Json
 from bridge.servers.vault.session import Session, data_of, missing
+from bridge.sources.database.source import DatabaseRole
 
 VAULTS_OWN_MAX = 768 * 3600.0
 """Seconds that Vault lets anything live where neither role nor mount says it."""

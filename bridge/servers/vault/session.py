@@ -10,8 +10,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from tenacity.wait import wait_random_exponential
 
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
-from bridge.model.desired import Source
 from bridge.model.reasons import Reason
+from bridge.model.source import Source
 from bridge.servers.vault.http import Answer, Http, Json
 from bridge.servers.vault.login import Login
 

@@ -9,12 +9,12 @@ from urllib.parse import quote
 import requests
 
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
-from bridge.model.desired import StaticRoles
 from bridge.model.leased import StaticDocument, StaticRole
 from bridge.model.reasons import Reason
 from bridge.model.timestamps import instant
 from bridge.servers.vault.http import Answer, Json
 from bridge.servers.vault.session import Session, data_of, missing
+from bridge.sources.static.source import StaticRoles
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
-from bridge.model.desired import DatabaseRole
 from bridge.model.leased import RoleDocument
 from bridge.model.reasons import Reason
 from bridge.model.settings import Custody
 from bridge.servers.vault.leases import VAULTS_OWN_MAX, Issued
+from bridge.sources.database.source import DatabaseRole
 from tests.support.fakes.store import Clock, Json
 
 _T = TypeVar("_T")

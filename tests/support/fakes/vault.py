@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 from bridge.errors import VaultRefused, VaultUnreachable
-from bridge.model.desired import KvPath
 from bridge.model.reasons import Reason
+from bridge.sources.kv.source import KvPath
 from tests.support.fakes.leases import FakeLeases
 from tests.support.fakes.store import Clock, Json, copied
 

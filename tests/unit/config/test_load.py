@@ -19,12 +19,12 @@ from bridge.model.desired import (
     Decode,
     FileFields,
     Format,
-    KvPath,
     Retain,
     Rollout,
     TrailingNewline,
 )
 from bridge.model.settings import AppRole, CertLogin, JwtLogin, TokenFile
+from bridge.sources.kv.source import KvPath
 
 ROOT = Path(__file__).parents[3]
 CANARY = "c4n4ry-0f-a-credential"

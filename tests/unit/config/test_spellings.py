@@ -10,9 +10,11 @@ import yaml
 
 from bridge.config import Configuration, load
 from bridge.errors import ConfigError
-from bridge.model.desired import DatabaseRole, KvPath, StaticRoles
 from bridge.model.settings import AppRole, TokenFile
 from bridge.model.window import Window
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kv.source import KvPath
+from bridge.sources.static.source import StaticRoles
 
 _KV = {"mount": "secret", "path": "apps/db", "field": "password"}
 

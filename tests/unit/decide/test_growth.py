@@ -16,11 +16,12 @@ from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.decide.versions.prune import prune
 from bridge.decide.versions.target import find_target
-from bridge.model.desired import Desired, KvPath
+from bridge.model.desired import Desired
 from bridge.model.labels import GOOD, UNUSED
 from bridge.model.memory import Memory
 from bridge.model.timestamps import timestamp
 from bridge.model.world import World
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
     NOW,
     desired_of,

@@ -11,7 +11,6 @@ from bridge.decide.inferred import infer_vault
 from bridge.decide.remember import remember
 from bridge.model.actions import RollService
 from bridge.model.conditions import Condition
-from bridge.model.desired import KvPath
 from bridge.model.leadership import Holder, read_seen, write_seen
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Plan
@@ -19,6 +18,7 @@ from bridge.model.reasons import Reason, State
 from bridge.model.vault_view import EVERYTHING, KvDocument, Seen, Unreadable
 from bridge.model.verdicts import Trouble, Verdict
 from bridge.model.world import World
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
     NOW,
     actions_of,

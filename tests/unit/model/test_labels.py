@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.desired import DatabaseRole, KvPath, Source, StaticRoles
 from bridge.model.identity import Identity
 from bridge.model.labels import (
     Origin,
@@ -16,6 +15,10 @@ from bridge.model.labels import (
     read_source,
     source_label,
 )
+from bridge.model.source import Source
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kv.source import KvPath
+from bridge.sources.static.source import StaticRoles
 from tests.support.builders import BORN, created, identity
 
 _TEXT = st.text(min_size=1)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.desired import KvPath
 from bridge.model.identity import Identity
 from bridge.model.names import MAX_NAME, is_valid_name, names_of
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import identity
 
 _DOCKERS = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]{0,62}[a-zA-Z0-9])?")

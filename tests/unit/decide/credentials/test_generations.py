@@ -11,7 +11,7 @@ from bridge.decide.remember import remember
 from bridge.decide.situation import Situation
 from bridge.decide.versions.target import find_target
 from bridge.model.actions import MintGeneration, RollService, Tend, TendGeneration
-from bridge.model.desired import DatabaseRole, Desired, KvPath, Rollout
+from bridge.model.desired import Desired, Rollout
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.labels import ACCESSOR, AT_ONCE, LEASE, PREFIX, RETIRING, TRIES, VANISHED
 from bridge.model.leased import GenerationView, Gone, Leased, RoleDocument, Unknown
@@ -24,6 +24,8 @@ from bridge.model.vault_view import Unreadable
 from bridge.model.verdicts import Trouble
 from bridge.model.wishes import Pause
 from bridge.model.world import World
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
     LIVES,
     NOW,

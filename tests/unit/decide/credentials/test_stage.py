@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.model.actions import MintGeneration, RollService, TendGeneration, action_key
-from bridge.model.desired import DesiredSecret, KvPath, Rollout
+from bridge.model.desired import DesiredSecret, Rollout
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.labels import RETIRING, TRIES, VANISHED
 from bridge.model.leased import GenerationView, Gone, RoleDocument, Unknown
@@ -19,6 +19,7 @@ from bridge.model.set_aside import By, SetAside
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import KvDocument, KvVersion
 from bridge.model.wishes import Do, Pause, Wish
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
     LIVES,
     NOW,

@@ -8,15 +8,7 @@ from typing import Any
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.model.actions import Annotate, MintGeneration, RemoveSecret, Tend, TendGeneration
-from bridge.model.desired import (
-    Content,
-    Desired,
-    DesiredSecret,
-    FileFields,
-    Format,
-    LeaseRules,
-    StaticRoles,
-)
+from bridge.model.desired import Content, Desired, DesiredSecret, FileFields, Format, LeaseRules
 from bridge.model.desired import Mapping as ServiceMapping
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import ONE_LIFE, Identity
@@ -28,6 +20,7 @@ from bridge.model.reasons import Reason
 from bridge.model.timestamps import timestamp
 from bridge.model.wishes import Do, Wish
 from bridge.model.world import World
+from bridge.sources.static.source import StaticRoles
 from tests.support.builders import NOW, actions_of, desired_of, service_of, world_of
 
 PAIR = StaticRoles("", "database", ("a", "b"))

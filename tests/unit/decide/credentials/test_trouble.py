@@ -10,7 +10,6 @@ from bridge.decide.cycle import decide
 from bridge.model.actions import Annotate, MintGeneration, RollService, Tend, TendGeneration
 from bridge.model.desired import (
     Content,
-    DatabaseRole,
     Desired,
     DesiredSecret,
     FileFields,
@@ -34,6 +33,7 @@ from bridge.model.window import Window
 from bridge.model.wishes import Do, Pause, Wish
 from bridge.model.world import World
 from bridge.report.render import current_names
+from bridge.sources.database.source import DatabaseRole
 from tests.support.builders import NOW, desired_of, service_of, task_of
 
 ROLE = DatabaseRole("", "database", "app")

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.decide.cycle import decide
 from bridge.model.actions import Annotate, RollService
-from bridge.model.desired import KvPath, Rollout
+from bridge.model.desired import Rollout
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.memory import Memory
 from bridge.model.plan import Plan
@@ -21,6 +21,7 @@ from bridge.model.service import Service, UpdateState
 from bridge.model.set_aside import By, SetAside
 from bridge.model.spec import swapped
 from bridge.model.world import World
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
     NOW,
     actions_of,

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.decide.remember import remember
 from bridge.model.actions import Annotate, CreateSecret, RollService
-from bridge.model.desired import KvPath, Rollout
+from bridge.model.desired import Rollout
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Plan
@@ -18,6 +18,7 @@ from bridge.model.roll_record import RollRecord
 from bridge.model.service import Kind, UpdateState
 from bridge.model.set_aside import By, SetAside
 from bridge.model.world import World
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
     NOW,
     PATH,

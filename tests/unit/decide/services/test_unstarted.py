@@ -10,7 +10,7 @@ import pytest
 
 from bridge.model.actions import Annotate, MintGeneration, RollService
 from bridge.model.blocked import Blocked
-from bridge.model.desired import FileFields, KvPath, Rollout
+from bridge.model.desired import FileFields, Rollout
 from bridge.model.labels import ASIDE, BLOCKED, GOOD, ROLL
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
@@ -18,6 +18,7 @@ from bridge.model.roll_record import RollRecord
 from bridge.model.service import Service, Task, UpdateState
 from bridge.model.set_aside import By, SetAside
 from bridge.model.timestamps import timestamp
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
     NOW,
     actions_of,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bridge.model.actions import RemoveSecret
-from bridge.model.desired import KvPath
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.vault_view import KvDocument, Unreadable
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import desired_of, document, plan_of, secret_of, wanted, world_of
 from tests.unit.decide.services.test_judge import GOOD
 

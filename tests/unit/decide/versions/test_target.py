@@ -11,7 +11,7 @@ import pytest
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.model.actions import Annotate, CreateSecret, RollService
-from bridge.model.desired import Desired, KvPath
+from bridge.model.desired import Desired
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import Identity
 from bridge.model.labels import labels_of
@@ -25,6 +25,7 @@ from bridge.model.set_aside import By, SetAside
 from bridge.model.vault_view import KvDocument, KvVersion, Unreadable, VaultView
 from bridge.model.verdicts import Verdict
 from bridge.model.world import World
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
     BORN,
     NOW,

@@ -1,0 +1,1 @@
+"""Credentials of a dynamic role of the database engine, each with a lease."""

@@ -1,0 +1,1 @@
+"""Versions of a KV v2 path."""

@@ -1,0 +1,1 @@
+"""Passwords of static roles of the database engine, which Vault rotates."""
