@@ -85,7 +85,10 @@ class Model(Machine):
     def not_too_many_are_in_flight(
         self, service_id: str, before: frozenset[str], after: frozenset[str]
     ) -> None:
-        """I7: by specs and tasks; what was seen to have failed has given its place free."""
+        """I7: by specs and tasks; what was seen to have failed has given its place free.
+
+        A service fails as a whole, also where one of the versions that it moved to is to blame.
+        """
         view = self.look()
         assert self.plan
         held = {
@@ -97,10 +100,10 @@ class Model(Machine):
         flying = 0
         for service in view.services:
             ours = [view.mirror_by_id[i] for i in service.secret_ids if i in view.mirror_by_id]
-            begun = [m for m in ours if m.open_record(service.id) and not m.aside_for(service.id)]
-            begun = [m for m in begun if not m.block_for(service.id)]  # those wait to go back
-            if service.id == service_id or not begun or service.name in held:
-                continue
+            begun = [m for m in ours if m.open_record(service.id)]
+            waits = any(m.aside_for(service.id) or m.block_for(service.id) for m in begun)
+            if service.id == service_id or not begun or waits or service.name in held:
+                continue  # what waits has yet to go back
             progress = progress_of(
                 service, view.tasks_by_service.get(service.id, ()), service.secret_ids
             )

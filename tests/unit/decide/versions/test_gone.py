@@ -12,7 +12,7 @@ from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.roll_record import RollRecord
 from bridge.model.set_aside import By, SetAside
-from bridge.model.swarm_view import SwarmView
+from bridge.model.swarm_view import SwarmView, Unread
 from tests.support.builders import (
     desired_of,
     document,
@@ -90,6 +90,15 @@ def test_a_service_of_which_the_look_is_not_sure_keeps_what_is_its_own() -> None
     world = world_of(document(1), [secret_of(1, labels=open_roll("new"))])
     assert dropped(plan_of(desired_of(), world))
     view = replace(world.swarm, unclear=frozenset({"id-new"}))
+    assert not dropped(plan_of(desired_of(), replace(world, swarm=view)))
+
+
+@pytest.mark.parametrize("kind", ["service", "task", "secret"])
+def test_while_something_is_not_understood_all_of_it_stays(kind: str) -> None:
+    """It may be the service that seems to be gone."""
+    world = world_of(document(1), [secret_of(1, labels=open_roll("gone"))])
+    unread = Unread(kind=kind, id="", name="", service_id="", error="TypeError")
+    view = replace(world.swarm, unread=(unread,))
     assert not dropped(plan_of(desired_of(), replace(world, swarm=view)))
 
 
