@@ -64,6 +64,7 @@ def test_days_are_lists_and_ranges_and_all_of_them_where_none_is_named() -> None
         ("Mon 10:70-11:00", "UTC", "no time of day"),
         ("Mo 10:00-11:00", "UTC", "no day"),
         ("Abc 10:00-11:00", "UTC", "no day"),
+        ("Mon/Tue 10:00-11:00", "UTC", "`Mon/Tue` is no day"),
         ("Mon 10:00-11:00", "Mars/Olympus", "no time zone"),
         ("Mon 10:00-11:00", "../etc", "no time zone"),
     ],

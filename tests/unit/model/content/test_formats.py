@@ -325,6 +325,8 @@ def test_a_difference_that_is_meant_is_none(text: str) -> None:
         ("{{ self }}", 'fields["self"]'),
         ("{{ user@host }}", 'fields["'),
         ("{{ my field }}", 'fields["'),
+        ("{% include 'x' %}", "other files"),
+        ("{% from 'x' import y %}", "other files"),
     ],
 )
 def test_what_a_template_cannot_have_is_answered_with_what_it_can(text: str, words: str) -> None:

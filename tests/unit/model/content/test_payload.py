@@ -48,6 +48,7 @@ def test_json_reads_back_as_what_vault_has(fields: dict[str, Any]) -> None:
     [
         ({"user": CANARY}, "FieldMissing"),
         ({"password": 7}, "FieldNotText"),
+        ({"password": True}, "FieldNotText"),
         ({"password": {"a": CANARY}}, "FieldNotText"),
         ({"password": None}, "FieldNotText"),
         ({"password": ""}, "ContentEmpty"),
