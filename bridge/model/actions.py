@@ -1,4 +1,7 @@
-"""What a cycle does: actions on Vault and the swarm, in chains."""
+"""Actions: the writes to Vault and to the swarm that a plan asks for, in chains.
+
+Each is a value. ``apply`` carries it out, and returns what became of it.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,13 @@ from bridge.model.spec import Swap
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CreateSecret:
-    """Read one version from Vault and make the Docker secret that mirrors it.
+    """Read one version of a KV v2 path and create the Docker secret that mirrors it.
 
     Attributes:
         secret: Name in the configuration.
-        former: Id and name of the Docker secret that mirrors the same version and may have the same
-            bytes; nothing is made then. None where there is none.
+        labels: Labels that the Docker secret is created with.
+        former: Id and name of a Docker secret that mirrors the same version already. If its bytes
+            turn out to be the same, nothing is created. None where there is no such secret.
     """
 
     secret: str
@@ -34,20 +38,20 @@ class CreateSecret:
 
     @property
     def summary(self) -> str:
-        """Say in words what is done."""
+        """One line that describes the action."""
         return f"create secret {self.docker_name} from version {self.identity.version} in Vault"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MintGeneration:
-    """Have Vault make a credential, and make the Docker secret that holds it.
+    """Have Vault issue a credential, and create the Docker secret that holds it.
 
     Attributes:
         secret: Name in the configuration.
-        role: Of a static source: the role whose password it is; else empty.
-        rotate: Of a static source: whether Vault is to rotate the role first.
         version: Number of the generation.
-        labels: Besides those of its identity and its lease, which are known once it is made.
+        labels: Labels besides those of its identity and its lease, which Vault's answer gives.
+        role: For static roles: the role whose password is mirrored; else empty.
+        rotate: For static roles: whether Vault rotates the role first.
     """
 
     secret: str
@@ -63,7 +67,7 @@ class MintGeneration:
 
     @property
     def summary(self) -> str:
-        """Say in words what is done."""
+        """One line that describes the action."""
         what = f"a new credential of {self.source}"
         if self.role:
             what = f"{'a new' if self.rotate else 'the'} password of the static role {self.role}"
@@ -71,7 +75,7 @@ class MintGeneration:
 
 
 class Tend(StrEnum):
-    """What is done to a generation's lease or to its custody."""
+    """A step in the life of a lease, of its custody token, or of a static role's password."""
 
     MAKE_PERMANENT = "make the custody permanent"
     RENEW_CUSTODY = "renew the custody"
@@ -85,14 +89,17 @@ class Tend(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TendGeneration:
-    """Renew or end a generation. What must not be known of it is read again from its labels.
+    """Renew or end the credential of a generation.
+
+    The lease's id and the accessor are no part of it: they are read from the Docker secret's
+    labels when it is carried out.
 
     Attributes:
-        grace: Of ``SHORTEN``: seconds that are left.
-        patience: Of a renewal: longest pause in seconds before it is tried again.
+        grace: For ``SHORTEN``: seconds for which the lease still lives.
+        patience: For a renewal: seconds after which it is tried again at the latest.
         absent: Ids of tasks on nodes that are down, which no longer count as users.
-        even_used: Of ``REVOKE``: whether it ends though something uses it (``--revoke-first``).
-        at: Of ``RETIRE``: the time that is written down, seconds since the epoch.
+        even_used: For ``REVOKE``: whether it ends although something uses it (``--revoke-first``).
+        at: For ``RETIRE``: the time that the label gets, seconds since the epoch.
     """
 
     secret: str
@@ -109,18 +116,20 @@ class TendGeneration:
 
     @property
     def summary(self) -> str:
-        """Say in words what is done."""
+        """One line that describes the action."""
         return f"{self.step} of {self.docker_name}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Annotate:
-    """Write labels of a Docker secret; all others stay.
+    """Set and remove labels of a Docker secret; all others stay.
+
+    Labels are the only part of a Docker secret that the engine lets anyone change.
 
     Attributes:
         put: Labels to set.
         drop: Labels to remove.
-        gone: Ids of services that are to be missing still when it is done.
+        gone: Ids of services that must still be missing when the labels are written.
     """
 
     secret: str
@@ -134,17 +143,17 @@ class Annotate:
 
     @property
     def summary(self) -> str:
-        """Say in words what is done."""
+        """One line that describes the action."""
         return f"note on secret {self.docker_name}: {self.why}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RollService:
-    """Point a service to other versions: one update for all its changed references.
+    """Update a service once, so that its references point to other Docker secrets.
 
     Attributes:
-        template: Fingerprint of the TaskTemplate that the decision was made on; any other means:
-            look again. Other people's labels and scaling change the version index and not this.
+        template: Fingerprint of the TaskTemplate that was decided on. Where the service has another
+            one by now, nothing is written. Labels and scaling by somebody else do not change it.
     """
 
     service_id: str
@@ -156,7 +165,7 @@ class RollService:
 
     @property
     def summary(self) -> str:
-        """Say in words what is done."""
+        """One line that describes the action."""
         moves = ", ".join(swap.summary for swap in self.swaps)
         return f"roll service {self.service_name}: {moves}"
 
@@ -165,9 +174,11 @@ class RollService:
 class WakeUpdater:
     """Change a label of a service, so that the engine goes on with an update that hangs.
 
+    The updater waits for a task on a node that is down; any write to the service restarts it.
+
     Attributes:
         template: As for ``RollService``.
-        token: The label's value: another one for each roll and set of dead nodes.
+        token: Value of the label: another one for each roll and each set of nodes that are down.
     """
 
     service_id: str
@@ -179,17 +190,17 @@ class WakeUpdater:
 
     @property
     def summary(self) -> str:
-        """Say in words what is done."""
+        """One line that describes the action."""
         return f"wake the update of service {self.service_name}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RemoveSecret:
-    """Remove a Docker secret that nothing needs, after one more look (I1).
+    """Remove a Docker secret that nothing needs, after one more look at the swarm (I1).
 
     Attributes:
-        prunes: Where the name is from, if it goes on: then what services come back to stays. None
-            where an operator has let go of it.
+        prunes: Source of the secret where it stays in the configuration: the versions that services
+            may go back to are then kept. None where an operator has let go of the whole secret.
     """
 
     secret: str
@@ -201,18 +212,18 @@ class RemoveSecret:
 
     @property
     def summary(self) -> str:
-        """Say in words what is done."""
+        """One line that describes the action."""
         return f"remove secret {self.docker_name}"
 
 
 @dataclass(frozen=True, slots=True)
 class NoteState:
-    """Write labels of the state config: verdicts, and what becomes of wishes.
+    """Set and remove labels of the state config: verdicts, and what became of wishes.
 
     Attributes:
-        secret: Whose labels they are; empty where the config itself is made.
+        secret: Name of the secret concerned; empty where the config itself is created.
         put: Labels to set.
-        drop: Labels to remove where they still have this value: another wish may have come.
+        drop: Labels to remove if they still have this value: an operator may have written another.
     """
 
     secret: str
@@ -223,7 +234,7 @@ class NoteState:
 
     @property
     def summary(self) -> str:
-        """Say in words what is done."""
+        """One line that describes the action."""
         return f"note in the state config: {self.why}"
 
 
@@ -238,11 +249,11 @@ Action = (
     | NoteState
 )
 Chain = tuple[Action, ...]
-"""Actions that depend on one another: one that fails ends its chain, and no other."""
+"""Actions in order, each of which depends on the one before: a failure ends this chain only."""
 
 
 def action_key(action: Action) -> str:
-    """Name an action for its backoff: the same wish has the same key in every cycle."""
+    """Return the key of an action's backoff: the same intent has the same key in every cycle."""
     match action:
         case CreateSecret():
             return f"create {action.docker_name}"
@@ -263,7 +274,7 @@ def action_key(action: Action) -> str:
 
 
 def concerns(action: Action) -> tuple[tuple[str, ...], str]:
-    """Return the names of the secrets that an action is for, and the service that it writes."""
+    """Return the names of the secrets that an action is for, and of the service that it writes."""
     match action:
         case RollService():
             return tuple(swap.secret for swap in action.swaps), action.service_name

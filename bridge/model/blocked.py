@@ -1,4 +1,7 @@
-"""Why a service could not be rolled to a version though nothing is known against the version."""
+"""Marks of blocked rolls: a service could not start on a version for a reason outside of it.
+
+No node has room or the image, say. That tells nothing about the version, which is not set aside.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,17 @@ from bridge.model.reasons import Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocked:
-    """A mark on a version: its roll of one service was blocked before any task of it started.
+    """The roll of one service to a version was blocked before any of its tasks started.
 
-    It sets nothing aside. The roll is tried again by itself.
+    A label of the Docker secret keeps it. The roll is tried again by itself.
 
     Attributes:
-        why: In words, with the engine's own.
+        why: Description for people, with the engine's own words.
         at: When it was blocked or tried again, RFC 3339.
-        tries: How often it was blocked in a row.
-        seen: Fingerprint of the nodes and of the service then: a change of them may mend it.
-        back: Whether the service goes back. It does not where somebody changed it meanwhile.
+        tries: How many times in a row it was blocked.
+        seen: Fingerprint of the nodes and of the service at that time. Once it differs, the roll
+            is tried again at once.
+        back: Whether the service goes back. It does not where somebody else has changed it since.
         again: Whether it is being tried again.
     """
 
@@ -32,7 +36,7 @@ class Blocked:
     again: bool = False
 
     def write(self) -> str:
-        """Write the label's value."""
+        """Return the label's value."""
         raw = {"reason": self.reason, "why": self.why, "at": self.at, "tries": self.tries}
         raw |= {"seen": self.seen} if self.seen else {}
         flags = {"back": self.back, "again": self.again}
@@ -40,7 +44,7 @@ class Blocked:
 
     @classmethod
     def read(cls, text: str) -> Blocked | None:
-        """Read the label's value; None where somebody has damaged it: then it is tried again."""
+        """Return the mark in a label's value; None where it is damaged: the roll is tried again."""
         try:
             raw = json.loads(text)
             return cls(

@@ -1,4 +1,4 @@
-"""What a cycle reports: what is held and why, and the state of secrets, services and leases."""
+"""Holds and conditions: what a plan reports, for ``status``, the log and the exit code."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bridge.model.reasons import Reason, State
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hold:
-    """Something that is wanted and not done now.
+    """A change that is wanted and not made now, and the reason.
 
     Attributes:
-        secret: Name in the configuration; empty where it concerns all of them.
-        service: Name of the service concerned; empty for the whole secret.
-        until: When it may go on by itself, seconds since the epoch; None where that is not known.
-        waits: Whether it passes by itself (a turn, a quiet time), rather than wanting somebody.
+        secret: Name in the configuration; empty for a hold on all secrets.
+        service: Name of the service that is held; empty for the whole secret.
+        until: When it ends at the earliest, seconds since the epoch; None where that is not known.
+        waits: Whether it ends by itself (a turn, a quiet time); else an operator has to act.
     """
 
     secret: str
@@ -28,10 +28,10 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class ServiceCondition:
-    """How a service stands with one secret.
+    """The state of one service with regard to one secret.
 
     Attributes:
-        version: Version that its Spec refers to; None where it refers to none of ours.
+        version: Version that its Spec refers to; None where it refers to no mirrored one.
     """
 
     name: str
@@ -43,19 +43,19 @@ class ServiceCondition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeaseCondition:
-    """How a generation stands. Times are seconds since the epoch; None where they are not known.
+    """The state of one generation. Times are seconds since the epoch; None where not known.
 
     Attributes:
         version: Number of the generation.
-        lease_ends: When its credential ends, if nobody renews the lease.
-        custody_ends: The same of the token that its lease hangs on.
-        hard_end: When it ends whatever is done.
-        next: What happens to it next, in words.
-        next_at: When.
-        because: Why, in words.
+        lease_ends: When the credential ends unless its lease is renewed.
+        custody_ends: When the token ends that the lease belongs to, unless it is renewed.
+        hard_end: When the credential ends and no renewal helps: the role's longest life.
+        next: Description of what happens to it next.
+        next_at: When that happens.
+        because: Description of why.
         role: Name of its role in Vault.
-        user: Name of the database user, as far as it is known.
-        static: Whether it is the password of a static role: ``lease_ends`` is then when Vault
+        user: Name of the database user; empty where it is not known.
+        static: Whether it is the password of a static role. ``lease_ends`` is then when Vault
             rotates it by itself.
     """
 
@@ -73,15 +73,15 @@ class LeaseCondition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
-    """How a secret stands.
+    """The state of one secret: the worst of what its versions and services report.
 
     Attributes:
-        vault_version: Vault's current version, or the newest generation; None where Vault could not
-            be looked at.
-        running_version: The oldest version that a live task holds; None where none does.
-        versions: Versions that are mirrored, oldest first.
+        vault_version: Vault's current version, or the newest generation; None where Vault gave no
+            answer.
+        running_version: The oldest version that a live task holds; None where no task holds one.
+        versions: Mirrored versions, oldest first.
         created: When Vault made the running version, seconds since the epoch.
-        unused: Mirrored versions that no service and no task has any more, oldest first.
+        unused: Mirrored versions that no service and no task refers to any more, oldest first.
         leases: Generations whose credential has not ended, oldest first.
     """
 

@@ -1,4 +1,4 @@
-"""What the user asked for: secrets, the services they go to, and how carefully to roll."""
+"""The desired state, as the configuration asks for it: secrets, their services, how to roll."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Format(StrEnum):
 
 
 class Decode(StrEnum):
-    """How a field's text stands for bytes; each with its padding or without."""
+    """The encoding in which a field holds bytes; padding may be there or not."""
 
     BASE64 = "base64"
     BASE64URL = "base64url"
@@ -36,12 +36,12 @@ class TrailingNewline(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KvLease:
-    """Which lease a KV version holds, by what the version itself says.
+    """The lease of a credential that somebody else writes to a KV v2 path, with its fields.
 
     Attributes:
         id_field: Field with the lease's id.
-        accessor_field: Field with the accessor of the token that the lease hangs on.
-        role: Whose leases these are; no other is ever touched.
+        accessor_field: Field with the accessor of the token that the lease belongs to.
+        role: Role of these leases; no other lease is ever touched.
     """
 
     id_field: str
@@ -51,14 +51,16 @@ class KvLease:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
-    """What of a Vault version goes into the Docker secret.
+    """How the fields of a Vault version become the value of a Docker secret; see ``content``.
 
     Attributes:
-        field: The one field taken, for ``raw``; else absent.
-        template: The jinja2 template, for ``template``; else absent.
-        decode: How the field's text stands for the bytes that are meant; for ``raw`` only.
-        lease: The lease that a KV version holds; its fields are for the bridge, and not content.
-        template_driver: With what the engine expands the content for each task; empty: not at all.
+        field: For ``raw``: the one field that is taken; else None.
+        template: For ``template``: the jinja2 template; else None.
+        decode: For ``raw``: the encoding of the field; None where its text is the value.
+        trailing_newline: What becomes of newlines at the end.
+        lease: Fields with the lease of a credential: they are for the bridge, and no content.
+        template_driver: Driver with which the engine expands the value for each task; empty where
+            it does not.
     """
 
     format: Format
@@ -71,7 +73,7 @@ class Content:
 
     @property
     def shape(self) -> str:
-        """Name what is asked for, so that a verdict on it is not taken for one on another."""
+        """A text that is the same for the same rules; it is part of verdicts and labels."""
         parts = [self.format.value]
         if self.field is not None:
             parts.append(self.field)
@@ -90,13 +92,13 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class FileFields:
-    """Where and for whom the file appears in a container; None keeps what the service has now.
+    """Where a file appears in the container, and who may read it; None keeps what the service has.
 
     Attributes:
         target: File name below ``/run/secrets``, or an absolute path elsewhere. Always in its short
-            form: ``/run/secrets/x`` is written ``x``.
-        uid, gid: Digits, as the engine wants them.
-        mode: Permission bits, ``0o400`` for the owner's read.
+            form: ``x`` for ``/run/secrets/x``.
+        uid, gid: Owner, as digits.
+        mode: Permission bits: with ``0o400`` the owner may read it, and nobody else.
     """
 
     target: str | None = None
@@ -107,11 +109,11 @@ class FileFields:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """One service that gets a secret.
+    """A service that gets a secret, and the files in which it gets it.
 
     Attributes:
         service: The Swarm service's full name.
-        files: The files that it gets, each with a target of its own; one at least.
+        files: At least one file, each with a target of its own.
     """
 
     service: str
@@ -124,10 +126,10 @@ class LeaseRules:
 
     Attributes:
         rotate_before: Part of a generation's longest life that is left when the next one is made.
-        rotate_every: Age at which a generation is replaced; None for no such age.
-        rotate_on: A KV path whose new version asks for a new generation.
-        grace: For how long the former credential stays valid after nothing uses it.
-        overlap_max: For how long tasks on nodes that are down keep the former one alive.
+        rotate_every: Age at which a generation is replaced; None for no limit.
+        rotate_on: KV v2 path of which each new version asks for a new generation; None for none.
+        grace: How long the former credential stays valid after nothing uses it any more.
+        overlap_max: How long tasks on nodes that are down count as users of the former one.
     """
 
     rotate_before: float = 1 / 3
@@ -139,7 +141,14 @@ class LeaseRules:
 
 @dataclass(frozen=True, slots=True)
 class DesiredSecret:
-    """One secret of the configuration: ``name`` becomes ``name_v1``, then ``name_v2``."""
+    """One secret of the configuration: its versions become Docker secrets ``name_v1``, ``name_v2``.
+
+    Attributes:
+        source: Where in Vault it comes from.
+        content: How a version becomes the value of a Docker secret.
+        services: The services that get it.
+        lease: When its credential is replaced; for leased ones only.
+    """
 
     name: str
     source: Source
@@ -149,7 +158,7 @@ class DesiredSecret:
 
     @property
     def leased(self) -> bool:
-        """Whether its versions are generations of a credential that the bridge has made."""
+        """Whether its versions are generations of a credential that Vault issues for the bridge."""
         return self.source.leased
 
 
@@ -158,13 +167,13 @@ class Rollout:
     """How services are rolled. Durations are in seconds.
 
     Attributes:
-        max_in_flight: Services whose roll we began and which have not converged, at most.
-        settle: Quiet time after a change, so that changes which come together roll once.
-        settle_max: Longest that ``settle`` may hold a change up.
-        bake: How long every task must stay up on a version before it counts as good there.
-        timeout: Longest time without any new good task; then the roll has failed.
-        windows: Times at which rolls may begin; any, where there are none.
+        max_in_flight: Most services at once whose roll was begun and has not converged.
+        settle: Quiet time after a change, so that changes in a row become one roll.
+        settle_max: Longest time for which ``settle`` may hold a change.
+        bake: How long all tasks must stay up on a version before it is good there.
+        timeout: Longest time without a new good task; after that the roll has failed.
         all_go_back: Whether a version that failed for one service is set aside for all.
+        windows: Times at which rolls may begin; empty for any time.
     """
 
     max_in_flight: int = 1
@@ -178,11 +187,11 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class Retain:
-    """How many old versions stay.
+    """How many old versions are kept as Docker secrets.
 
     Attributes:
-        versions: Newest versions of each name that stay, the current one included.
-        min_age: Seconds for which no version is removed after its Docker secret was made.
+        versions: Number of the newest versions of each secret that stay, the current one included.
+        min_age: Seconds for which a version stays after its Docker secret was made.
     """
 
     versions: int = 2
@@ -191,14 +200,15 @@ class Retain:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Desired:
-    """The whole of what the user asked for.
+    """The desired state: what one bridge is asked to bring about.
 
     Attributes:
-        instance: Name of this bridge; another instance's secrets are never touched.
-        secrets: In the order of the configuration file.
-        max_services: Most services that a plan may touch without somebody's approval; None for any.
-        apply_fields: Whether changed file fields roll a service by themselves; else they come with
-            its next roll.
+        instance: Name of the bridge. Docker secrets of another instance are never touched.
+        secrets: The secrets, in the order of the configuration file.
+        max_services: Most services that one version is rolled to without an approval; None for any
+            number.
+        apply_fields: Whether changed file fields alone roll a service; else they come with its next
+            roll.
     """
 
     instance: str
@@ -210,7 +220,7 @@ class Desired:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """Whatever is to be looked at in Vault, each once, in the order of the file."""
+        """Everything that is read in Vault, each once, in the order of the file."""
         found: dict[Source, None] = {}
         for secret in self.secrets:
             found[secret.source] = None
@@ -222,5 +232,5 @@ class Desired:
 
     @property
     def digest(self) -> str:
-        """Tell one configuration from another; it holds no value of any secret."""
+        """A fingerprint of the configuration, which holds no value of any secret."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:32]

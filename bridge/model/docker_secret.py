@@ -1,4 +1,4 @@
-"""Docker secrets as the engine lists them."""
+"""Docker secrets as the engine lists them: all of them, whoever made them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class DockerSecret:
-    """One Docker secret, ours or not.
+    """A named value that the swarm keeps and mounts as a file into the tasks of services.
+
+    The value never changes, and the engine gives it to nobody but a task; so another value is
+    another Docker secret. Only labels can be changed.
 
     Attributes:
-        created: Seconds since the epoch at which the engine made it.
-        template_driver: With what the engine expands it for each task; empty: not at all.
+        created: When the engine made it, seconds since the epoch.
+        template_driver: Driver with which the engine expands the value for each task, as
+            ``golang``; empty where tasks get the value as it is.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Tells two states of a service or of the nodes apart without keeping either."""
+"""Fingerprints of services and nodes: they tell two states apart without keeping either."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def fingerprint(spec: Mapping[str, Any]) -> str:
-    """Tell two TaskTemplates of a service's spec apart; only a change of it restarts tasks."""
+    """Return the fingerprint of a Spec's TaskTemplate: only a change of that restarts tasks."""
     return _digest(spec.get("TaskTemplate"))
 
 
 def frame_of(spec: Mapping[str, Any]) -> str:
-    """Tell two TaskTemplates apart by all but their secrets: what a roll of ours leaves alone."""
+    """Return the fingerprint of a TaskTemplate without its secrets: a roll of ours keeps it."""
     template = dict(spec.get("TaskTemplate") or {})
     container = template.get("ContainerSpec") or {}
     template["ContainerSpec"] = {key: container[key] for key in container if key != "Secrets"}
@@ -22,12 +22,12 @@ def frame_of(spec: Mapping[str, Any]) -> str:
 
 
 def setup_of(spec: Mapping[str, Any]) -> str:
-    """Tell two specs of a service apart by its mode, its ports and how it is updated."""
+    """Return the fingerprint of a service's mode, ports and update settings."""
     return _digest([spec.get(key) for key in ("Mode", "EndpointSpec", "UpdateConfig")])
 
 
 def surroundings_of(nodes: Iterable[Mapping[str, Any]]) -> str:
-    """Tell whether the nodes changed in a way that a scheduler minds."""
+    """Return the fingerprint of what the scheduler places tasks by: nodes, states, resources."""
     known = [
         [
             node.get("ID"),
@@ -42,7 +42,7 @@ def surroundings_of(nodes: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _part(node: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return a part of an object; an empty one where it is not understood."""
+    """Return a part of the engine's object; an empty one where it is not a map."""
     part = node.get(key)
     return part if isinstance(part, dict) else {}
 

@@ -1,7 +1,7 @@
-"""What makes a version the one that it is (I12).
+"""Identities: what tells one version of a secret from every other (I12).
 
-A path that is deleted and written anew counts from 1 again. So ``db_password_v1`` alone does not
-tell which content it holds; the identity does.
+Vault counts the versions of a path that was deleted and written anew from 1 again. So the name
+``db_password_v1`` alone does not tell which content a Docker secret holds; the identity does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from bridge.model.timestamps import instant
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One version of one life of a path; "newer" orders by the key's creation, then the number.
+    """One version of one life of a KV v2 path, or one generation of a role's credential.
+
+    A path has a new life each time that its metadata was deleted. "Newer" orders by the life first,
+    then by the number.
 
     Attributes:
         path_created: Vault's ``created_time`` of the key, as Vault wrote it; ``ONE_LIFE`` for a
@@ -36,8 +39,9 @@ class Identity:
 
     @property
     def order(self) -> tuple[int, int, int]:
-        """The sort key; a restored snapshot gives one number to two contents, hence ``created``."""
+        """The sort key; a restored snapshot may give one number twice, hence ``created``."""
         return instant(self.path_created), self.version, instant(self.created)
 
 
 ONE_LIFE = "1970-01-01T00:00:00Z"
+"""The ``path_created`` of every generation: a role has one life."""

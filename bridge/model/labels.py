@@ -1,4 +1,8 @@
-"""Labels: what makes a Docker secret ours, and which Vault version it holds (I12)."""
+"""Labels of Docker secrets and configs: the memory of the bridge, which lies in the swarm.
+
+The labels of a Docker secret say that a bridge made it and which Vault version it holds (I12); its
+name is never taken for either. Those of the state config hold wishes and verdicts.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ AT_ONCE = f"{PREFIX}at_once"
 TRIES = f"{PREFIX}tries"
 VANISHED = f"{PREFIX}vanished"
 WOKEN = f"{PREFIX}woken"
-"""The one label that we ever write on a service: it wakes an updater that hangs on a dead node."""
+"""The one label that is written on a service: it wakes an updater that hangs on a dead node."""
 
 _T = TypeVar("_T")
 
@@ -38,7 +42,7 @@ _T = TypeVar("_T")
 def read_by_name(
     labels: Mapping[str, str], prefix: str, read: Callable[[str], _T | None]
 ) -> dict[str, _T]:
-    """Read all labels that begin with a prefix, by what follows it; those that are damaged not."""
+    """Return what the labels with a prefix hold, by the rest of the label, without damaged ones."""
     found = {
         key.removeprefix(prefix): read(value)
         for key, value in labels.items()
@@ -48,7 +52,7 @@ def read_by_name(
 
 
 def source_label(source: Source) -> str:
-    """Return the ``source`` label; its parts may hold any character."""
+    """Return the value of the ``source`` label; the parts of a source may hold any character."""
     place = {"namespace": source.namespace, "mount": source.mount}
     parts = {**place, **source.label}
     return json.dumps({key: value for key, value in parts.items() if value}, ensure_ascii=False)
@@ -65,7 +69,7 @@ def read_source(text: str) -> Source:
 
 
 def labels_of(instance: str, name: str, identity: Identity) -> dict[str, str]:
-    """Write the labels that a Docker secret is made with."""
+    """Return the labels that a Docker secret is created with."""
     return {
         f"{PREFIX}instance": instance,
         f"{PREFIX}secret": name,
@@ -78,7 +82,7 @@ def labels_of(instance: str, name: str, identity: Identity) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What the labels of a Docker secret say of where it came from."""
+    """Which bridge made a Docker secret, for which secret, and of which version."""
 
     instance: str
     secret: str
@@ -86,7 +90,7 @@ class Origin:
 
 
 def origin_of(labels: Mapping[str, str]) -> Origin | None:
-    """Read back ``labels_of``; None where the labels are absent or somebody has damaged them."""
+    """Return what ``labels_of`` wrote; None where a label is missing or damaged."""
     try:
         identity = Identity(
             read_source(labels[f"{PREFIX}source"]),
@@ -101,9 +105,9 @@ def origin_of(labels: Mapping[str, str]) -> Origin | None:
 
 
 def labels_by_service(labels: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """Return the marks, blocks and roll records of single services, by the service's id.
+    """Return the names of the labels about single services, by the service's id.
 
-    Also those that somebody has damaged.
+    These are set-aside marks, marks of blocked rolls and roll records, damaged ones too.
     """
     found: dict[str, frozenset[str]] = {}
     for prefix in (f"{ASIDE}.", ROLL, BLOCKED):

@@ -1,6 +1,6 @@
-"""The leader's lease: which of several bridges of one instance acts, as a label of a Docker config.
+"""The leader's lease: which of several bridges of one instance acts.
 
-It lies in a config of its own, so that its heartbeats wake nobody and touch no wish.
+It is a label of a Docker config of its own, so that its heartbeats wake nobody and change no wish.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bridge.model.vault_view import Seen, Unreadable
 HOLDER = f"{PREFIX}holder"
 
 SEEN = f"{PREFIX}seen"
-"""Label with what of Vault the holder cannot use, for commands that do not ask Vault."""
+"""Label with why Vault's versions cannot be used, for commands that do not ask Vault."""
 
 _KEYS = ("id", "host", "process", "configuration", "at")
 
@@ -31,17 +31,17 @@ _ENDED = frozenset(("complete", "failed", "shutdown"))
 
 
 def task_has_ended(tasks: Iterable[Mapping[str, Any]], container: str) -> bool:
-    """Tell whether the swarm knows that the task in a container has ended.
+    """Return whether the swarm knows that the task in a container has ended.
 
     These states are reported by the node that ran it, once the container has exited, and no task
     leaves them again; so an answer from a manager's past may miss an end, but cannot invent one.
-    ``rejected`` and ``orphaned`` are also said by managers that do not know.
+    ``rejected`` and ``orphaned`` are also set by managers that cannot know.
     """
     return bool(container) and any(_ended_in(task, container) for task in tasks)
 
 
 def _ended_in(task: Mapping[str, Any], container: str) -> bool:
-    """Tell whether a task has ended in a container; one that is not understood has not."""
+    """Return whether a task has ended in a container; False where its object is malformed."""
     try:
         status = task["Status"]
         return status["ContainerStatus"]["ContainerID"] == container and status["State"] in _ENDED
@@ -51,16 +51,17 @@ def _ended_in(task: Mapping[str, Any], container: str) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Holder:
-    """Who holds the lease.
+    """The bridge that holds the lease, by its own account.
 
     Attributes:
         id: Never the same twice.
         host: Name of its machine or container, for people.
-        process: What tells whether it still runs, for those on the same kernel; see ``leader``.
-        configuration: Which configuration it goes by, see ``Desired.digest``.
-        at: When it was renewed last, RFC 3339, by its own clock: for people only.
+        process: Its process, so that a bridge on the same kernel can find out whether it still
+            runs; see ``leader``.
+        configuration: Digest of its configuration, see ``Desired.digest``.
+        at: When it last renewed the lease, RFC 3339, by its own clock: for people only.
         container: Id of the container that it runs in; empty where it runs in none.
-        seen: What of Vault it cannot use, by the secret's name.
+        seen: Why Vault's versions cannot be used, by the secret's name.
     """
 
     id: str
@@ -72,12 +73,12 @@ class Holder:
     seen: Seen = field(default_factory=dict)
 
     def write(self) -> str:
-        """Write the label's value."""
+        """Return the label's value."""
         return json.dumps({key: getattr(self, key) for key in (*_KEYS, "container")})
 
     @classmethod
     def read(cls, labels: Mapping[str, str]) -> Holder | None:
-        """Read it from a config's labels; None where nobody holds it, or it is damaged."""
+        """Return the holder in a config's labels; None where nobody holds it, or it is damaged."""
         try:
             raw = json.loads(labels[HOLDER])
             own = {key: str(raw[key]) for key in _KEYS}
@@ -90,26 +91,26 @@ class Holder:
         return holder
 
     def age(self, now: float) -> float:
-        """Return how many seconds ago it was renewed, as far as both clocks agree."""
+        """Return how many seconds ago the lease was renewed, as far as both clocks agree."""
         return max(0.0, now - instant(self.at) / 1e9)
 
     def leads(self, now: float) -> bool:
-        """Tell whether it is to be taken for running, as far as both clocks agree."""
+        """Return whether the lease has not expired, as far as both clocks agree."""
         return self.age(now) <= TTL
 
     def goes_by(self, desired: Desired) -> bool:
-        """Tell whether it has the same configuration."""
+        """Return whether the holder has this very configuration."""
         return self.configuration == desired.digest
 
 
 def write_seen(seen: Seen) -> str:
-    """Write what of Vault cannot be used as a label's value."""
+    """Return the label's value for why Vault's versions cannot be used."""
     raw = {name: [what.reason, what.message, what.everywhere] for name, what in seen.items()}
     return json.dumps(raw, ensure_ascii=False)
 
 
 def read_seen(text: str) -> Seen:
-    """Read the label's value; what is damaged, or a newer bridge's, is left out."""
+    """Return what ``write_seen`` wrote; damaged entries and unknown reasons are left out."""
     found: dict[str, Unreadable] = {}
     try:
         for name, (reason, message, everywhere) in json.loads(text).items():
@@ -120,5 +121,5 @@ def read_seen(text: str) -> Seen:
 
 
 def lease_config_name(instance: str) -> str:
-    """Name the Docker config that is an instance's lease."""
+    """Return the name of the Docker config that holds the lease of an instance."""
     return f"{PREFIX}{instance}.leader"

@@ -1,9 +1,10 @@
-"""Generations of a leased credential: what the swarm keeps of each, and what Vault says of it.
+"""Generations of a leased credential: what labels keep of each, and what Vault answers about it.
 
-A lease dies with the token that made it, so each generation has a token of its own: its *custody*.
-Custody is provisional until the Docker secret names its accessor, and is then made permanent; the
-token itself is forgotten at once. What is kept are the lease's id and the accessor: with both any
-later login can look the generation up, renew it and end it, and nobody can log in to anything.
+Vault revokes a lease together with the token that asked for it, so each generation has a token of
+its own: its *custody*. Custody is provisional (it has a short TTL) until a Docker secret names its
+accessor, and is then made permanent; the token itself is forgotten at once. Kept are the lease's id
+and the accessor. With both, any later login can look the generation up, renew it and end it, and
+nobody can log in to anything with them.
 """
 
 from __future__ import annotations
@@ -30,25 +31,26 @@ from bridge.model.reasons import Reason
 
 END_FIRST = "first"
 END_NOW = "now"
-"""How an operator may want a generation to end: before services leave it, or without grace."""
+"""Values of ``Leased.at_once``: the end is to come before services leave it, or without grace."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leased:
-    """What the labels of a generation's Docker secret say of its credential.
+    """The credential of a generation, as the labels of its Docker secret keep it.
 
     Attributes:
         role: Name of its role.
-        lease: The lease's id; empty for a static role. Whoever knows it may end it, so it is shown
-            nowhere.
-        accessor: Accessor of its custody token; empty for a static role.
-        retiring: Since when it is being ended, RFC 3339: it is never renewed again; else empty.
-        ended: When its lease and its custody were seen to be gone; else empty.
-        at_once: ``now`` where it is to end without ``grace``, ``first`` where it is to end even
-            while services use it; else empty.
-        tries: How many generations were made since one was good, this one included.
-        vanished: When generations before it were found to have vanished, as far as that counts.
-        user: Name of the database user, as far as it is known; it is no credential.
+        lease: Id of the lease; empty for a static role. It is shown nowhere, since whoever may
+            revoke leases needs no more than the id.
+        accessor: Accessor of the custody token; empty for a static role.
+        retiring: Since when it is being ended, RFC 3339; empty while it is kept. It is not renewed
+            any more.
+        ended: When lease and custody were found to be gone, RFC 3339; else empty.
+        at_once: ``now`` where it ends without ``grace``, ``first`` where it ends even while
+            services use it; else empty.
+        tries: How many generations were made since the last good one, this one included.
+        vanished: When leases before it were found to have vanished, as far as they still count.
+        user: Name of the database user, which is no credential; empty where it is not known.
     """
 
     role: str
@@ -63,12 +65,12 @@ class Leased:
 
     @property
     def over(self) -> bool:
-        """Whether its credential has ended, or is about to."""
+        """Whether the credential has ended or is being ended."""
         return bool(self.retiring or self.ended)
 
     @classmethod
     def read(cls, labels: Mapping[str, str]) -> Leased | None:
-        """Read the labels; None where it is no generation."""
+        """Return the credential in a Docker secret's labels; None where it is no generation."""
         lease, accessor = labels.get(LEASE, ""), labels.get(ACCESSOR, "")
         if not labels.get(ROLE) or bool(lease) != bool(accessor):
             return None
@@ -87,14 +89,14 @@ class Leased:
 
 
 def lease_labels(lease: str, accessor: str, role: str) -> dict[str, str]:
-    """Write the labels that tie a Docker secret to its lease."""
+    """Return the labels that tie a Docker secret to its lease."""
     return {LEASE: lease, ACCESSOR: accessor, ROLE: role}
 
 
 def held_by(
     fields: Mapping[str, Any], lease: KvLease | None
 ) -> tuple[Mapping[str, Any], dict[str, str]]:
-    """Tell the content of a KV version from the lease that it names.
+    """Return the content of a KV version apart from the lease that it names.
 
     Returns:
         The fields without those of the lease, and the labels that tie the Docker secret to it.
@@ -120,13 +122,13 @@ def held_by(
 
 
 def user_label(fields: Mapping[str, Any]) -> dict[str, str]:
-    """Write the label with the database user's name, where the fields of a credential name it."""
+    """Return the label with the database user's name, if the fields of a credential name it."""
     user = fields.get("username")
     return {USER: user} if isinstance(user, str) and user else {}
 
 
 def custody_meta(instance: str, secret: str) -> dict[str, str]:
-    """Return what the custody tokens of a secret say of themselves; no other is ever touched."""
+    """Return the ``meta`` of a secret's custody tokens: a token with any other is never touched."""
     return {"bridge": instance, "secret": secret}
 
 
@@ -135,11 +137,11 @@ def custody_meta(instance: str, secret: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class RoleDocument:
-    """The lives that a dynamic role gives its leases, in seconds.
+    """The TTLs of a dynamic role of Vault's database engine, in seconds.
 
     Attributes:
-        default_ttl: What a lease is given at first, and at each renewal.
-        max_ttl: What it can live at most.
+        default_ttl: How long a lease lives at first, and after each renewal.
+        max_ttl: How long it lives at most, however often it is renewed.
     """
 
     default_ttl: float
@@ -148,11 +150,11 @@ class RoleDocument:
 
 @dataclass(frozen=True, slots=True)
 class StaticRole:
-    """How a static role stands.
+    """A static role of Vault's database engine: one database user, whose password Vault rotates.
 
     Attributes:
         rotated: Vault's ``last_vault_rotation``, as Vault wrote it.
-        period: Seconds after which Vault rotates it by itself; 0 where that goes by a schedule.
+        period: Seconds after which Vault rotates it by itself; 0 where it has a schedule instead.
     """
 
     rotated: str
@@ -161,25 +163,27 @@ class StaticRole:
 
 @dataclass(frozen=True, slots=True)
 class StaticDocument:
-    """How the static roles of a secret stand, by their names."""
+    """The static roles of a secret, by name."""
 
     roles: Mapping[str, StaticRole]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Life:
-    """A lease or a token that is alive. Times are seconds since the epoch by our own clock.
+    """The life of a lease or token that Vault found. Times are seconds since the epoch.
+
+    They are on the clock of this machine: what Vault answers is how much time is left.
 
     Attributes:
-        started: When it was made.
-        ends: When it ends, if nobody renews it.
-        granted: Seconds that it was given at first, or by its last renewal.
+        started: When it was issued.
+        ends: When it ends unless it is renewed.
+        granted: Seconds that it was given when it was issued, or by its last renewal.
         renewed: Whether it was ever renewed.
-        period: Of a periodic token: what each renewal gives it; else 0.
-        longest: Of a token: what it can live at most, where it says so; else 0.
-        failed: Vault's words where it is over and could not be revoked; else empty.
-        foreign: Of a token: whether it is no custody of ours by the configuration of now. It is
-            never touched, and what rests on it ends with it.
+        period: Of a periodic token: seconds that each renewal gives it; else 0.
+        longest: Of a token: its ``explicit_max_ttl`` in seconds; 0 where it has none.
+        failed: Vault's error where it is expired and could not be revoked; else empty.
+        foreign: Of a token: whether it is no custody token of this configuration. It is never
+            touched, and the leases that belong to it end with it.
     """
 
     started: float
@@ -192,21 +196,21 @@ class Life:
     foreign: bool = False
 
     def moved(self, by: float) -> Life:
-        """Return the same on a clock that was set by so many seconds."""
+        """Return the same life on a clock that was set forward by so many seconds."""
         return replace(self, started=self.started + by, ends=self.ends + by)
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A lease or a token that Vault does not know (any more)."""
+    """Vault does not know the lease or token: it has ended, or never was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A lease or a token of which Vault could not be asked, or which is not ours.
+    """Nothing is known of a lease or token: Vault gave no answer, or it is somebody else's.
 
     Attributes:
-        foreign: Whether it is somebody else's: it is never touched.
+        foreign: Whether it is somebody else's, and therefore never touched.
     """
 
     reason: Reason
@@ -215,7 +219,7 @@ class Unknown:
 
     @property
     def away(self) -> bool:
-        """Whether Vault gave no usable answer."""
+        """Whether Vault could not be reached."""
         return self.reason == Reason.VAULT_UNREACHABLE
 
 
@@ -224,13 +228,14 @@ Fate = Life | Gone | Unknown
 
 @dataclass(frozen=True, slots=True)
 class CredentialState:
-    """What became of a credential that lives by no lease.
+    """The state of a credential that has no lease, as the password of a static role.
 
     Attributes:
-        life: Where it is alive, as far as that is known.
-        hard_end: When Vault ends it whatever is done, seconds since the epoch; None where never.
+        life: Its life, where it is known to be valid; else None.
+        hard_end: When Vault ends it and nothing can prevent that, seconds since the epoch; None for
+            never.
         over: Whether Vault has ended it.
-        unknown: Why that is not known.
+        unknown: Why its state is not known; None where it is.
     """
 
     life: Life | None
@@ -241,7 +246,7 @@ class CredentialState:
 
 @dataclass(frozen=True, slots=True)
 class GenerationView:
-    """One look at a generation.
+    """What Vault answered about the lease and the custody of one generation.
 
     Attributes:
         as_of: Seconds since the epoch when the look began.
@@ -257,7 +262,7 @@ class GenerationView:
         return isinstance(self.lease, Life) and isinstance(self.custody, Life)
 
     def moved(self, by: float) -> GenerationView:
-        """Return the same on a clock that was set by so many seconds."""
+        """Return the same view on a clock that was set forward by so many seconds."""
         lease, custody = (
             fate.moved(by) if isinstance(fate, Life) else fate
             for fate in (self.lease, self.custody)
@@ -265,7 +270,7 @@ class GenerationView:
         return GenerationView(self.as_of + by, lease, custody)
 
     def is_outdated(self, now: float) -> bool:
-        """Tell whether the lease should have ended since; it is asked about once a second then."""
+        """Return whether the lease should have ended by now: it is looked up once a second then."""
         if not isinstance(self.lease, Life):
             return False
         return self.lease.ends <= now and now >= self.as_of + 1.0

@@ -1,4 +1,7 @@
-"""What one process remembers between its cycles. Losing it only delays: nothing rests on it."""
+"""The memory of a process between its cycles: backoffs, second looks, the progress of rolls.
+
+Losing it only delays. What must not be lost is in the labels of Docker secrets.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,18 @@ from bridge.model.verdicts import Verdict
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Watch:
-    """How the tasks of a service that is being rolled have been doing.
+    """The history of the tasks of a service that is being rolled.
 
     Attributes:
-        wanted: Ids of the secrets that its tasks should hold.
-        good: Ids of the tasks that run with them.
-        since: When exactly these tasks were first seen, with no other task alive.
+        wanted: Ids of the Docker secrets that its tasks should hold.
+        good: Ids of the tasks that run with all of them.
+        since: When exactly these tasks, and no other live ones, were first seen.
         best: Most good tasks seen at once.
-        idle: Seconds that passed before our eyes since ``best`` last grew.
-        looked: When it was looked at last.
-        died: Whether a task that was good failed, and the engine was no longer replacing tasks.
+        idle: Observed seconds since ``best`` last grew.
+        looked: When the tasks were last looked at.
+        died: Whether a good task failed while the engine was not replacing tasks.
         lost: Ids of the service's tasks that were seen on nodes that were down.
-        stuck: Seconds that passed before our eyes for which no task could be started; they are not
-            counted in ``idle``.
+        stuck: Observed seconds in which no task could be started; ``idle`` does not count them.
     """
 
     wanted: frozenset[str]
@@ -42,14 +44,15 @@ class Watch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backoff:
-    """When a failed action may be tried again.
+    """The pause after a failed action, which doubles with each failure in a row.
 
     Attributes:
         tries: Failures in a row.
+        until: When the action may be tried again.
         message: What went wrong the last time.
-        reason: What is said of what waits for it.
-        passes: Whether it goes away by itself, rather than when somebody mends something.
-        unknown: Whether the action may have been carried out, or may yet be (I13).
+        reason: Reason that is reported for what waits.
+        passes: Whether the failure goes away by itself; else somebody has to act.
+        unknown: Whether the action may have been carried out, or may still be (I13).
         secrets: Names of the secrets that the action is for.
         service: Name of the service that it writes; empty where it writes none.
     """
@@ -66,10 +69,12 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Something is gone in Vault that was there, which one look does not prove.
+    """Something that was in Vault was not found by one look, which is no proof that it is gone.
+
+    A standby that lags, or a restore that is under way, looks the same for a moment.
 
     Attributes:
-        as_of: When the look began that saw it first.
+        as_of: When the look began that did not find it first.
     """
 
     reason: Reason
@@ -78,21 +83,21 @@ class Doubt:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memory:
-    """Everything remembered.
+    """Everything that a process remembers from one cycle to the next.
 
     Attributes:
-        seen: When each identity was first seen to be Vault's current one, by secret's name.
-        watches: By service id.
+        seen: Vault's current identity and when it was first seen, by secret's name.
+        watches: Histories of the tasks of services that are being rolled, by service id.
         verdicts: Content refused in this process, by secret's name, until the swarm keeps it.
-        backoffs: By the action's key.
+        backoffs: Pauses after failures, by the key of the action.
         rolls: When each service was moved to each Docker secret, by ``(service id, secret id)``.
-        doubts: By secret's name.
-        vanished: When the look began that first saw the lease of a generation gone, by the id of
+        doubts: What the latest look at Vault did not find any more, by secret's name.
+        vanished: When the look began that first found the lease of a generation gone, by the id of
             its Docker secret.
-        dates: When something happened by our clock that has a date of another clock, or of ours
-            before it was set: by the id of what it happened to, and the date. See ``since``.
-        met: When each update of a service was seen first, by the service's id and the time at which
-            the update began by the engine's clock; each Docker secret, by its id and 0.
+        dates: When an event with a date happened on this process's clock, by the id of what it
+            happened to and the date. See ``since``.
+        met: When each update of a service was first seen, by the service's id and the engine's time
+            of the update; and each Docker secret, by its id and 0.
     """
 
     seen: Mapping[str, tuple[Identity, float]] = field(default_factory=dict)
@@ -106,19 +111,20 @@ class Memory:
     met: Mapping[tuple[str, float], float] = field(default_factory=dict)
 
     def since(self, owner: str, date: float, now: float) -> float:
-        """Tell when something happened that has a date, so that seconds can be counted from it.
+        """Return when an event with a date happened, so that seconds can be counted from it.
 
-        A date is compared with our clock once, when it is seen first; from then on the boot clock
-        counts, whatever becomes of either clock. What lies in the future happened just now.
+        A date of another clock is compared with ours once, when it is first seen. From then on
+        only the time that passes counts, even if either clock is set. A date in the future counts
+        as now.
         """
         return self.dates.get((owner, date), min(date, now))
 
     def met_at(self, owner: str, now: float, date: float = 0.0) -> float:
-        """Tell when something was seen first."""
+        """Return when something was first seen: now, where that is news."""
         return self.met.get((owner, date), now)
 
     def moved(self, by: float) -> Memory:
-        """Return the same on a clock that was set by so many seconds."""
+        """Return the same memory on a clock that was set forward by so many seconds."""
         return Memory(
             seen={name: (identity, at + by) for name, (identity, at) in self.seen.items()},
             watches={
@@ -138,10 +144,10 @@ class Memory:
 
 
 class Result(StrEnum):
-    """What became of an action."""
+    """The result of an action."""
 
     DONE = "done"
-    MOVED = "moved"  # somebody wrote in between, or the world is another: look again at once
+    MOVED = "moved"  # somebody else wrote in between: look again at once
     UNKNOWN = "unknown"  # the answer did not come (I13): look before anything is done again
     REFUSED = "refused"  # the content; it would be refused again
     FAILED = "failed"  # try again later
@@ -149,11 +155,11 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one action.
+    """An action with its result.
 
     Attributes:
-        verdict: Where the content was refused.
-        reason: Why it failed, where more is known than that it did.
+        verdict: The verdict on the content, where that was refused.
+        reason: Why it failed; ``TRYING_AGAIN`` where no more is known.
     """
 
     action: Action

@@ -1,7 +1,7 @@
-"""Docker secrets that mirror a Vault version, and what their labels say.
+"""Mirrors: Docker secrets that hold a Vault version, with what their labels keep about it.
 
-The labels are the bridge's memory in the swarm: which version it is, whether it is good, for whom
-it is set aside, and which rolls to it were begun.
+That is which version it is, whether it is good, for which services it is set aside, and which rolls
+to it were begun. No hash of the value is kept.
 """
 
 from __future__ import annotations
@@ -33,19 +33,24 @@ from bridge.model.timestamps import instant, moment
 
 @dataclass(frozen=True, kw_only=True)
 class Mirror:
-    """A Docker secret that holds a Vault version: one that a bridge made.
+    """A Docker secret that a bridge made, and that holds one version of a secret.
 
     Attributes:
+        id: Id of the Docker secret.
+        docker_name: Name of the Docker secret: ``<secret>_vN``, with a suffix where that was taken.
+        created: When the engine made it, seconds since the epoch.
+        instance: Name of the bridge that made it.
         secret: Name of the secret in the configuration.
-        docker_name: ``<secret>_vN``, perhaps with a clash suffix.
-        good: When it had converged and baked everywhere; empty until then.
-        unused: Since when no service and no task has it, where something newer is good; else empty.
-        asides: Why it is set aside, by service id; the empty one is for the whole name.
-        records: Roll records by service id.
-        leased: The lease behind it, where it is a generation of a leased credential.
-        shape: Which content it was made with, see ``Content.shape``; empty where that is not known.
-        remade: How often its version was made anew before it, this time included.
-        blocks: Why a roll to it was blocked, by service id.
+        good: When all services had converged and baked on it, RFC 3339; empty until then.
+        unused: Since when no service and no task refers to it, while a newer version is good,
+            RFC 3339; else empty.
+        asides: Marks that set it aside, by service id; the empty id is for all services.
+        records: Roll records, by the id of the service that was rolled.
+        leased: The credential that it holds, where it is a generation of one.
+        shape: What of the version it holds, see ``Content.shape``; empty where that is not known.
+        remade: Which copy of its version it is: 0 for the first, 1 for one that an operator wanted
+            made anew.
+        blocks: Marks of blocked rolls, by service id.
     """
 
     id: str
@@ -65,26 +70,26 @@ class Mirror:
 
     @cached_property
     def order(self) -> tuple[int, ...]:
-        """The sort key: of one version made anew the latest is the newest."""
+        """The sort key: the identity's, then which copy of the version it is."""
         return (*self.identity.order, self.remade)
 
     @property
     def lease_role(self) -> Source | None:
-        """Whose lease is behind it; None where there is none, or it is not one of that role."""
+        """The role of its lease; None where it has none, or the lease is not one of that role."""
         source, leased = self.identity.source, self.leased
         return None if leased is None else source.lease_role(leased)
 
     @property
     def outlived(self) -> bool:
-        """Whether Vault no longer has it, since it was restored to before it."""
+        """Whether Vault was restored from an older snapshot, and so does not have it any more."""
         mark = self.asides.get("")
         return mark is not None and mark.by == By.RESTORE
 
     @cached_property
     def dates(self) -> frozenset[float]:
-        """All its times from which seconds are counted: the engine's, Vault's and those of labels.
+        """All dates about it from which seconds are counted, seconds since the epoch.
 
-        Our own clock may have been another one when it wrote them.
+        They were written by the engine's clock, Vault's, or that of a bridge on another machine.
         """
         texts = [self.identity.created, self.good, *(mark.at for mark in self.asides.values())]
         texts += [block.at for block in self.blocks.values()]
@@ -93,30 +98,34 @@ class Mirror:
         return frozenset((self.created, *(moment(text) for text in texts if text)))
 
     def made_before(self, other: Mirror) -> bool:
-        """Tell whether Vault made it before another, whatever their numbers."""
+        """Return whether Vault made it before another mirror, whatever their numbers."""
         return instant(self.identity.created) < instant(other.identity.created)
 
     def rolled(self, service_id: str) -> bool:
-        """Tell whether a roll of the service to it was begun and done."""
+        """Return whether a roll of the service to it has converged and baked."""
         record = self.records.get(service_id)
         return bool(record and record.done)
 
     def aside_for(self, service_id: str) -> SetAside | None:
-        """Return the mark that sets it aside for a service, its own or the whole name's."""
+        """Return the mark that sets it aside for a service: for all, or for that service alone."""
         return self.asides.get("") or self.asides.get(service_id)
 
     def block_for(self, service_id: str) -> Blocked | None:
-        """Return why the roll of a service to it is blocked, unless it is being tried again."""
+        """Return the mark of a blocked roll of a service, unless it is being tried again."""
         block = self.blocks.get(service_id)
         return block if block and not block.again else None
 
     def open_record(self, service_id: str) -> RollRecord | None:
-        """Return the record of a roll that was begun and is not done."""
+        """Return the record of a service's roll that was begun and is not done."""
         record = self.records.get(service_id)
         return record if record and not record.done else None
 
     def without_gone(self, services: Collection[str]) -> Mirror:
-        """Return it without the marks and records of other services than these, by their ids."""
+        """Return the mirror without the marks and records of services that do not exist any more.
+
+        Args:
+            services: Ids of those that exist.
+        """
         named = self.asides.keys() | self.records.keys() | self.blocks.keys()
         if all(not service or service in services for service in named):
             return self
@@ -127,7 +136,7 @@ class Mirror:
 
     @classmethod
     def read(cls, secret: DockerSecret) -> Mirror | None:
-        """Read the labels; None where the secret is not a bridge's."""
+        """Return the mirror that a Docker secret is; None where no bridge made it."""
         return _read(secret.id, secret.name, secret.created, tuple(secret.labels.items()))
 
 
@@ -135,7 +144,7 @@ class Mirror:
 def _read(
     secret_id: str, docker_name: str, created: float, items: tuple[tuple[str, str], ...]
 ) -> Mirror | None:
-    """Read a Docker secret's labels, which hardly ever change between two looks."""
+    """Return the mirror, from a cache: labels hardly ever change between two looks."""
     labels = dict(items)
     origin = origin_of(labels)
     if origin is None:

@@ -1,7 +1,7 @@
-"""Names of fields that jinja2 reads as something else: ``db-password`` is a difference to it.
+"""Finds names of fields that jinja2 reads as an expression: ``db-password`` is a difference to it.
 
-KV v2 takes any text as the name of a field, and a template's own names are letters, digits and
-``_``. ``fields["db-password"]`` reaches every field; who did not write it so is told.
+KV v2 takes any text as the name of a field, while names in a template have letters, digits and
+``_``. ``fields["db-password"]`` works for every field, and the messages from here say so.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import jinja2
 
 FIELDS = "fields"
-"""What a template calls the map of all fields."""
+"""Name of the map of all fields in a template."""
 
 _WRITTEN = frozenset({"name", "integer", "float", "operator"})
 _SPELLING = re.compile(r"[^\W\d]\w*(?:[./-]\w+)*")
@@ -24,17 +24,17 @@ _KINDS = {"-": "a difference", "/": "a quotient"}
 
 
 def reaching(name: str) -> str:
-    """Write how a template reaches a field of any name."""
+    """Return the expression that is a field of any name in a template."""
     return f"{FIELDS}[{json.dumps(name, ensure_ascii=False)}]"
 
 
 @dataclass(frozen=True, slots=True)
 class _Spelling:
-    """Names, dots, dashes and slashes that stand together without a space, as in ``tls-key.pem``.
+    """A run of names, dots, dashes and slashes without a space, as ``tls-key.pem``.
 
     Attributes:
         roots: The names in it that jinja2 looks up: ``tls`` and ``key``.
-        sign: ``-`` or ``/``, where it stands before a name.
+        sign: ``-`` or ``/``, if one of them comes before a name; else empty.
     """
 
     text: str
@@ -44,7 +44,7 @@ class _Spelling:
 
 
 def _spellings(environment: jinja2.Environment, template: str) -> Iterator[_Spelling]:
-    """List what in a template's expressions may be meant as one name; a name alone as well."""
+    """Yield what in a template's expressions may be meant as one name, plain names included."""
     expressions = "".join(
         text if kind in _WRITTEN else "\n" * text.count("\n") or " "
         for _, kind, text in environment.lex(template)
@@ -58,7 +58,7 @@ def _spellings(environment: jinja2.Environment, template: str) -> Iterator[_Spel
 
 
 def misread(environment: jinja2.Environment, template: str, looked_up: AbstractSet[str]) -> str:
-    """Say which name is sure to be read as a difference of two fields; empty where none is.
+    """Return a message about a name that is read as a difference or quotient; empty if none is.
 
     Args:
         looked_up: The names that the template itself does not set.
@@ -75,6 +75,6 @@ def misread(environment: jinja2.Environment, template: str, looked_up: AbstractS
 
 
 def unreached(environment: jinja2.Environment, template: str, fields: AbstractSet[str]) -> str:
-    """Return the field that the template spells and does not reach; empty where there is none."""
+    """Return a field that the template names and jinja2 does not look up; empty if none."""
     texts = (found.text for found in _spellings(environment, template))
     return next((t for t in texts if t in fields and (t == FIELDS or not t.isidentifier())), "")

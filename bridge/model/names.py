@@ -1,4 +1,4 @@
-"""Names of Docker secrets: what a version is called, and which names a secret may have."""
+"""Names of Docker secrets and configs, which are unique regardless of case."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _MOST = 64
 """Characters that Docker allows in the name of a secret or a config."""
 
 MAX_NAME = 52
-"""Longest name of a secret: what is left of ``_MOST`` less ``_v``, 5 digits and a clash suffix."""
+"""Longest name of a secret: ``_MOST`` less ``_v``, 5 digits and a suffix."""
 
 MAX_INSTANCE = 40
-"""Longest name of an instance: Docker configs are named ``vault-bridge.<instance>.leader``."""
+"""Longest name of an instance, which is part of ``vault-bridge.<instance>.leader``."""
 
 _SUFFIX = 4
 _SUFFIXES = 3
@@ -26,19 +26,19 @@ _VERSION = re.compile(r"_v\d+")
 
 
 def is_valid_name(name: str) -> bool:
-    """Tell whether a secret may have this name: Docker's characters, and room for the suffixes."""
+    """Return whether a secret may have this name: Docker's characters, and room for suffixes."""
     return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
 
 
 def names_of(name: str, identity: Identity, remade: int = 0) -> tuple[str, ...]:
-    """Name the Docker secret of a version: ``db_password_v7``, or ``db_password_v7_k3qz``.
+    """Return the names that the Docker secret of a version may get, the first free one first.
 
-    The latter is for where another content has the plain name. The suffix tells this
-    identity from others of the same number. One that is so short may be taken as well, hence there
-    are several. What a Docker secret holds its labels say, and never its name.
+    That is ``db_password_v7``, or ``db_password_v7_k3qz`` where the plain name is taken by another
+    content. The suffix is a digest of the identity. As it is short it may be taken too, hence there
+    are several. What a Docker secret holds is in its labels, and never concluded from its name.
 
     Args:
-        remade: How often the version was made anew. It then has a suffix, another one each time.
+        remade: Which copy of the version it is, see ``Mirror.remade``. Copies always have a suffix.
     """
     plain = f"{name}_v{identity.version}"
     first = () if remade else (plain,)
@@ -52,16 +52,16 @@ def names_of(name: str, identity: Identity, remade: int = 0) -> tuple[str, ...]:
 
 
 def _short(text: str) -> str:
-    """Return lower-case letters and digits, as Docker's names are the same in either case."""
+    """Return a digest in lower-case letters and digits, since case does not tell names apart."""
     return b32encode(hashlib.sha256(text.encode()).digest()).decode().lower()
 
 
 def is_hand_made(name: str, docker_name: str) -> bool:
-    """Tell whether an unlabelled Docker secret looks like one that people rotated by hand."""
+    """Return whether a Docker secret is named as those that people rotate by hand."""
     rest = docker_name.removeprefix(name)
     return docker_name.startswith(name) and (not rest or _VERSION.fullmatch(rest) is not None)
 
 
 def state_config_name(instance: str) -> str:
-    """Name the Docker config that keeps an instance's wishes and verdicts."""
+    """Return the name of the Docker config that keeps the wishes and verdicts of an instance."""
     return f"{PREFIX}{instance}.state"

@@ -1,4 +1,4 @@
-"""Which of some names is meant by one that is none of them."""
+"""Suggestions for names that do not exist: which known name was meant."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable
 
 
 def respelt(name: str, names: Iterable[str]) -> str:
-    """Return the name that is the same but for case, spaces and what joins words; or nothing."""
+    """Return the known name with the same letters and digits; empty where there is none."""
     return next((known for known in names if _letters(known) == _letters(name)), "")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
-    """Return the name that is most likely meant; empty where none is near."""
+    """Return the known name that is most likely meant; empty where none is near."""
     names = tuple(names)
     return respelt(name, names) or next(iter(difflib.get_close_matches(name, names, n=1)), "")
 

@@ -1,4 +1,4 @@
-"""What one cycle wants: actions in chains, what is held and why, the state of each secret."""
+"""The plan of one cycle: actions in chains, what is held and why, the state of each secret."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from bridge.model.verdicts import Trouble
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What one cycle wants.
+    """The answer of ``decide``: everything that ``apply`` does and ``report`` shows.
 
     Attributes:
-        notices: What somebody may want to know, and nobody needs to mend.
-        wake_at: When time alone may change the plan, seconds since the epoch.
-        rolling: Whether something is on its way, so that the swarm is looked at again soon.
+        notices: Facts worth knowing that nobody has to act on.
+        wake_at: When the plan may change without any event, seconds since the epoch.
+        rolling: Whether a change is under way, so that the swarm is looked at again soon.
         doubtful: Whether Vault is to be looked at again soon, since one look proves too little.
-        troubles: What a server refuses, by name of the secret, for the state config. It is a
-            report for other processes, and no change of anything.
-        seen: What of Vault cannot be used, for the leader's heartbeat.
+        troubles: What a server refuses, by name of the secret. The leader keeps it in the state
+            config, for commands that are processes of their own.
+        seen: Why Vault's current versions cannot be used, by name of the secret, for the leader's
+            heartbeat.
     """
 
     chains: tuple[Chain, ...]
@@ -37,5 +38,5 @@ class Plan:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do or to wait for but what somebody must mend."""
+        """Whether nothing is left to do or to wait for, besides holds that need an operator."""
         return not self.chains and not self.rolling and not any(h.waits for h in self.holds)

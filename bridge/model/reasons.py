@@ -1,4 +1,7 @@
-"""Every reason that the bridge gives; ``docs/reference/reasons.md`` says what to do."""
+"""States and reasons: the words of ``status``, the log and the exit code.
+
+``docs/reference/reasons.md`` has a line for each reason, with what to do about it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How a secret, or one service of it, stands."""
+    """The state of a secret, or of one service with regard to it."""
 
     SYNCED = "Synced"
     ROLLING = "Rolling"
@@ -15,7 +18,7 @@ class State(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why something is done, waits, or is wrong."""
+    """Why something is done, held or reported."""
 
     # Nothing to do, or on the way
     UP_TO_DATE = "UpToDate"

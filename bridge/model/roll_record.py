@@ -15,20 +15,20 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RollRecord:
-    """What was written down before a service was rolled, on the Docker secret it was rolled to.
+    """The write-ahead record of one service's roll, a label of the Docker secret it is rolled to.
 
     Attributes:
-        before: The engine's own reference objects that were replaced; empty where one was added,
-            and of a way back.
-        index: The service's version index that the update was sent with.
+        before: The references that the roll replaces, as the engine had them; they are put back if
+            it fails. Empty where a first reference is added, and for a roll that goes back.
+        index: Version index of the service that the update was sent with.
         at: When it was written, RFC 3339.
-        done: When the service had converged and baked; empty until then.
-        frame: Fingerprint of all of the TaskTemplate but its secrets, as it was then.
-        ill: Whether the service had less than its full number of tasks then.
-        started: When the update before it began, by the engine's clock; 0 where there was none. One
-            that began later may be ours, an earlier one is not.
-        back: Whether it was a way back to what the service had: that it had nothing before is not
-            what an empty ``before`` means then.
+        done: When the service had converged and baked, RFC 3339; empty until then.
+        frame: Fingerprint of the TaskTemplate without its secrets, at that time.
+        ill: Whether the service had less than its full number of tasks at that time.
+        started: When the update before it began, by the engine's clock; 0 where there was none.
+            Only an update that began later can be that of the roll.
+        back: Whether the roll goes back to what the service had. An empty ``before`` then does not
+            mean that it had no reference.
     """
 
     before: tuple[Mapping[str, Any], ...]
@@ -42,11 +42,11 @@ class RollRecord:
 
     @property
     def before_ids(self) -> frozenset[str]:
-        """Ids of the secrets that going back would need; none once the roll is done."""
+        """Ids of the Docker secrets that going back would need; none once the roll is done."""
         return frozenset() if self.done else frozenset(ref["SecretID"] for ref in self.before)
 
     def write(self) -> str:
-        """Write the label's value."""
+        """Return the label's value."""
         if self.done:
             return json.dumps({"at": self.at, "done": self.done})
         raw = {
@@ -61,7 +61,7 @@ class RollRecord:
 
     @classmethod
     def read(cls, text: str) -> RollRecord | None:
-        """Read the label's value; None where somebody has damaged it."""
+        """Return the record in a label's value; None where it is damaged."""
         try:
             raw = json.loads(text)
             before = tuple(dict(ref) for ref in raw.get("before", ()))

@@ -1,4 +1,9 @@
-"""One service of the swarm as it was seen: its references to secrets, its update, its tasks."""
+"""Services and tasks of the swarm, as the engine lists them.
+
+A service is a declaration: its Spec says what its tasks run and which secrets they get. The
+orchestrator starts tasks from it. Each task keeps the secrets of the Spec that it was made from, so
+a changed reference takes effect as an update that replaces the tasks one after the other.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +17,12 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reference:
-    """A service's reference to a Docker secret.
+    """A service's reference to a Docker secret, which its containers get as a file.
 
     Attributes:
-        file_name: The engine's ``File.Name`` as the service has it.
+        file_name: The engine's ``File.Name``, spelled as in the Spec.
+        uid, gid: Owner of the file, as digits.
+        mode: Permission bits of the file.
     """
 
     secret_id: str
@@ -27,12 +34,12 @@ class Reference:
 
     @property
     def target(self) -> str:
-        """The file's name in its short form."""
+        """The file name in its short form."""
         return short_target(self.file_name)
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> Reference:
-        """Read the engine's object."""
+        """Return the reference that an object of the engine's API is."""
         file = raw.get("File") or {}
         return cls(
             secret_id=raw["SecretID"],
@@ -44,7 +51,7 @@ class Reference:
         )
 
     def write(self) -> dict[str, Any]:
-        """Write the engine's object."""
+        """Return the reference as an object of the engine's API."""
         return {
             "File": {"Name": self.file_name, "UID": self.uid, "GID": self.gid, "Mode": self.mode},
             "SecretID": self.secret_id,
@@ -53,7 +60,7 @@ class Reference:
 
 
 SECRETS = "/run/secrets"
-"""Where the engine puts the files whose targets are relative."""
+"""Folder in the container for files whose target is relative."""
 
 
 @lru_cache(maxsize=16_384)
@@ -74,7 +81,7 @@ def is_in_the_way(target: str, other: str) -> bool:
 
 
 class Kind(StrEnum):
-    """What the orchestrator does with a service's tasks."""
+    """The mode of a service: how many tasks the orchestrator runs, and for how long."""
 
     REPLICATED = "replicated"
     GLOBAL = "global"
@@ -82,7 +89,7 @@ class Kind(StrEnum):
 
 
 class UpdateState(StrEnum):
-    """The engine's word on the latest update of a service (``UpdateStatus.State``)."""
+    """The state of a service's latest update (``UpdateStatus.State``)."""
 
     UPDATING = "updating"
     PAUSED = "paused"
@@ -94,24 +101,27 @@ class UpdateState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """One service of the swarm.
+    """One service of the swarm, with its Spec and the state of its latest update.
 
     Attributes:
-        index: The engine's version index, for compare-and-set.
-        runs_once: Whether its tasks are not restarted (RestartPolicy ``none``).
+        index: The engine's version index: an update that names an older one is refused.
         references: References of the Spec, in their order.
-        previous: Secret ids that the PreviousSpec refers to; None where there is no PreviousSpec,
-            which is so before the first update and after Swarm's own rollback.
-        desired_tasks: How many tasks the orchestrator wants running.
-        update: None before the first update, and after any write that restarts no task.
-        update_started: Seconds since the epoch at which the latest update began; 0 where unknown.
+        previous: Ids of the secrets that the PreviousSpec refers to, which ``docker service
+            rollback`` goes back to. None where there is no PreviousSpec: before the first update,
+            and after a rollback by Swarm itself.
+        desired_tasks: Number of tasks that the orchestrator wants running.
+        runs_once: Whether its tasks are never restarted (RestartPolicy ``none``).
+        update: State of the latest update; None before the first one, and after any write that
+            restarts no task.
+        update_started: When the latest update began, seconds since the epoch; 0 where unknown.
         monitor: Seconds for which the engine watches each new task (``UpdateConfig.Monitor``).
         delay: Seconds that the engine waits between two tasks (``UpdateConfig.Delay``).
         template: Fingerprint of the TaskTemplate, see ``fingerprint``.
-        frame: The same without its secrets, see ``frame_of``.
-        woken: The label with which we woke its updater last, see ``WOKEN``.
-        setup: Fingerprint of its mode, its ports and how it is updated.
-        torn: Whether it changed while we looked, so that nothing may be concluded from its tasks.
+        frame: Fingerprint of the TaskTemplate without its secrets, see ``frame_of``.
+        woken: Value of its label ``WOKEN``; empty where its updater was never woken.
+        torn: Whether it changed in the middle of the look, so that nothing may be concluded from
+            its tasks.
+        setup: Fingerprint of its mode, ports and update settings, see ``setup_of``.
     """
 
     id: str
@@ -140,7 +150,7 @@ class Service:
 
     @property
     def reruns(self) -> bool:
-        """Whether an update would run it again: jobs, and tasks that are not restarted."""
+        """Whether an update runs its tasks once more: a job, or tasks that are not restarted."""
         return self.kind == Kind.JOB or self.runs_once
 
 
@@ -150,19 +160,22 @@ LIVE_STATES = frozenset(
 
 
 START_FAILED = "starting container failed"
-"""How the engine begins its error where the process of a task could not be started."""
+"""Beginning of the engine's error where the process of a task could not be started."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
-    """One task of a service.
+    """One task of a service: a container on a node, or the order to run one.
 
     Attributes:
-        secret_ids: What its frozen spec refers to.
-        error: The engine's word on why it ended, or why it does not start.
-        node: Id of the node that it was given to; empty while it waits for one.
+        state: What it is doing (``Status.State``), as its node last reported.
+        desired_state: What the orchestrator wants of it: ``running``, or an end.
+        secret_ids: Ids of the Docker secrets that its own copy of the Spec refers to. That copy
+            never changes.
+        error: The engine's error: why it ended, or does not start.
+        node: Id of the node that it is assigned to; empty while it waits for one.
         lost: Whether that node is down or gone.
-        seen: Seconds since the epoch of its latest status.
+        seen: When its state was last reported, seconds since the epoch.
     """
 
     id: str
@@ -177,46 +190,48 @@ class Task:
 
     @property
     def live(self) -> bool:
-        """Whether it may hold its secrets open now or soon."""
+        """Whether it has not ended: it holds its secrets, or will."""
         return self.state in LIVE_STATES
 
     @property
     def unfinished(self) -> bool:
-        """Whether it has not ended, or is meant to run: it may need its secrets."""
+        """Whether it has not ended, or is wanted running: it may need its secrets."""
         return self.state in LIVE_STATES or self.desired_state == "running"
 
     @property
     def ending(self) -> bool:
-        """Whether it is meant to end."""
+        """Whether the orchestrator wants it to end."""
         return self.desired_state in {"shutdown", "remove"}
 
     @property
     def ghost(self) -> bool:
-        """Whether it is to end on a node that is down or gone: nobody will ever report its end."""
+        """Whether it should end on a node that is down or gone, which will never report that."""
         return self.ending and self.lost
 
     @property
     def failed(self) -> bool:
-        """Whether it ended by itself, and not well."""
+        """Whether it ended with an error."""
         return self.state in {"failed", "rejected"}
 
     @property
     def unplaced(self) -> bool:
-        """Whether it waits for a node or a network, and the engine says why it gets none."""
+        """Whether no node takes it, for a reason that the engine gives in ``error``."""
         return self.state in {"new", "pending"} and bool(self.error) and not self.ending
 
     @property
     def unstarted(self) -> bool:
-        """Whether it waits for its process to be started."""
+        """Whether its process has yet to be started."""
         before = {"new", "pending", "assigned", "accepted", "preparing", "ready"}
         return self.state in before and not self.ending
 
     @property
     def refused(self) -> bool:
-        """Whether it ended before a process of it was started: its node could not, or would not.
+        """Whether it ended before its process was started.
 
-        The engine rejects what it cannot prepare. What fails later has run, unless the start itself
-        is what failed.
+        1. ``rejected``: the node could not prepare it: no image, no network, no such secret.
+        2. ``failed`` with ``START_FAILED``: the node prepared it, and the start itself failed.
+
+        Any other task that failed has run.
         """
         return self.state == "rejected" or (
             self.state == "failed" and self.error.startswith(START_FAILED)
@@ -224,10 +239,10 @@ class Task:
 
     @property
     def ended_by_itself(self) -> bool:
-        """Whether a process of it was started and ended though nobody stopped it."""
+        """Whether its process was started, and ended without being stopped."""
         return self.state in {"failed", "complete"} and not self.refused
 
     @property
     def running(self) -> bool:
-        """Whether it runs and is meant to."""
+        """Whether it runs, and the orchestrator wants it running."""
         return self.state == "running" and self.desired_state == "running"

@@ -1,4 +1,4 @@
-"""Where the servers are and how to log in: what of a configuration is not about secrets."""
+"""Settings: where Vault and the engine are, and how to log in to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """Log in with a token that somebody keeps fresh in a file."""
+    """Log in with the token in a file, which something else renews, as Vault Agent does."""
 
     token_file: str
 
@@ -19,7 +19,7 @@ class AppRole:
 
     Attributes:
         mount: Where the auth method is mounted, ``approle`` by default.
-        secret_id_wrapped: Whether the second file holds a token that wraps the secret id.
+        secret_id_wrapped: Whether ``secret_id_file`` holds a wrapping token instead.
     """
 
     role_id_file: str
@@ -52,11 +52,11 @@ Auth = TokenFile | AppRole | JwtLogin | CertLogin
 
 @dataclass(frozen=True, slots=True)
 class Custody:
-    """How custody tokens are made.
+    """How custody tokens are created, each of which one lease belongs to; see ``leased``.
 
     Attributes:
-        token_role: Token role that they are made with.
-        provisional_ttl: Seconds that one lives until the swarm keeps its accessor.
+        token_role: Vault's token role that they are created with.
+        provisional_ttl: TTL in seconds until a Docker secret names the accessor.
     """
 
     token_role: str
@@ -71,8 +71,8 @@ class VaultSettings:
         address: ``http(s)://host:port`` without a path.
         namespace: Empty for the root namespace.
         ca_file: PEM file of a private CA; empty for the system's.
-        max_rps: Ceiling on requests per second.
-        custody: How custody tokens are made; where absent, each is a login of its own.
+        max_rps: Most requests per second.
+        custody: How custody tokens are created; None where each is a login of its own.
     """
 
     address: str
@@ -89,7 +89,7 @@ class DockerSettings:
 
     Attributes:
         host: ``unix://``, ``tcp://`` or ``ssh://`` address.
-        plaintext: Whether a ``tcp://`` host is spoken to without TLS, on the user's own word.
+        plaintext: Whether a ``tcp://`` host is used without TLS, which the user has to allow.
         ca_file, cert_file, key_file: PEM files for ``tcp://`` with TLS; empty where unused.
     """
 
@@ -102,13 +102,13 @@ class DockerSettings:
 
 @dataclass(frozen=True, slots=True)
 class SshAddress:
-    """Where an engine is behind ssh.
+    """The address of an engine that is reached by ssh.
 
     Attributes:
-        host: Its name, or its alias in the ssh client's configuration.
-        user: Empty where the ssh client's configuration decides.
-        port: None where the ssh client's configuration decides.
-        socket: Path of the engine's socket on the other side; empty for its default.
+        host: Host name, or an alias in the ssh client's configuration.
+        user: Login name; empty where the ssh client's configuration decides.
+        port: TCP port; None where the ssh client's configuration decides.
+        socket: Path of the engine's socket on that host; empty for its default.
     """
 
     host: str
@@ -118,10 +118,13 @@ class SshAddress:
 
     @classmethod
     def read(cls, text: str) -> SshAddress:
-        """Read ``ssh://[user@]host[:port][/path/to/docker.sock]``, as Docker's commands take it.
+        """Return the address in ``ssh://[user@]host[:port][/path/to/docker.sock]``.
+
+        That is what Docker's own commands take.
 
         Raises:
-            ValueError: It is none; the message does not repeat it.
+            ValueError: It is no such address. The message does not repeat it, as it may hold a
+                password.
         """
         authority, slash, path = text.removeprefix("ssh://").partition("/")
         user, _, place = authority.rpartition("@")
@@ -142,7 +145,7 @@ _SSH_USER = re.compile(r"(?:[^\s@/?#-][^\s@/?#]*)?")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The servers and the pace at which they are looked at.
+    """The servers, and how often Vault is looked at.
 
     Attributes:
         poll_interval: Seconds between two looks at Vault, before jitter.

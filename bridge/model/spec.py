@@ -1,7 +1,7 @@
-"""How a service's spec changes when its references to secrets move (I3).
+"""Changes of a service's Spec: its references move to other Docker secrets, and nothing else (I3).
 
-A reference is one file of the service: what its Docker secret and its target say together. One
-Docker secret may stand in a service under several targets.
+A reference gives the service one file: the content of a Docker secret under a target. A service may
+refer to one Docker secret several times, under different targets.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from bridge.model.desired import FileFields
 from bridge.model.service import short_target
 
 Raw = Mapping[str, Any]
-"""The engine's object of a reference."""
+"""A reference as the engine's API has it: ``SecretID``, ``SecretName`` and ``File``."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileEdit:
-    """What the configuration fixes of one reference; the rest stays.
+    """The file fields that the configuration sets for one reference; the others stay.
 
     Attributes:
         at: Target of the reference, in its short form.
@@ -31,16 +31,20 @@ class FileEdit:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Swap:
-    """The references of a service to one secret, which move to another version together.
+    """The move of a service's references from some versions of a secret to another version.
+
+    They move together, so that the service never has two versions of one secret (I2).
 
     Attributes:
         secret: Name in the configuration.
-        replaces: Ids of the secrets whose references move; empty where the service has none yet.
-        edits: What changes of single references besides.
-        adds: References that the service does not have yet.
-        changes: What of the files changes, in words.
-        restore: The engine's own references that are put back in place of those replaced; None
-            where references move or are added.
+        to_id, to_name: The Docker secret that they move to.
+        from_name: Name of the Docker secret that they leave.
+        replaces: Ids of the Docker secrets whose references move; empty where there are none yet.
+        edits: File fields that change with the move.
+        adds: Files that the service does not have yet.
+        changes: Description of the changes of files.
+        restore: References of a roll record that are put back as they were, in place of those that
+            move; None where the service goes forward.
     """
 
     secret: str
@@ -55,7 +59,7 @@ class Swap:
 
     @property
     def summary(self) -> str:
-        """Say in words what moves."""
+        """One line that describes the move."""
         words = f"{self.from_name} -> {self.to_name}" if self.from_name else f"add {self.to_name}"
         if not self.to_name:
             words = f"take {self.from_name} away"
@@ -65,7 +69,7 @@ class Swap:
 
 
 def swapped(spec: Mapping[str, Any], swaps: Iterable[Swap]) -> dict[str, Any]:
-    """Return the spec with only its secret references moved, in place and in order."""
+    """Return the Spec with its references moved, in place and in order; all else is the same."""
     template = dict(spec["TaskTemplate"])
     container = dict(template["ContainerSpec"])
     references: Iterable[Raw] = container.get("Secrets") or ()
@@ -100,7 +104,7 @@ def moved(references: Iterable[Raw], swap: Swap) -> list[Raw]:
 def _restored(
     references: list[Raw], replaces: frozenset[str], before: tuple[Raw, ...]
 ) -> list[Raw]:
-    """Put back what a service had, each reference in the place of the one that came of it.
+    """Return the references with former ones put back, each in the place of its successor.
 
     Healthy tasks that still have the former spec are kept only where the order is the former one.
     """

@@ -1,4 +1,7 @@
-"""What was seen in the swarm, with the time of the look, and what follows from it."""
+"""The view of the swarm: what one look listed, and look-ups in it.
+
+A look-up is made when it is first asked for, and kept: the view never changes.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,16 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """An object of the engine that was listed and is not understood.
+    """An object that the engine listed and that could not be read, say of a newer engine.
 
-    It might use anything. So while there is one nothing is removed, no lease is ended, and nothing
-    is concluded from everybody having left a version; what does not depend on that goes on (I8).
+    It may refer to any Docker secret. So while there is one, nothing is removed, no lease is ended,
+    and no version counts as unused; what does not depend on that goes on (I8).
 
     Attributes:
         kind: ``secret``, ``service``, ``task`` or ``node``.
-        id: Empty where that is not understood either, as are ``name`` and ``service_id``.
-        error: What kind of error its reading ended with.
+        id, name: Empty where they could not be read either.
+        service_id: For a task: the id of its service; empty where that could not be read.
+        error: Name of the exception that reading it ended with.
     """
 
     kind: str
@@ -41,7 +45,7 @@ class Unread:
         return f"the {self.kind} {name} ({self.error})" if name else f"a {self.kind} ({self.error})"
 
     def may_be_of(self, secret: str) -> bool:
-        """Tell whether it may be a Docker secret that holds a version of a secret of this name."""
+        """Return whether it may be a Docker secret with a version of the secret of this name."""
         return self.kind == "secret" and self.name.lower().startswith(
             f"{secret}_v".lower() if self.name else ""
         )
@@ -49,20 +53,23 @@ class Unread:
 
 @dataclass(frozen=True, kw_only=True)
 class SwarmView:
-    """One look at the swarm.
+    """What one look at the swarm listed.
 
     Attributes:
-        as_of: Seconds since the epoch when the look began.
-        has_state: Whether the state config is there.
-        verdicts: By name of the secret, from the state config.
-        wishes: By name of the secret, from the state config.
-        pauses: By name of the secret, from the state config; the empty name is for all.
-        approvals: By name of the secret, from the state config.
-        troubles: By name of the secret, from the state config.
-        fields: By name of the secret, from the state config: file fields that are applied at once.
-        unread: What was listed and is not understood.
-        nodes: Fingerprint of what the scheduler knows of the nodes.
-        unclear: Ids of further services, of which nothing is known but that they are there.
+        as_of: When the look began, seconds since the epoch.
+        secrets: All Docker secrets, whoever made them.
+        services: All services that can refer to Docker secrets.
+        tasks: All tasks that the engine still lists, ended ones too.
+        has_state: Whether the state config exists and can be read.
+        verdicts: Refused contents, by secret's name, from the state config.
+        wishes: What operators want, by secret's name, from the state config.
+        pauses: Pauses by secret's name, from the state config; the empty name is for all secrets.
+        approvals: Approvals by secret's name, from the state config.
+        troubles: Refused writes by secret's name, from the state config.
+        fields: Requests to apply file fields at once, by secret's name, from the state config.
+        unread: Listed objects that could not be read.
+        nodes: Fingerprint of the nodes, see ``surroundings_of``.
+        unclear: Ids of services that exist and of which nothing else is known.
     """
 
     as_of: float
@@ -82,7 +89,7 @@ class SwarmView:
 
     @cached_property
     def blind(self) -> bool:
-        """Whether something was listed that might use anything."""
+        """Whether an object that could not be read may refer to any Docker secret."""
         return any(unread.kind != "node" for unread in self.unread)
 
     @cached_property
@@ -94,12 +101,12 @@ class SwarmView:
     def mirrors(self) -> tuple[Mirror, ...]:
         """Docker secrets that a bridge made, of any instance.
 
-        What their labels keep for services that are gone does not count: no other service ever gets
-        such an id.
+        Without the marks and records of services that do not exist any more: the engine never uses
+        an id for a second time.
         """
         read = tuple(m for secret in self.secrets if (m := Mirror.read(secret)))
         if any(unread.kind == "service" for unread in self.unread):
-            return read  # nobody can say who is gone
+            return read  # it is not known which services exist
         alive = self.service_by_id.keys() | self.unclear
         return tuple(mirror.without_gone(alive) for mirror in read)
 
@@ -129,7 +136,7 @@ class SwarmView:
 
     @cached_property
     def secret_by_id(self) -> Mapping[str, DockerSecret]:
-        """All Docker secrets by id."""
+        """Docker secrets by id."""
         return {secret.id: secret for secret in self.secrets}
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Times as Vault and the engine write them: RFC 3339 with up to nine digits of a second."""
+"""Times as Vault and the engine write them: RFC 3339, with up to nine digits of a second."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\
 
 @lru_cache(maxsize=65_536)
 def instant(text: str) -> int:
-    """Read an RFC 3339 time as nanoseconds since the epoch.
+    """Return an RFC 3339 time in nanoseconds since the epoch.
 
-    Vault and the engine drop trailing zeros of the fraction, so that the texts do not sort as the
-    times do.
+    The texts themselves do not sort as the times do, as Vault and the engine drop trailing zeros of
+    the fraction.
 
     Raises:
         ValueError: The text is not such a time.
@@ -28,10 +28,10 @@ def instant(text: str) -> int:
 
 
 def moment(text: str, otherwise: float = 0.0) -> float:
-    """Read a label's time as seconds since the epoch.
+    """Return the time in a label, in seconds since the epoch.
 
     Args:
-        otherwise: What stands for one that somebody has damaged.
+        otherwise: What is returned for a damaged one.
     """
     try:
         return instant(text) / 1e9
@@ -40,5 +40,5 @@ def moment(text: str, otherwise: float = 0.0) -> float:
 
 
 def timestamp(seconds: float) -> str:
-    """Write seconds since the epoch as RFC 3339 in UTC, to the second."""
+    """Return a time as RFC 3339 in UTC, with the fraction of the second cut off."""
     return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")

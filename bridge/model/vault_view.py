@@ -1,4 +1,4 @@
-"""What was seen in Vault, with the time of the look. Errors of one path are data."""
+"""The view of Vault: what one look read, path by path. The error of a path is data too (I8)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from bridge.model.source import Source
 
 @dataclass(frozen=True, slots=True)
 class KvVersion:
-    """One version of a KV v2 path.
+    """One version of a KV v2 path, by its metadata.
+
+    Deleting hides a version's data, which ``undelete`` brings back; destroying erases it.
 
     Attributes:
         created: Vault's ``created_time``.
-        deletion_time: Seconds since the epoch; None where there is none. It may lie in the future
-            (``delete_version_after``): until then the version is alive.
+        deletion_time: When it is deleted, seconds since the epoch; None for never. It may lie in
+            the future (``delete_version_after``): until then the version can be read.
+        destroyed: Whether its data was erased.
     """
 
     created: str
@@ -27,7 +30,13 @@ class KvVersion:
 
 @dataclass(frozen=True, slots=True)
 class KvDocument:
-    """The metadata of a KV v2 path; ``current`` is 0 where no version was ever written."""
+    """The metadata of a KV v2 path: everything but values.
+
+    Attributes:
+        path_created: Vault's ``created_time`` of the path's metadata.
+        current: Number of the current version; 0 where none was written yet.
+        versions: The versions by number, as far back as Vault keeps them (``max_versions``).
+    """
 
     path_created: str
     current: int
@@ -36,12 +45,12 @@ class KvDocument:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Why a path could not be looked at; errors of one path are data, so that the others go on.
+    """The error with which reading a path or role ended.
 
     Attributes:
-        everywhere: Whether it is known to be Vault as a whole, and not this one path.
-        hung: Whether nothing came in time.
-        retry_after: Seconds that Vault asks to wait before it is asked again.
+        everywhere: Whether it concerns Vault as a whole, and not this path alone.
+        hung: Whether no answer came in time.
+        retry_after: Seconds after which Vault asks to be asked again (``Retry-After``).
     """
 
     reason: Reason
@@ -52,14 +61,14 @@ class Unreadable:
 
     @property
     def away(self) -> bool:
-        """Whether nothing at all is known of the path, since Vault gave no usable answer."""
+        """Whether Vault could not be asked, so that nothing is known about the path."""
         return self.reason in (Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED)
 
 
 Document = KvDocument | RoleDocument | StaticDocument
 
 EVERYTHING = ""
-"""The name that stands for all secrets."""
+"""The name under which ``Seen`` has an error that concerns all secrets."""
 
 Seen = Mapping[str, Unreadable]
 """Why Vault's current version of a secret cannot be used, by the secret's name."""
@@ -67,15 +76,14 @@ Seen = Mapping[str, Unreadable]
 
 @dataclass(frozen=True, slots=True)
 class VaultView:
-    """One look at Vault.
+    """What one look at Vault read.
 
     Attributes:
-        as_of: Seconds since the epoch when the look began.
-        paths: One entry for each distinct source of the configuration, and for each path that asks
-            for rotations.
-        again: When the next look is to be, seconds since the epoch; None where none is planned.
-        generations: By id of the Docker secret.
-        inferred: Whether Vault was not asked, and this is what the swarm says of it.
+        as_of: When the look began, seconds since the epoch.
+        paths: Metadata, or the error, of each of ``Desired.sources``.
+        again: When the next look is due, seconds since the epoch; None where none is planned.
+        generations: Leases and custody tokens by the id of the generation's Docker secret.
+        inferred: Whether Vault was not asked, and this is concluded from the swarm.
     """
 
     as_of: float
@@ -86,14 +94,17 @@ class VaultView:
 
     @property
     def login_refused(self) -> bool:
-        """Whether Vault answers, and does not let us in."""
+        """Whether Vault answers, and refuses the login."""
         return any(
             isinstance(seen, Unreadable) and seen.reason == Reason.LOGIN_REFUSED
             for seen in self.paths.values()
         )
 
     def moved(self, by: float) -> VaultView:
-        """Return the same on a clock that was set by so many seconds; Vault's dates stay."""
+        """Return the same view on a clock that was set forward by so many seconds.
+
+        Dates that Vault gave stay as they are.
+        """
         again = None if self.again is None else self.again + by
         generations = {key: view.moved(by) for key, view in self.generations.items()}
         return VaultView(self.as_of + by, self.paths, again, generations)

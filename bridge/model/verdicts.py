@@ -16,10 +16,12 @@ from bridge.model.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Content of one identity that was refused, so that its value is not read again.
+    """The refusal of a version's content: the value is not read from Vault again.
 
     Attributes:
-        shape: What was asked for (format and field); another one deserves another look.
+        shape: What of the version was asked for, see ``Content.shape``. Another shape is a new
+            attempt.
+        message: Names of fields, and no byte of a value.
     """
 
     identity: Identity
@@ -28,7 +30,7 @@ class Verdict:
     message: str
 
     def write(self) -> str:
-        """Write the label's value."""
+        """Return the label's value."""
         return json.dumps(
             {
                 "version": self.identity.version,
@@ -44,7 +46,7 @@ class Verdict:
 
     @classmethod
     def read(cls, text: str) -> Verdict | None:
-        """Read the label's value; None where somebody has damaged it."""
+        """Return what a label's value holds; None where it is damaged."""
         try:
             raw = json.loads(text)
             source = read_source(raw["source"])
@@ -56,10 +58,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What a server refuses for a secret, kept in the swarm for those who did not see it.
+    """A write that a server refuses again and again, kept for processes that did not see it.
 
     Attributes:
-        at: When it was first so, RFC 3339.
+        at: When it was first refused, RFC 3339.
         services: Names of the services whose update is refused; empty for the whole secret.
     """
 
@@ -70,11 +72,11 @@ class Trouble:
 
     @property
     def text(self) -> str:
-        """What is wrong, and since when."""
+        """The message, with the time since when."""
         return f"{self.message} (since {self.at})"
 
     def write(self) -> str:
-        """Write the label's value."""
+        """Return the label's value."""
         raw: dict[str, object] = {"reason": self.reason, "message": self.message, "at": self.at}
         if self.services:
             raw["services"] = self.services
@@ -82,7 +84,7 @@ class Trouble:
 
     @classmethod
     def read(cls, text: str) -> Trouble | None:
-        """Read the label's value; None where somebody has damaged it."""
+        """Return what a label's value holds; None where it is damaged."""
         try:
             raw = json.loads(text)
             services = tuple(str(name) for name in raw.get("services", ()))

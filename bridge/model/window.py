@@ -1,4 +1,4 @@
-"""Times at which rolls may begin."""
+"""Maintenance windows: the times at which rolls may begin."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _JOINT = re.compile(r"\s*([-\u2013,])\s*")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A time of day on some days of the week, by the clocks of a place.
+    """A time of day on some days of the week, in a time zone.
 
     Attributes:
-        days: 0 is Monday; the day on which it opens.
-        opens, closes: Minutes after midnight; one that closes before it opens does so on the next
-            day, and one that closes when it opens lasts a whole day.
-        zone: Name of a time zone, as in ``Europe/Berlin``.
+        days: Days on which it opens; 0 is Monday.
+        opens, closes: Minutes after midnight. A window that closes before it opens closes on the
+            next day; one that closes when it opens lasts a whole day.
+        zone: Name of the time zone, as ``Europe/Berlin``.
     """
 
     days: frozenset[int]
@@ -34,10 +34,10 @@ class Window:
 
     @classmethod
     def read(cls, allow: str, zone: str = "UTC") -> Window:
-        """Read ``Mon-Fri 22:00-04:00`` or ``Sat,Sun 00:00-24:00``; every day where none is named.
+        """Return the window that a text as ``Mon-Fri 22:00-04:00`` means; without days: every day.
 
         Raises:
-            ValueError: It cannot be read, or there is no such zone.
+            ValueError: The text is no window, or there is no such zone.
         """
         match = _ALLOW.fullmatch(_JOINT.sub(_joined, allow.strip()))
         if match is None:
@@ -52,7 +52,7 @@ class Window:
         return cls(_days(match[1] or "Mon-Sun"), opens % _MIDNIGHT, closes % _MIDNIGHT, zone)
 
     def is_open(self, now: float) -> bool:
-        """Tell whether a moment, in seconds since the epoch, lies in it."""
+        """Return whether it is open at a time, in seconds since the epoch."""
         local = datetime.fromtimestamp(now, ZoneInfo(self.zone))
         minute, today = local.hour * 60 + local.minute, local.weekday()
         yesterday = (today - 1) % 7
@@ -62,7 +62,7 @@ class Window:
         return late or (yesterday in self.days and minute < self.closes)
 
     def next_opening(self, now: float) -> float:
-        """Return when it opens next, seconds since the epoch."""
+        """Return when it opens next, in seconds since the epoch."""
         local = datetime.fromtimestamp(now, ZoneInfo(self.zone))
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         for ahead in range(9):
@@ -74,7 +74,7 @@ class Window:
 
 
 def opening_of(windows: Iterable[Window], now: float) -> float | None:
-    """Tell when the first of some windows opens; None where one is open, or there are none."""
+    """Return when the first of some windows opens; None where one is open, or there are none."""
     windows = tuple(windows)
     if not windows or any(window.is_open(now) for window in windows):
         return None

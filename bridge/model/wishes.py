@@ -1,7 +1,8 @@
-"""What operators wish, as labels of the state config: each a target state, not an order.
+"""Wishes: what operators want, as labels of the state config, which commands write.
 
-``pause`` is kept until ``resume``. The others are taken back once they are carried out, or stay
-with the reason for which they were refused until another wish takes their place.
+Each is a state to be reached and no order, so that writing it twice is as once. A pause stays until
+``resume`` removes it. Any other wish is removed once it is carried out; one that is refused stays
+with the reason, until another wish takes its place.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ FIELDS = f"{PREFIX}fields."
 
 
 class Do(StrEnum):
-    """What is wished for one secret."""
+    """The command that a wish for one secret comes from."""
 
     ROLLBACK = "rollback"
     RESUME = "resume"
@@ -33,19 +34,19 @@ class Do(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """One operator's wish for one secret.
+    """What an operator wants for one secret.
 
     Attributes:
         at: When it was written, RFC 3339.
         why: The operator's own words.
-        to: For ``rollback``: the version to go back to; for ``rotate``: the generation to be
-            replaced. Named when the wish is written, so that carrying it out twice is as once.
-        refused: Why it cannot be carried out; empty while it may be.
+        to: For ``rollback``: the version to go back to. For ``rotate``: the generation to replace.
+            It is fixed when the wish is written, so that carrying it out twice is as once.
+        refused: Why it cannot be carried out; empty while it can.
         at_once: For ``rotate``: whether the former generation ends without grace.
         first: For ``rotate``: whether it ends before services are rolled, and not after.
-        secret: For ``rollback``: name of the Docker secret to go back to, where the version alone
-            does not tell, since it was made anew.
-        shape: For ``resync``: the content that is configured where it was written, see
+        secret: For ``rollback``: name of the Docker secret to go back to, where there are several
+            copies of the version.
+        shape: For ``resync``: the shape in the configuration of the command, see
             ``Content.shape``.
     """
 
@@ -60,7 +61,7 @@ class Wish:
     shape: str = ""
 
     def write(self) -> str:
-        """Write the label's value."""
+        """Return the label's value."""
         raw = {"do": self.do, "at": self.at, "why": self.why, "to": self.to}
         more = {"refused": self.refused, "at_once": self.at_once, "first": self.first}
         more |= {"secret": self.secret, "shape": self.shape}
@@ -68,7 +69,7 @@ class Wish:
 
     @classmethod
     def read(cls, text: str) -> Wish | None:
-        """Read the label's value; None where somebody has damaged it."""
+        """Return the wish in a label's value; None where it is damaged."""
         try:
             raw = json.loads(text)
             to = raw.get("to")
@@ -89,7 +90,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Rolls are held, of one secret or of all.
+    """An operator's word that no service is rolled, for one secret or for all.
 
     Attributes:
         at: When it was written, RFC 3339.
@@ -101,16 +102,16 @@ class Pause:
 
     @property
     def text(self) -> str:
-        """Say it in words."""
+        """One line that describes the pause."""
         return f"paused since {self.at}" + (f": {self.why}" if self.why else "")
 
     def write(self) -> str:
-        """Write the label's value."""
+        """Return the label's value."""
         return json.dumps({"at": self.at, "why": self.why})
 
     @classmethod
     def read(cls, text: str) -> Pause:
-        """Read the label's value; a damaged one pauses all the same."""
+        """Return the pause in a label's value; a damaged one pauses too."""
         try:
             raw = json.loads(text)
             return cls(str(raw["at"]), str(raw.get("why", "")))
@@ -120,10 +121,10 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Somebody lets one version be rolled though it touches more services than ``limits`` allow.
+    """An operator's word that a version may be rolled to more services than ``limits`` allow.
 
     Attributes:
-        version, created: Which version: its number, and when Vault made it.
+        version, created: Number of the version, and Vault's ``created_time`` of it.
         at: When it was written, RFC 3339.
         why: The operator's own words.
     """
@@ -134,17 +135,17 @@ class Approval:
     why: str = ""
 
     def covers(self, identity: Identity) -> bool:
-        """Tell whether it is for this version."""
+        """Return whether it is for this version."""
         return (self.version, self.created) == (identity.version, identity.created)
 
     def write(self) -> str:
-        """Write the label's value."""
+        """Return the label's value."""
         raw = {"version": self.version, "created": self.created, "at": self.at, "why": self.why}
         return json.dumps(raw)
 
     @classmethod
     def read(cls, text: str) -> Approval | None:
-        """Read the label's value; a damaged one approves nothing."""
+        """Return the approval in a label's value; None where it is damaged: it approves nothing."""
         try:
             raw = json.loads(text)
             return cls(int(raw["version"]), str(raw["created"]), str(raw["at"]), str(raw["why"]))
@@ -154,23 +155,23 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class FieldsWish:
-    """Services are to have the file fields of the configuration now, and not with their next roll.
+    """An operator wants changed file fields applied now, and not with the next roll.
 
     Attributes:
         at: When it was written, RFC 3339.
-        refused: Why it goes on no further; empty while it does.
+        refused: Why it is not carried out any further; empty while it is.
     """
 
     at: str
     refused: str = ""
 
     def write(self) -> str:
-        """Write the label's value."""
+        """Return the label's value."""
         return json.dumps({"at": self.at} | ({"refused": self.refused} if self.refused else {}))
 
     @classmethod
     def read(cls, text: str) -> FieldsWish | None:
-        """Read the label's value; None where somebody has damaged it."""
+        """Return the wish in a label's value; None where it is damaged."""
         try:
             raw = json.loads(text)
             return cls(str(raw["at"]), str(raw.get("refused", "")))
@@ -179,22 +180,22 @@ class FieldsWish:
 
 
 def pause_label(name: str = "") -> str:
-    """Name the label of a pause of one secret, or of all."""
+    """Return the label of a pause, of one secret or of all."""
     return f"{PAUSE}.{name}" if name else PAUSE
 
 
 def pause_of(pauses: Mapping[str, Pause], name: str) -> Pause | None:
-    """Return what holds the rolls of a secret: the pause of all, or its own."""
+    """Return the pause that holds a secret: the one for all, or its own."""
     return pauses.get("") or pauses.get(name)
 
 
 def read_wishes(labels: Mapping[str, str]) -> dict[str, Wish]:
-    """Read all wishes, by secret's name."""
+    """Return all wishes, by secret's name."""
     return read_by_name(labels, WISH, Wish.read)
 
 
 def read_pauses(labels: Mapping[str, str]) -> dict[str, Pause]:
-    """Read all pauses, by secret's name; the empty name is for all."""
+    """Return all pauses, by secret's name; the empty name is for all."""
     return {
         key.removeprefix(PAUSE).removeprefix("."): Pause.read(value)
         for key, value in labels.items()
@@ -203,10 +204,10 @@ def read_pauses(labels: Mapping[str, str]) -> dict[str, Pause]:
 
 
 def read_fields(labels: Mapping[str, str]) -> dict[str, FieldsWish]:
-    """Read for which secrets changed file fields are applied at once, by secret's name."""
+    """Return the requests to apply changed file fields at once, by secret's name."""
     return read_by_name(labels, FIELDS, FieldsWish.read)
 
 
 def read_approvals(labels: Mapping[str, str]) -> dict[str, Approval]:
-    """Read all approvals, by secret's name."""
+    """Return all approvals, by secret's name."""
     return read_by_name(labels, APPROVED, Approval.read)

@@ -1,7 +1,4 @@
-"""What was seen: the Vault side and the swarm side, each with the time of the look.
-
-Nothing here is acted upon by itself; ``decide`` reads it together with what is desired.
-"""
+"""The world: what was last seen of Vault and of the swarm, each with the time of the look."""
 
 from __future__ import annotations
 
@@ -13,7 +10,10 @@ from bridge.model.vault_view import VaultView
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """All that one cycle knows."""
+    """Everything that one cycle knows about the servers.
+
+    The two looks need not be of the same time: each server is looked at at its own pace.
+    """
 
     vault: VaultView
     swarm: SwarmView

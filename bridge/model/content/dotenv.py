@@ -1,4 +1,4 @@
-"""Fields as lines of a ``.env`` file that libraries and shells read alike.
+"""The ``dotenv`` format: fields as lines of a ``.env`` file that libraries and shells read alike.
 
 There is no standard. python-dotenv and a POSIX shell that sources the file agree on words without
 special characters, on single quotes around what has neither a quote nor a backslash that they
@@ -23,10 +23,10 @@ _DOUBLE = re.compile(r"[^$`\\]*")
 
 
 def dotenv(fields: Mapping[str, str]) -> str:
-    """Write the fields, sorted by name, one a line.
+    """Return the fields as ``NAME=value``, sorted by name, each on a line of its own.
 
     Raises:
-        ContentRefused: A name is no variable's name, or a value is one on which readers differ.
+        ContentRefused: A name is no variable's name, or readers would disagree about a value.
     """
     return "".join(f"{_name(name)}={_value(name, fields[name])}\n" for name in sorted(fields))
 

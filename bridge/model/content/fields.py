@@ -1,4 +1,4 @@
-"""The fields of a Vault version, one at a time."""
+"""Access to single fields of a Vault version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bridge.model.reasons import Reason
 
 
 def text_of(fields: Mapping[str, Any], name: str) -> str:
-    """Return a field's text.
+    """Return the text of a field.
 
     Raises:
         ContentRefused: There is no such field, or it holds no text: KV v2 keeps JSON, in which

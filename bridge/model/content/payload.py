@@ -1,4 +1,4 @@
-"""The fields of a Vault version become the bytes of a Docker secret."""
+"""Renders the fields of a Vault version as the bytes of a Docker secret."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bridge.model.desired import Content, Decode, Format, TrailingNewline
 from bridge.model.reasons import Reason
 
 MAX_BYTES = 511_999
-"""Most that the engine takes: ``larger than 0 and less than 512000 bytes``."""
+"""The engine's limit for a secret: ``larger than 0 and less than 512000 bytes``."""
 
 
 class Concealed:
-    """Bytes that no text shows: not a log, a traceback, a format string or a pickle (I6)."""
+    """Bytes that get into no log, traceback, formatted text or pickle by accident (I6)."""
 
     __slots__ = ("_data",)
 
@@ -28,7 +28,7 @@ class Concealed:
         self._data = data
 
     def reveal(self) -> bytes:
-        """Hand out the bytes; only for the call that gives them to the engine."""
+        """Return the bytes; only for the call that gives them to the engine."""
         return self._data
 
     def __repr__(self) -> str:
@@ -45,15 +45,18 @@ class Concealed:
 
 
 def render(fields: Mapping[str, Any], content: Content) -> Concealed:
-    """Make the content of a Docker secret.
+    """Return the value of the Docker secret for the fields of a version.
 
-    ``raw`` is the text of one field as it is, or the bytes that it stands for in base64. ``json``
-    is the whole version on one line, its keys sorted, without spaces. ``dotenv`` is one line a
-    field, ``template`` what its text says. ``trailing_newline`` comes last and applies to all.
+    1. ``raw``: the text of one field, or the bytes that it is the base64 of.
+    2. ``json``: all fields on one line, keys sorted, without spaces.
+    3. ``dotenv``: a line for each field.
+    4. ``template``: what the jinja2 template renders.
+
+    ``trailing_newline`` is applied last, whatever the format.
 
     Raises:
-        ContentRefused: The version cannot become what is asked for, or it cannot be a Docker
-            secret's content. The message has names of fields and no byte of a value.
+        ContentRefused: The fields do not fit the format, or the engine takes no such value. The
+            message has names of fields and no byte of a value.
     """
     match content.format:
         case Format.RAW:
@@ -100,7 +103,7 @@ _ALPHABETS = {Decode.BASE64: rb"[A-Za-z0-9+/]*", Decode.BASE64URL: rb"[A-Za-z0-9
 
 
 def _decoded(data: bytes, alphabet: Decode) -> bytes | None:
-    """Return the bytes that a text stands for; None where it stands for none."""
+    """Return the bytes that a text encodes; None where it is no such encoding."""
     bare = data.rstrip(b"=")
     if not re.fullmatch(_ALPHABETS[alphabet], bare):
         return None

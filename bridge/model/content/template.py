@@ -1,6 +1,6 @@
-"""Content by a template: jinja2 in a sandbox, without files, with every name required.
+"""The ``template`` format: jinja2 in a sandbox, without files, with every name required.
 
-Whatever goes wrong is said without jinja2's own words, which may quote a value.
+Errors of rendering are reported without jinja2's own message, which may quote a value.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _OF_OTHER_FILES = (
 
 
 class _NotPrintable(Exception):
-    """A value whose text would be Python's."""
+    """A template prints a value that has no text but Python's own."""
 
 
 def _printed(value: object) -> object:
-    """Say how a value is written where the template prints it."""
+    """Return what is written for a value that the template prints."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -52,7 +52,7 @@ def _printed(value: object) -> object:
 
 
 def _urlencode(value: object) -> str:
-    """Quote everything for a URL; jinja2's own leaves ``/``, which ends a password in a DSN."""
+    """Return a value quoted for a URL, with ``/`` too, which would end a password in a DSN."""
     return quote(str(_printed(value)), safe="")
 
 
@@ -72,11 +72,11 @@ def _environment() -> jinja2.sandbox.ImmutableSandboxedEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The names in a template that it does not set itself.
+    """The names that a template uses and does not set itself.
 
     Attributes:
-        called: Those that are only ever called, each with its line.
-        wanted: Fields that it names, be it as ``fields["tls.crt"]``.
+        called: Names that are only ever called, with the line of each.
+        wanted: Fields that are named, also as ``fields["tls.crt"]``.
     """
 
     called: Mapping[str, int]
@@ -93,12 +93,12 @@ class _Names:
 
     @property
     def functions(self) -> dict[str, Any]:
-        """Those of jinja2 that it calls."""
+        """The functions of jinja2 that are called."""
         return {name: _FUNCTIONS[name] for name in self.called if name in _FUNCTIONS}
 
 
 def _by_text(tree: jinja2.nodes.Template) -> Iterator[str]:
-    """List what a template names as ``fields["x"]`` or ``fields.x``."""
+    """Yield the fields that a template names as ``fields["x"]`` or ``fields.x``."""
     for item in tree.find_all(jinja2.nodes.Getitem):
         name = item.arg.value if isinstance(item.arg, jinja2.nodes.Const) else None
         if _is_fields(item.node) and isinstance(name, str):
@@ -113,9 +113,9 @@ def _is_fields(node: jinja2.nodes.Expr) -> bool:
 
 
 def mistake_in(template: str) -> str:
-    """Say what is wrong with a template's text; empty where it can be used.
+    """Return what is wrong with the text of a template; empty where nothing is.
 
-    The text is the configuration's, so jinja2's words on it hold no value.
+    The text is part of the configuration, so that jinja2's own message cannot quote a value.
     """
     try:
         tree = _environment().parse(template)
@@ -146,15 +146,15 @@ _NAMES_ARE = (
 
 
 def _may_be_a_name(words: str) -> bool:
-    """Tell whether jinja2's complaint is one that it has of ``user@host`` or ``my field``."""
+    """Return whether jinja2's message is one that it has for ``user@host`` or ``my field``."""
     return "unexpected char" in words or "expected token 'end of" in words
 
 
 def fill(template: str, fields: Mapping[str, Any]) -> str:
-    """Fill a template in with the fields of a version, by their names and as ``fields``.
+    """Return a template rendered with the fields of a version, by name and as ``fields``.
 
     Raises:
-        ContentRefused: A name is missing, or the template cannot be filled in with these fields.
+        ContentRefused: A field is missing, or the template fails on these fields.
     """
     environment = _environment()
     try:
@@ -173,7 +173,7 @@ def fill(template: str, fields: Mapping[str, Any]) -> str:
 
 
 def _absent(names: _Names, template: str, fields: Mapping[str, Any]) -> str:
-    """Name what is missing, as far as the template itself names it."""
+    """Return a message that names the missing fields, as far as the template names them."""
     hidden = _unreached(template, fields)
     if hidden:
         return hidden
