@@ -11,6 +11,7 @@ from bridge.decide.credentials.generations import (
     look_after_leases,
     with_leases,
 )
+from bridge.decide.decision import total
 from bridge.decide.services.move import move_services
 from bridge.decide.situation import Situation
 from bridge.decide.summary import summarise
@@ -43,10 +44,8 @@ def decide(desired: Desired, world: World, memory: Memory, now: float) -> Plan:
     services = move_services(versions.targets, wishes.names, known)
 
     # 5. Which marks are due, and what can nothing need any more?
-    upkeep = keep_up(versions, services.states, known)
+    upkeep = keep_up(versions, services, known)
 
     # 6. In sum: the plan, and how each secret is doing.
-    decision = (
-        credentials.decision + wishes.decision + versions.decision + services.decision + upkeep
-    )
-    return summarise(decision, versions, services, credentials, known)
+    steps = (credentials.decision, wishes.decision, versions.decision, services.decision, upkeep)
+    return summarise(total(steps), versions, services, credentials, known)

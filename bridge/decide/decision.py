@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridge.model.actions import Action, Chain
@@ -27,16 +28,22 @@ class Decision:
     ending: bool = False
 
     def __add__(self, other: Decision) -> Decision:
-        return Decision(
-            chains=self.chains + other.chains,
-            holds=self.holds + other.holds,
-            notices=self.notices + other.notices,
-            wake=self.wake + other.wake,
-            ending=self.ending or other.ending,
-        )
+        return total((self, other))
 
 
 NOTHING = Decision()
+
+
+def total(decisions: Iterable[Decision]) -> Decision:
+    """Return the sum of many decisions; one after the other each sum would be copied again."""
+    decisions = tuple(decisions)
+    return Decision(
+        chains=tuple(chain for one in decisions for chain in one.chains),
+        holds=tuple(hold for one in decisions for hold in one.holds),
+        notices=tuple(notice for one in decisions for notice in one.notices),
+        wake=tuple(at for one in decisions for at in one.wake),
+        ending=any(one.ending for one in decisions),
+    )
 
 
 def one_by_one(*actions: Action | None) -> tuple[Chain, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bridge.decide.backoffs import backoffs_of
@@ -70,27 +70,32 @@ def _conditions(
     known: Situation,
 ) -> tuple[tuple[Condition, ...], tuple[Hold, ...]]:
     """Return how each secret is doing, and the holds with those that only the swarm knows."""
+    missing = _missing_services(holds)
     conditions = [
-        condition_of(target, services.states, known.world, holds) for target in versions.targets
+        condition_of(target, services.of_secret(target.secret.name), known.world, missing)
+        for target in versions.targets
     ]
     conditions += unmapped(known.desired, known.world)
-    conditions = [_with_leases(condition, credentials) for condition in conditions]
+    troubled = {hold.secret: hold for hold in reversed(credentials.decision.holds)}
+    conditions = [
+        _with_leases(condition, credentials, troubled.get(condition.name))
+        for condition in conditions
+    ]
     inferred = known.vault.inferred
     conditions, more = show_refusals(conditions, holds, known.swarm, inferred=inferred)
     return tuple(conditions), (*holds, *more)
 
 
 def condition_of(
-    target: Target, states: Iterable[ServiceState], world: World, holds: Iterable[Hold]
+    target: Target,
+    states: Iterable[ServiceState],
+    world: World,
+    missing: Mapping[str, Sequence[ServiceCondition]],
 ) -> Condition:
     """Return one secret's condition: trouble before holds, holds before what is on its way."""
     name = target.secret.name
-    services = [s.conditions[name] for s in states if name in s.conditions]
-    services += [
-        ServiceCondition(hold.service, None, State.HELD, hold.reason, hold.message)
-        for hold in holds
-        if hold.secret == name and hold.reason == Reason.SERVICE_MISSING
-    ]
+    services = [state.conditions[name] for state in states if name in state.conditions]
+    services += missing.get(name, ())
     state, reason, message = _worst(target, services)
     pause = pause_of(world.swarm.pauses, name)
     if pause and state == State.SYNCED:
@@ -115,11 +120,19 @@ def condition_of(
     )
 
 
-def _with_leases(condition: Condition, credentials: Credentials) -> Condition:
+def _missing_services(holds: Iterable[Hold]) -> Mapping[str, Sequence[ServiceCondition]]:
+    """Return the conditions of services that are not in the swarm, by secret's name."""
+    found: dict[str, list[ServiceCondition]] = {}
+    for hold in holds:
+        if hold.reason == Reason.SERVICE_MISSING:
+            condition = ServiceCondition(hold.service, None, State.HELD, hold.reason, hold.message)
+            found.setdefault(hold.secret, []).append(condition)
+    return found
+
+
+def _with_leases(condition: Condition, credentials: Credentials, trouble: Hold | None) -> Condition:
     """Return the condition with its leases; where all else is well their trouble is reported."""
     leases = credentials.conditions.get(condition.name, ())
-    holds = credentials.decision.holds
-    trouble = next((hold for hold in holds if hold.secret == condition.name), None)
     if trouble and condition.state == State.SYNCED:
         reason, message = trouble.reason, trouble.message
         condition = replace(condition, state=State.HELD, reason=reason, message=message)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.decide.decision import NOTHING, Decision, one_by_one
+from bridge.decide.decision import Decision, one_by_one, total
 from bridge.decide.services.limits import approvals_over
+from bridge.decide.services.move import Services
 from bridge.decide.services.records import blocks_over, good_mark, records_over
 from bridge.decide.services.state import ServiceState
 from bridge.decide.situation import Situation
@@ -20,24 +21,37 @@ from bridge.model.reasons import Reason
 from bridge.model.vault_view import KvDocument
 
 
-def keep_up(versions: Versions, states: Sequence[ServiceState], known: Situation) -> Decision:
+def keep_up(versions: Versions, services: Services, known: Situation) -> Decision:
     """Return what is written down and removed, for each name and for those no longer configured."""
+    over = Decision(chains=(*let_go(known), *gone_marks(known.instance, known.swarm)))
+    each = (
+        _of_name(target, services.of_secret(target.secret.name), known, frozen=versions.frozen)
+        for target in versions.targets
+    )
+    return total((*each, over))
+
+
+def _of_name(
+    target: Target, states: Sequence[ServiceState], known: Situation, *, frozen: bool
+) -> Decision:
+    """Return what is written down and removed for one name.
+
+    Args:
+        states: The services that have to do with it.
+    """
     swarm = known.swarm
-    decision = NOTHING
-    for target in versions.targets:
-        marks = (
-            *good_mark(target, states, known),
-            *records_over(target, states, known),
-            *outlived_marks(target, known.now),
-            *unused_marks(target, swarm, known.now),
-            *blocks_over(target, states),
-        )
-        pruning = prune(target, swarm, known.desired.retain, known.now)
-        removals = () if versions.frozen else pruning.removals
-        chains = one_by_one(*marks, *removals)
-        chains += (*_verdicts(target, known), *approvals_over(target, swarm.approvals))
-        decision += Decision(chains=chains, wake=(*pruning.wake, *_deletions(target, known)))
-    return decision + Decision(chains=(*let_go(known), *gone_marks(known.instance, swarm)))
+    marks = (
+        *good_mark(target, states, known),
+        *records_over(target, states, known),
+        *outlived_marks(target, known.now),
+        *unused_marks(target, swarm, known.now),
+        *blocks_over(target, states),
+    )
+    pruning = prune(target, swarm, known.desired.retain, known.now)
+    removals = () if frozen else pruning.removals
+    chains = one_by_one(*marks, *removals)
+    chains += (*_verdicts(target, known), *approvals_over(target, swarm.approvals))
+    return Decision(chains=chains, wake=(*pruning.wake, *_deletions(target, known)))
 
 
 def _verdicts(target: Target, known: Situation) -> tuple[Chain, ...]:

@@ -16,7 +16,7 @@ from bridge.decide.credentials.keep import tend
 from bridge.decide.credentials.replacing import with_company, with_mint
 from bridge.decide.credentials.stage import Generation, Stage, forced_from, generation_of
 from bridge.decide.credentials.usable import with_generations, with_kv_leases
-from bridge.decide.decision import NOTHING, Decision
+from bridge.decide.decision import Decision, total
 from bridge.decide.situation import Situation
 from bridge.decide.versions.second_look import MANY
 from bridge.decide.versions.target import Target
@@ -99,14 +99,15 @@ def look_after_leases(
     leased = {name: found for name, found in every if found}
     frozen = frozen or _many_vanished(leased.values())
     conditions: dict[str, tuple[LeaseCondition, ...]] = {}
-    decision = NOTHING
+    decisions: list[Decision] = []
     for name, found in sorted(leased.items()):
         target = by_name.get(name)
         due: Due | None = None
         if target and target.secret.leased:
             due = due_of(target, generations_of(target, leased), known)
         one, conditions[name] = tend(target, found, due, known, frozen=frozen)
-        decision += one
+        decisions.append(one)
+    decision = total(decisions)
     opening = opening_of(known.rollout.windows, known.now)
     decision += Decision(
         holds=(*_unreadable_requests(known), *_refused_ends(decision, known)),

@@ -20,7 +20,7 @@ from bridge.decide.credentials.end import (
 )
 from bridge.decide.credentials.need import Need, tending
 from bridge.decide.credentials.stage import Generation, Stage, renew_lease
-from bridge.decide.decision import NOTHING, Decision, one_by_one
+from bridge.decide.decision import NOTHING, Decision, one_by_one, total
 from bridge.decide.situation import Situation
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Tend, TendGeneration
@@ -60,9 +60,9 @@ def tend(
         frozen: Whether nothing may be ended now (I9).
     """
     ends = frozenset[str]()
-    if not frozen and not any(service.torn for service in known.swarm.services):
+    if not frozen and not known.swarm.torn:
         ends = may_end(found[0].mirror.secret, target, found, known)
-    decision = NOTHING
+    decisions: list[Decision] = []
     conditions: list[LeaseCondition] = []
     for generation in found:
         if generation.stage == Stage.ENDED:
@@ -72,9 +72,9 @@ def tend(
         else:
             ending = generation.mirror.id in ends
             need = _need(generation, target, known, ends=ending, frozen=frozen)
-        decision += need.decision
+        decisions.append(need.decision)
         conditions.append(_condition(generation, need))
-    return decision, tuple(reversed(conditions))
+    return total(decisions), tuple(reversed(conditions))
 
 
 def _need(

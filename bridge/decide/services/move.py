@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from bridge.decide.decision import Decision
+from bridge.decide.decision import Decision, total
 from bridge.decide.services.file_fields import carry_out_fields, fields_asked, refused_fields
 from bridge.decide.services.gates import JustFound
 from bridge.decide.services.judge import judge
@@ -27,12 +28,24 @@ from bridge.model.reasons import Reason
 from bridge.model.service import Service
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Services:
     """Each service that has to do with a secret of ours, and what is concluded about them."""
 
     states: tuple[ServiceState, ...]
     decision: Decision
+
+    def of_secret(self, name: str) -> Sequence[ServiceState]:
+        """Return the services that have to do with a secret."""
+        return self._by_secret.get(name, ())
+
+    @cached_property
+    def _by_secret(self) -> Mapping[str, Sequence[ServiceState]]:
+        found: dict[str, list[ServiceState]] = {}
+        for state in self.states:
+            for name in state.wants:
+                found.setdefault(name, []).append(state)
+        return found
 
     @property
     def moving(self) -> bool:
@@ -65,9 +78,7 @@ def move_services(targets: Sequence[Target], wished: frozenset[str], known: Situ
         chains=(*carry_out_fields(fields, states, known.swarm), *rolls),
         holds=(*_missing_services(targets, known), *refused_fields(fields, known.swarm)),
     )
-    for state in states:
-        decision += state.decision
-    return Services(tuple(states), decision)
+    return Services(tuple(states), total((decision, *(state.decision for state in states))))
 
 
 def is_state_lost(known: Situation) -> bool:

@@ -20,7 +20,7 @@ def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]
     newest = target.mirrors[0] if target.mirrors else None
     if newest is None or not newest.good or newest.asides or _has_lease(target):
         return []  # of a lease the bridge itself says when it ends
-    if swarm.blind or any(service.torn for service in swarm.services):
+    if swarm.blind or swarm.torn:
         return []
     in_use = swarm.used_ids
     older = target.mirrors[1:]

@@ -126,14 +126,9 @@ def _ask_for_users(desired: Desired, world: World, memory: Memory) -> None:
         assert len(view.services_by_secret.get(secret.id, ())) in (0, 2)
 
 
-_PAIRS = pytest.mark.xfail(
-    strict=True, reason="each service is compared with each target: drop this mark with that"
-)
-
-
 @pytest.mark.parametrize(
     "step",
-    [pytest.param(_decide, marks=_PAIRS), _remember, _find_and_prune, _ask_for_users],
+    [_decide, _remember, _find_and_prune, _ask_for_users],
 )
 def test_a_step_costs_ten_times_as_much_in_a_swarm_ten_times_as_large(step: _Step) -> None:
     assert cost(SMALL * TIMES, step) <= cost(SMALL, step) * TIMES * MOST
