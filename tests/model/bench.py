@@ -84,7 +84,8 @@ class Bench(RuleBasedStateMachine):
         )
         self.plan = plan
         outcomes = applier.apply(plan, lambda: False)
-        assert not [o.message for o in outcomes if "unexpected" in o.message]
+        unexpected = [(o.message, o.action) for o in outcomes if "unexpected" in o.message]
+        assert not unexpected, unexpected
         self.memory = remember(self.desired, self.memory, world, outcomes, self.clock())
         return plan
 

@@ -34,6 +34,9 @@ SOON = 60.0
 OVERDUE = 15.0
 """Seconds after its end for which Vault may take its time with a lease."""
 
+TRIED_AGAIN = 120.0
+"""Seconds after its end in which Vault tries twice more to end a lease where it failed first."""
+
 GOES_ON = "its lease goes on with another one"
 
 _ENDABLE = frozenset((Stage.ALIVE, Stage.VANISHED, Stage.FOREIGN))
@@ -169,7 +172,7 @@ def end_of(
         return _rotated(mirror, absent, rules, known, frozen=frozen)
     action = _ending(mirror, rules, "it is marked to be ended", absent)
     if _is_stuck(lease, known.now):
-        return _stuck(mirror, lease)
+        return _stuck(mirror, lease, known.now)
     shorten = lease.ends > known.now + action.grace + SLACK and not frozen
     decision = Decision(
         chains=one_by_one(action if shorten else None),
@@ -204,22 +207,30 @@ def _is_stuck(lease: Life, now: float) -> bool:
     return bool(lease.failed) or lease.ends + OVERDUE < now
 
 
-def _stuck(mirror: Mirror, lease: Life) -> Need:
-    """Report that Vault does not get rid of a credential; the next try is Vault's own affair."""
+def _stuck(mirror: Mirror, lease: Life, now: float) -> Need:
+    """Report that Vault does not get rid of a credential; the next try is Vault's own affair.
+
+    1. A try has failed, as where the database did not answer in time. Vault waits 14 to 30 s before
+       the next one, 50 s before the third, and ever longer. One of these mostly ends the
+       credential, and is waited for.
+    2. They failed as well, as where its user owns something: that wants somebody.
+    3. Vault has given up, after six tries in 10 to 20 minutes (``revoke_error``).
+    """
     words = f" ({lease.failed})" if lease.failed else ""
     message = (
         f"Vault cannot end the credential of {mirror.docker_name}{words}: it may still be valid."
         " Vault tries again by itself for some 10 minutes; after that somebody must end it"
     )
     hold = Hold(secret=mirror.secret, reason=Reason.REVOCATION_FAILED, message=message)
-    return Need("Vault tries again to end it", decision=Decision(holds=(hold,)))
+    goes_on = not lease.failed and now < lease.ends + TRIED_AGAIN
+    return Need("Vault tries again to end it", decision=Decision(holds=(hold,), ending=goes_on))
 
 
 def clear_up(found: Generation, now: float, *, ends: bool) -> Need:
     """Return what lets go of the custody of a lease that is over, and then notes its end."""
     mirror = found.mirror
     if found.lease and _is_stuck(found.lease, now):
-        return _stuck(mirror, found.lease)
+        return _stuck(mirror, found.lease, now)
     if not ends:
         return Need("it is gone in Vault; services leave it")
     foreign = found.custody is not None and found.custody.foreign

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bridge.decide.credentials.end import OVERDUE
+from bridge.decide.credentials.end import OVERDUE, TRIED_AGAIN
 from bridge.decide.credentials.keep import RENEW_AT
 from bridge.model.actions import Annotate, RemoveSecret, Tend, TendGeneration
 from bridge.model.desired import DesiredSecret, Retain, Rollout
@@ -338,12 +338,19 @@ def test_the_custody_goes_after_its_lease_and_both_are_noted_then() -> None:
 
 
 @pytest.mark.parametrize(
-    "lease", [life(100.0, -OVERDUE - 1), life(100.0, 20.0, failed="out of retries")]
+    ("lease", "goes_on"),
+    [
+        (life(1000.0, -OVERDUE - 1), True),
+        (life(1000.0, -TRIED_AGAIN - 1), False),
+        (life(1000.0, 20.0, failed="out of retries"), False),
+    ],
 )
-def test_what_vault_cannot_end_is_told_and_not_tried_again(lease: Any) -> None:
+def test_what_vault_cannot_end_is_told_and_not_tried_again(lease: Any, goes_on: bool) -> None:
+    """``sync`` waits for the tries that Vault makes next by itself, and not for all of them."""
     plan = retiring(seen(lease))
     assert not tended(plan)
     assert Reason.REVOCATION_FAILED in {hold.reason for hold in plan.holds}
+    assert plan.finished == (not goes_on)
 
 
 def test_nothing_is_concluded_of_an_end_that_vault_does_not_tell() -> None:
