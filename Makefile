@@ -45,8 +45,10 @@ types: $(STAMP)
 contracts: $(STAMP)
 	$(BIN)/lint-imports
 
-house: $(STAMP) ## The measures of the code: sizes, records, names
-	$(BIN)/python -m pytest -q tests/house
+house: $(STAMP) ## The measures of the code, and which branches of the core its own tests take
+	$(BIN)/coverage run -m pytest -q tests/house tests/unit/decide tests/unit/model \
+		--ignore tests/unit/decide/test_growth.py  # has a tracer of its own
+	@$(BIN)/python -m tests.house.branches
 
 acceptance: $(STAMP) ## The whole of the long tests
 	BRIDGE_TEST_MODEL=long $(BIN)/python -m pytest -n 3 -m "acceptance or not acceptance" --timeout 1800
@@ -70,4 +72,4 @@ lock: $(STAMP) ## Lock the versions of all dependencies anew
 		--upgrade pyproject.toml --group dev -o requirements/dev.txt
 
 clean: ## Remove what was installed here
-	rm -rf $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage
