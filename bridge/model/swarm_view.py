@@ -5,12 +5,13 @@ A look-up is made when it is first asked for, and kept: the view never changes.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
 from bridge.model.docker_secret import DockerSecret
+from bridge.model.leased import Leased
 from bridge.model.mirror import Mirror
 from bridge.model.service import Service, Task
 from bridge.model.verdicts import Trouble, Verdict
@@ -210,6 +211,29 @@ class SwarmView:
         """
         previous = (service.previous for service in self.services if service.previous)
         return self.used_ids.union(self.before_ids, *previous)
+
+    def is_shared(self, secret_id: str, leased: Leased) -> bool:
+        """Return whether the lease or the custody of a generation is also that of another mirror.
+
+        Ending it would end the credential of that one too. Mirrors whose credential has ended do
+        not count.
+        """
+        lease, accessor = leased.lease, leased.accessor
+        holders = (*self._by_lease.get(lease, ()), *self._by_accessor.get(accessor, ()))
+        return any(holder.id != secret_id for holder in holders)
+
+    @cached_property
+    def _by_lease(self) -> Mapping[str, tuple[Mirror, ...]]:
+        return _grouped((leased.lease, mirror) for mirror, leased in self._with_lease())
+
+    @cached_property
+    def _by_accessor(self) -> Mapping[str, tuple[Mirror, ...]]:
+        return _grouped((leased.accessor, mirror) for mirror, leased in self._with_lease())
+
+    def _with_lease(self) -> Iterator[tuple[Mirror, Leased]]:
+        for mirror in self.mirrors:
+            if mirror.leased and mirror.leased.lease and not mirror.leased.ended:
+                yield mirror, mirror.leased
 
     @cached_property
     def running_ids(self) -> frozenset[str]:

@@ -114,13 +114,7 @@ def rules_of(target: Target | None) -> LeaseRules:
 
 def is_shared(secret_id: str, leased: Leased | None, swarm: SwarmView) -> bool:
     """Return whether another Docker secret rests on the same lease or custody, which goes on."""
-    others = (m.leased for m in swarm.mirrors if m.id != secret_id and m.leased)
-    return leased is not None and any(
-        other.lease
-        and not other.ended
-        and (other.lease == leased.lease or other.accessor == leased.accessor)
-        for other in others
-    )
+    return leased is not None and swarm.is_shared(secret_id, leased)
 
 
 # --- Its end --------------------------------------------------------------------------------------

@@ -71,10 +71,7 @@ def wants_by_service(
     Args:
         fields_asked: Names of the secrets whose changed file fields are applied at once.
     """
-    by_secret: dict[str, list[Service]] = {}
-    for service in swarm.services:
-        for secret_id in service.secret_ids:
-            by_secret.setdefault(secret_id, []).append(service)
+    by_secret = swarm.services_by_secret
     found: dict[str, list[Want]] = {}
     for target in targets:
         listed = (swarm.service_by_name.get(m.service) for m in target.secret.services)

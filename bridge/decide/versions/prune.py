@@ -44,21 +44,19 @@ class Pruning:
 
 
 def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruning:
-    """Say which mirrored versions of a secret may be removed.
+    """Return the mirrored versions of a secret that may be removed.
 
-    Nothing goes while Vault's current version is not known and mirrored (I9), while a service is
-    between two versions, or while services look different from one moment to the next. What
-    services come back to stays, see ``last_usable``. What else somebody destroyed in Vault goes
-    early, as its value is not to be kept anywhere.
+    1. What something needs stays: see ``SwarmView.needed_ids`` (I1).
+    2. What services may go back to stays: see ``last_usable``.
+    3. A version that somebody destroyed in Vault goes early: its value is to be kept nowhere.
+    4. Of all others the newest stay, see ``_retained``, and those younger than ``min_age``.
     """
-    if target.current is None or target.hold or target.create:
-        return Pruning((), ())
-    if swarm.torn:
+    if _is_unsettled(target, swarm):
         return Pruning((), ())
     own = (*target.mirrors, *target.others)
-    if any(mirror.open_record(service) for mirror in own for service in mirror.records):
-        return Pruning((), ())
     destroyed = {m.id for m in own if m.id in target.destroyed and m.identity != target.current}
+    if len(own) <= retain.versions and not destroyed:
+        return Pruning((), ())
     kept = last_usable(own, target.secret.source) | (_retained(own, target, retain) - destroyed)
     removals: list[RemoveSecret] = []
     wake: list[float] = []
@@ -80,6 +78,19 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
         why = f"{retain.versions} newer versions are kept, and nothing refers to this one"
         removals.append(_removal(target, mirror, why))
     return Pruning(tuple(removals), tuple(wake))
+
+
+def _is_unsettled(target: Target, swarm: SwarmView) -> bool:
+    """Return whether it is too early to remove any version of a secret.
+
+    1. Vault's current version is not known, or not mirrored (I9).
+    2. A service changed while the swarm was looked at, so that its references are not known.
+    3. A service is between two versions: its roll was begun and is not done.
+    """
+    if target.current is None or target.hold or target.create or swarm.torn:
+        return True
+    own = (*target.mirrors, *target.others)
+    return any(mirror.open_record(service) for mirror in own for service in mirror.records)
 
 
 def _retained(own: Sequence[Mirror], target: Target, retain: Retain) -> frozenset[str]:
