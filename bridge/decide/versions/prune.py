@@ -19,14 +19,14 @@ from bridge.model.swarm_view import SwarmView
 
 
 def last_usable(own: Iterable[Mirror], source: Source) -> frozenset[str]:
-    """Return the ids of the versions of a name that services come back to: they always stay.
+    """Return the ids of the versions of a secret that services may go back to: they always stay.
 
-    That is the newest one that is not set aside for the name, and for each service that something
-    is set aside for.
+    1. The newest one that is not set aside for all services.
+    2. For each service that a version is set aside for: the newest one that is not.
 
     Args:
         own: Its mirrored versions, newest first.
-        source: Where the name is from now; what is from elsewhere comes after that.
+        source: The configured source; versions from elsewhere count as older than all of it.
     """
     own = sorted(own, key=lambda mirror: mirror.identity.source != source or mirror.outlived)
     usable = [mirror for mirror in own if not (mirror.leased and mirror.leased.over)]
@@ -37,7 +37,7 @@ def last_usable(own: Iterable[Mirror], source: Source) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """What may go now, and when to look again."""
+    """The removals that are due now, and the times at which more may be."""
 
     removals: tuple[RemoveSecret, ...]
     wake: tuple[float, ...]
@@ -94,11 +94,11 @@ def _is_unsettled(target: Target, swarm: SwarmView) -> bool:
 
 
 def _retained(own: Sequence[Mirror], target: Target, retain: Retain) -> frozenset[str]:
-    """Return the ids of the versions that stay as ``retain.versions`` says.
+    """Return the ids of the versions that stay by ``retain.versions``.
 
-    1. The newest ones, so many of them.
-    2. As many of those that are set aside for nobody: services go back to them, and whoever is
-       deployed again begins with the newest of them, though newer ones were set aside meanwhile.
+    1. That many of the newest ones.
+    2. That many of the newest ones that are not set aside for all services: services go back to
+       them, and a service that is deployed again begins with the newest of them.
     """
     usable = [m for m in own if m.id not in target.ended and "" not in m.asides]
     kept = [*_newest(own, retain.versions), *_newest(usable, retain.versions)]
@@ -106,7 +106,7 @@ def _retained(own: Sequence[Mirror], target: Target, retain: Retain) -> frozense
 
 
 def _newest(mirrors: Sequence[Mirror], count: int) -> list[Mirror]:
-    """Return those of so many versions; one that was made anew is one version still."""
+    """Return the mirrors of the newest versions; copies of one version count as one."""
     versions = list(dict.fromkeys(mirror.identity for mirror in mirrors))[:count]
     return [mirror for mirror in mirrors if mirror.identity in versions]
 

@@ -32,26 +32,26 @@ from bridge.model.world import World
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
-    """The answer for one secret.
+    """The version that one secret should have, and what is known of its versions.
 
     Attributes:
         mirrors: Its mirrored versions that come from the configured path, newest first.
         others: Its mirrored versions from elsewhere: the path in the configuration changed, or
             Vault was restored to before them.
-        vault_version: Vault's current version number; None where Vault could not be looked at. Of a
-            leased secret that of the newest generation.
-        current: Vault's current version, where there is one and it is alive.
+        vault_version: Vault's current version number, or that of the newest generation; None where
+            Vault gave no answer.
+        current: Vault's current version; None where there is none that can be read.
         destroyed: Ids of the mirrors whose version is destroyed in Vault, or whose lease is over.
+        outlived: Mirrors that Vault does not have any more since it was restored from an older
+            snapshot, and that have no mark of it yet.
         ended: Ids of the generations that no service is pointed at any more.
-        urgent: Why services must leave a generation now, by its id.
         unproven: Why no service is pointed at a generation yet, by its id.
-        outlived: Mirrors that Vault no longer has, since it was restored to before them, and that
-            are not marked so yet.
-        create: The mirror to be made.
+        urgent: Why services must leave a generation now, by its id.
+        create: The action that makes the next mirror; None where nothing is to be made.
         hold: Why Vault's current version is not the target.
         unread: Whether there may be versions that are not among its mirrors, so that no service is
             moved.
-        not_remade: Why Vault's current version cannot be made anew, though somebody wants that.
+        not_remade: Why Vault's current version is not made anew, although an operator wants that.
     """
 
     secret: DesiredSecret
@@ -71,17 +71,17 @@ class Target:
 
     @property
     def usable(self) -> Mirror | None:
-        """The newest mirrored version that may be used by some service, if there is any."""
+        """The newest mirrored version that is not set aside for all services; None if none is."""
         usable = (m for m in self.mirrors if m.id not in self.ended)
         return next((m for m in usable if "" not in m.asides), None)
 
     def for_service(self, service_id: str) -> Mirror | None:
-        """Return the newest mirrored version that may be used by a service, if there is any."""
+        """Return the newest mirrored version that a service may be moved to; None if none is."""
         usable = (m for m in self.mirrors if m.id not in self.ended)
         return next((m for m in usable if not m.aside_for(service_id)), None)
 
     def suspect_for(self, service_id: str) -> Mirror | None:
-        """Return the newest version where it has yet to be tried alone on a service.
+        """Return the newest version if it is a suspect that has yet to be tried alone on a service.
 
         Also one whose trial was written down and never begun.
         """
@@ -156,26 +156,26 @@ def _with_current(
 
 
 def _came_after(current: Identity, known: tuple[Mirror, ...], later: tuple[Mirror, ...]) -> bool:
-    """Tell whether a version of a lower number was written after those of higher ones.
+    """Return whether Vault's current version was written after mirrored ones of higher numbers.
 
-    So it is where Vault was restored from a snapshot and written to since. A standby that lags
-    shows what was written, and mirrored, before them.
+    1. It was: Vault was restored from a snapshot and written to since.
+    2. It was not: a standby that lags still shows what was written, and mirrored, before them.
     """
     written = all(instant(m.identity.created) < instant(current.created) for m in later)
     return written and all(m.created < one.created for m in later for one in known)
 
 
 def missing_service(name: str, swarm: SwarmView) -> str:
-    """Say that a service is not there, and which one may be meant."""
+    """Return the message that a service does not exist, with the one that may be meant."""
     close = nearest(name, swarm.service_by_name)
     hint = f"did you mean {close}?" if close else "deploy it, or take it out here"
     return f"there is no service {name} in the swarm: {hint}"
 
 
 def _is_to_be_remade(secret: DesiredSecret, known: Sequence[Mirror], swarm: SwarmView) -> bool:
-    """Tell whether somebody wants a version made anew that was made with another content.
+    """Return whether an operator wants a version made anew, and it has another content so far.
 
-    One that was made with this content and failed is not made once more.
+    A copy that was made with this content and failed is not made once more.
     """
     wish = swarm.wishes.get(secret.name)
     if wish is None or wish.refused or wish.do != Do.RESYNC:
@@ -195,7 +195,7 @@ def _creation(
     swarm: SwarmView,
     memory: Memory,
 ) -> CreateSecret | Hold:
-    """Make the action that mirrors a version, or say why it cannot be mirrored.
+    """Return the action that mirrors a version, or the hold that says why it cannot be mirrored.
 
     Args:
         known: The mirrors that the version has already, newest first.
@@ -244,9 +244,9 @@ def _creation(
 
 
 def _with_same_driver(mirror: Mirror, target: Target, swarm: SwarmView) -> Mirror | None:
-    """Return a mirror that may take the place of one to be made, if its bytes are the same.
+    """Return a mirror that can be used instead of a new one if its bytes turn out to be the same.
 
-    With another template driver the same bytes become another file.
+    None where it has another template driver: then the engine makes another file of them.
     """
     wanted = target.secret.content.template_driver
     found = swarm.secret_by_id.get(mirror.id)
@@ -256,7 +256,7 @@ def _with_same_driver(mirror: Mirror, target: Target, swarm: SwarmView) -> Mirro
 def refusal(
     secret: DesiredSecret, identity: Identity, swarm: SwarmView, memory: Memory
 ) -> Verdict | None:
-    """Return the verdict that this content of this identity was refused, from here or the swarm."""
+    """Return the verdict on this content of this version, from memory or the state config."""
     for verdict in (memory.verdicts.get(secret.name), swarm.verdicts.get(secret.name)):
         if verdict and (verdict.identity, verdict.shape) == (identity, secret.content.shape):
             return verdict

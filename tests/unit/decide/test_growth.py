@@ -44,7 +44,7 @@ SMALL = 16
 TIMES = 10
 """How much larger the other swarm is."""
 
-MOST = 1.2
+MOST = 1.05
 """By how much more than that it may cost."""
 
 TASKS = 5
