@@ -171,8 +171,8 @@ class SwarmView:
     def used_ids(self) -> frozenset[str]:
         """Ids of the Docker secrets that a Spec or an unfinished task refers to.
 
-        A task on a node that is down may come back, so it counts too. What is not understood might
-        have any of them, so all mirrors count as used while there is such a thing.
+        A task on a node that is down may come back, so it counts too. An object that could not be
+        read may refer to any of them, so all mirrors count as used while there is one.
         """
         used = set(self.mirror_by_id) if self.blind else set[str]()
         used.update(*(service.secret_ids for service in self.services))
@@ -237,7 +237,10 @@ class SwarmView:
 
     @cached_property
     def running_ids(self) -> frozenset[str]:
-        """Ids of the Docker secrets that a live task holds, on a node that can report its end."""
+        """Ids of the Docker secrets that a live task holds.
+
+        One that should end on a node that is down does not count: nobody will report its end.
+        """
         return frozenset().union(
             *{task.secret_ids for task in self.tasks if task.live and not task.ghost}
         )

@@ -47,7 +47,7 @@ def _prune(target: Target, swarm: SwarmView, retain: Retain, _now: float) -> Pru
 @contextmanager
 def _unprotected() -> Iterator[None]:
     with (
-        patch("bridge.decide.cycle.prune", _prune),
+        patch("bridge.decide.upkeep.prune", _prune),
         patch.object(SwarmView, "needed_ids", property(_in_specs)),
     ):
         yield
