@@ -114,9 +114,7 @@ def test_rotate_static_roles(scene: Scene, clean: Postgres) -> None:
     assert reader.can_login(reader.credential())
 
 
-@pytest.mark.parametrize(
-    "rotations", [2, pytest.param(10, marks=[pytest.mark.acceptance, pytest.mark.timeout(900)])]
-)
+@pytest.mark.parametrize("rotations", [2, pytest.param(10, marks=pytest.mark.acceptance)])
 def test_hold_leases_of_a_pipeline(scene: Scene, clean: Postgres, rotations: int) -> None:
     """Both credentials are valid until no task has the former; then that has 30 s left at most."""
     reader = Reader(scene, clean, "shop_worker", "ledger")
@@ -141,13 +139,13 @@ def _rotate(reader: Reader, rotate: str, formers: list[Credential], rotations: i
         assert reader.can_login(former)
         formers.append(former)
         assert reader.follow(rotate).rstrip().endswith("Z")  # when it ends whatever is done
-        eventually(partial(_is_good, scene, rotation), 60.0)
+        eventually(partial(_is_good, scene, rotation))
         assert reader.credential() not in formers
         assert reader.can_login(reader.credential())
         eventually(partial(_is_short, scene, lease))
         assert reader.can_login(former) or _left(scene, lease) == 0.0
     if rotations > 2:
-        eventually(lambda: not any(map(reader.can_login, formers)), 60.0, 0.5)
+        eventually(lambda: not any(map(reader.can_login, formers)))
         assert reader.can_login(reader.credential())
 
 

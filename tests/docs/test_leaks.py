@@ -196,7 +196,7 @@ def test_a_dynamic_role_at_once_in_other_ways(lab: Lab, make: Make, way: str) ->
     creds = f"{leased.database.mount}/creds/app"
     all_of_them = {"database/creds/shop": creds}
     _run(lab, (way,), all_of_them if way == "dynamic: all" else {"shop_dsn": lab.name("db")})
-    eventually(lambda: not leased.can_login(former), 10.0)
+    eventually(lambda: not leased.can_login(former))
     leased.settle_on(2)
     assert leased.can_login(leased.credential())
 

@@ -67,7 +67,7 @@ def test_a_task_that_no_node_takes_is_no_failure_of_the_version(
     lab.sync()
     for _ in (2, 3):
         value = lab.rotate("pw")
-        lab.cli("sync", "--timeout", "60", code=3)
+        lab.cli("sync", "--timeout", "240", code=3)
         assert remedy in _held(lab, "CannotBeScheduled", words)
         assert lab.swarm.read(lab.name("api"), "pw") == [good]
         assert lab.swarm.references(lab.name("api")) == {"pw": lab.name("pw_v1")}
@@ -104,7 +104,7 @@ def test_an_image_that_is_not_there_is_no_failure_of_the_version(
     lab.sync()
     lab.swarm.api.remove_image(image)
     value = lab.rotate("pw")
-    lab.cli("sync", "--timeout", "60", code=3)
+    lab.cli("sync", "--timeout", "240", code=3)
     _held(lab, "ImageMissing", f"No such image: {image}")
     kept = lab.swarm.read(lab.name("api"), "pw")
     assert kept == [good] * (2 if order == "start-first" else 1)

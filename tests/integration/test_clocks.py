@@ -21,7 +21,7 @@ Make = Callable[..., LeasedDatabase]
         pytest.param(
             ("-2h", "+2h", "+0"),
             5,
-            marks=[pytest.mark.acceptance, pytest.mark.timeout(600)],
+            marks=pytest.mark.acceptance,
             id="all",
         ),
     ],

@@ -112,8 +112,8 @@ BARE: Json = {"TaskTemplate": {"ContainerSpec": {"Image": IMAGE, "Command": SLEE
 @pytest.fixture(
     params=[
         "installed",
-        pytest.param("trixie", marks=[pytest.mark.engines, pytest.mark.timeout(600)]),
-        pytest.param("sid", marks=[pytest.mark.engines, pytest.mark.timeout(600)]),
+        pytest.param("trixie", marks=pytest.mark.engines),
+        pytest.param("sid", marks=pytest.mark.engines),
     ],
     scope="module",
 )

@@ -19,9 +19,7 @@ def make(leased_database: Make) -> Make:
     return partial(leased_database, pipeline=True)
 
 
-@pytest.mark.parametrize(
-    "rotations", [2, pytest.param(10, marks=[pytest.mark.acceptance, pytest.mark.timeout(900)])]
-)
+@pytest.mark.parametrize("rotations", [2, pytest.param(10, marks=pytest.mark.acceptance)])
 def test_a_pipelines_rotations_refuse_no_login(lab: Lab, make: Make, rotations: int) -> None:
     """Leases live beyond their first life and beyond the pipeline's token; the former ones end."""
     leased = make(default_ttl="10s")
@@ -87,7 +85,6 @@ def test_a_lease_that_two_versions_name_goes_on_with_the_newer_one(lab: Lab, mak
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(900)
 def test_what_vault_has_ended_is_said_and_rolled_nowhere(lab: Lab, make: Make) -> None:
     leased = make()
     leased.write()

@@ -24,7 +24,7 @@ from bridge.servers.swarm import Swarm
 from tests.support.bridges import BridgeService
 from tests.support.lab import ALONE, Lab
 from tests.support.leases import LeasedDatabase
-from tests.support.processes import eventually
+from tests.support.processes import PATIENCE, eventually
 from tests.support.proxy import Exchange, Phase, Proxy, no_trouble
 from tests.support.swarm import PrivateSwarm
 
@@ -40,7 +40,7 @@ def _running(loop: Loop) -> Iterator[Loop]:
         yield loop
     finally:
         loop.stop()
-        thread.join(60)
+        thread.join(PATIENCE)
         loop.close()
 
 
@@ -66,7 +66,7 @@ def test_one_that_hangs_is_replaced_and_stands_by_when_it_wakes(lab: Lab) -> Non
     other = load(str(lab.write_config()), {})
 
     def hang(_exchange: Exchange, _phase: Phase) -> None:
-        awake.wait(60)
+        awake.wait(PATIENCE)
 
     with _running(Loop(config, ttl=TTL)) as first:
         eventually(lambda: first.leads)
@@ -112,7 +112,7 @@ def test_nothing_is_minted_after_a_look_in_which_another_took_the_lead(
 
         engine.hook = slow
         step = first.step()
-        assert taken.wait(60)  # the look itself is given up as soon as the lease is lost
+        assert taken.wait(PATIENCE)  # the look itself is given up as soon as the lease is lost
     minted = [o.result for o in step.outcomes if isinstance(o.action, MintGeneration)]
     assert Result.DONE not in minted
     assert len(looks) == 2
@@ -215,7 +215,6 @@ def test_two_instances_are_strangers(lab: Lab) -> None:
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 def test_every_rotation_once_whatever_becomes_of_the_leader(lab: Lab, how: str) -> None:
     """Processes that cannot see one another, as in two containers; the lease has its real time."""
@@ -231,7 +230,7 @@ def test_every_rotation_once_whatever_becomes_of_the_leader(lab: Lab, how: str) 
         leader.kill()
     else:
         leader.signal(signal.SIGSTOP)
-    follower.wait_for("this bridge leads", 90)
+    follower.wait_for("this bridge leads")
     _has(lab, value)
     if how == "stopped":
         leader.signal(signal.SIGCONT)

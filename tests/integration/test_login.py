@@ -269,7 +269,7 @@ def test_a_reload_keeps_the_session_of_a_wrapped_secret_id(
     ("ttl", "longest", "renewals"),
     [
         (3, 9, 3),
-        pytest.param(20, 60, 8, marks=[pytest.mark.acceptance, pytest.mark.timeout(600)]),
+        pytest.param(20, 60, 8, marks=pytest.mark.acceptance),
     ],
     ids=["short", "three-minutes"],
 )

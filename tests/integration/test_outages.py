@@ -36,7 +36,6 @@ def lab_at_cluster(tmp_path: Path, swarm: Engine, cluster: VaultCluster) -> Iter
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(600)
 def test_every_rotation_ends_whatever_becomes_of_vaults_leader(
     lab_at_cluster: Lab, cluster: VaultCluster
 ) -> None:
@@ -59,7 +58,7 @@ def test_every_rotation_ends_whatever_becomes_of_vaults_leader(
                 leader.seal()
         if trouble != "step down":
             value = lab.rotate("db")
-        eventually(lambda v=value: lab.swarm.read(lab.name("api"), "db") == [v], 120)  # type: ignore[misc]
+        eventually(lambda v=value: lab.swarm.read(lab.name("api"), "db") == [v])  # type: ignore[misc]
         if trouble == "kill":
             leader.start()
         elif trouble == "seal":
@@ -139,7 +138,7 @@ def _faults(seed: int, rate: float) -> Callable[[Exchange, Phase], None]:
     ("secrets", "cycles"),
     [
         (12, 30),
-        pytest.param(50, 200, marks=[pytest.mark.acceptance, pytest.mark.timeout(900)]),
+        pytest.param(50, 200, marks=pytest.mark.acceptance),
     ],
     ids=["few", "many"],
 )
@@ -181,5 +180,5 @@ def _two_intervals(loop: Loop, vault: Proxy, engine: Proxy) -> None:
     """Let it look at Vault as often as it would by itself in two intervals; rolls take longer."""
     step = loop.step(vault=True)
     step = loop.step(vault=True)
-    eventually(lambda: not loop.step().plan.rolling and not loop.step().plan.chains, 60, 0.2)
+    eventually(lambda: not loop.step().plan.rolling and not loop.step().plan.chains)
     assert step.plan is not None

@@ -149,7 +149,7 @@ def test_a_value_that_may_not_be_read_is_said_and_not_waited_for(lab: Lab) -> No
         """,
     )
     lab.token_file.write_text(lab.vault.make_token(policy))
-    assert "PermissionDenied" in lab.cli("sync", "--timeout", "60", code=3)
+    assert "PermissionDenied" in lab.cli("sync", "--timeout", "240", code=3)
     assert (lab.versions("db"), lab.versions("key")) == (set(), {1})
 
 

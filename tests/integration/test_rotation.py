@@ -7,9 +7,7 @@ import pytest
 from tests.support.lab import Lab
 
 
-@pytest.mark.parametrize(
-    "rotations", [3, pytest.param(10, marks=[pytest.mark.acceptance, pytest.mark.timeout(900)])]
-)
+@pytest.mark.parametrize("rotations", [3, pytest.param(10, marks=pytest.mark.acceptance)])
 def test_rotations_reach_every_task_with_one_update_each(lab: Lab, rotations: int) -> None:
     """One update per service and rotation, one where both secrets changed, two versions left."""
     _, engine = lab.through_proxies()

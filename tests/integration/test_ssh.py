@@ -94,7 +94,7 @@ def test_events_come(connect: Connect, lab: Lab) -> None:
 
     thread = threading.Thread(target=listen)
     thread.start()
-    eventually(lambda: bool(lab.swarm.create_secret(next(names), b"x") and seen), pause=0.2)
+    eventually(lambda: bool(lab.swarm.create_secret(next(names), b"x") and seen))
     thread.join()
     assert seen[0].startswith(lab.name("new"))
 

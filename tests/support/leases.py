@@ -194,9 +194,9 @@ class LeasedDatabase:
         others = [old for v, old in labels.items() if v != version and "ended" not in old]
         return version in labels and "good" in labels[version] and not others
 
-    def settle_on(self, version: int, seconds: float = 180.0) -> None:
+    def settle_on(self, version: int) -> None:
         """Wait for that."""
-        eventually(lambda: self.is_settled_on(version), seconds, 0.1)
+        eventually(lambda: self.is_settled_on(version))
 
     # --- what people do --------------------------------------------------------------------------
 

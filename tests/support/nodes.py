@@ -18,7 +18,7 @@ from typing import Any
 import docker
 import requests
 
-from tests.support.processes import Server, eventually
+from tests.support.processes import PATIENCE, Server, eventually
 from tests.support.swarm import Engine
 
 Json = dict[str, Any]
@@ -48,7 +48,7 @@ ip route add default via 10.123.0.254
 exec "$@"
 """
 
-ELECTION = 120.0
+ELECTION = PATIENCE
 """Seconds in which a swarm that can have a leader has one."""
 
 _TROUBLE = (docker.errors.DockerException, requests.exceptions.RequestException)
@@ -81,7 +81,7 @@ class NodeEngine(Engine):
                 return False
             return True
 
-        eventually(answered, ELECTION, 0.2)
+        eventually(answered, ELECTION)
         return answer[0]
 
     def beside(self, task: Json) -> Engine:
@@ -258,7 +258,7 @@ class MultiNodeSwarm:
             found[:] = [n["Description"]["Hostname"] for n in self._nodes() if _leads(n)]
             return len(found) == 1 and found[0] in self.up
 
-        eventually(elected, ELECTION, 0.2)
+        eventually(elected, ELECTION)
         return found[0]
 
     def wait_ready(self) -> None:
@@ -268,7 +268,7 @@ class MultiNodeSwarm:
             seen = {n["Description"].get("Hostname"): n for n in self._nodes()}
             return all(node in seen and _is_well(seen[node]) for node in self.up)
 
-        eventually(ready, ELECTION, 0.1)
+        eventually(ready, ELECTION)
         self.leader()
 
     def node(self, name: str) -> Json:

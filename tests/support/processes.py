@@ -9,6 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+PATIENCE = 300.0
+"""Seconds after which a wait has failed: so many that only what hangs takes them, on any machine.
+
+A test may take longer still, see the time-out of pytest.
+"""
+
+_LONGEST_PAUSE = 0.1
+
 
 class RunDirectory:
     """A directory below ``/tmp`` that a small process removes when this one is gone.
@@ -58,7 +66,7 @@ class Server:
         """Whether it has not ended."""
         return self.process.poll() is None
 
-    def wait_until(self, ready: Callable[[], bool], seconds: float = 60.0) -> None:
+    def wait_until(self, ready: Callable[[], bool], seconds: float = PATIENCE) -> None:
         """Wait until it is ready; raises ``RuntimeError`` with its last words if it is not."""
         try:
             eventually(lambda: not self.runs or ready(), seconds)
@@ -74,13 +82,17 @@ class Server:
         self.process.wait(30)
 
 
-def eventually(check: Callable[[], bool], seconds: float = 60.0, pause: float = 0.02) -> None:
-    """Wait for something that tells nobody; raises ``TimeoutError``."""
-    end = time.monotonic() + seconds
+def eventually(check: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Wait for something that tells nobody; raises ``TimeoutError``.
+
+    It is looked at less often the longer it takes: looks cost the machine time, too.
+    """
+    end, pause = time.monotonic() + seconds, 0.01
     while not check():
         if time.monotonic() > end:
             raise TimeoutError(f"not so within {seconds} s: {check}")
         time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
 def free_port() -> int:
