@@ -9,19 +9,20 @@ import pytest
 
 from tests.support.lab import Lab
 from tests.support.processes import eventually
+from tests.support.swarm import SLEEP
 
 ILL = "it took poison"
 POISON = [
     "sh",
     "-c",
     f"""grep -q poison /run/secrets/pw && {{ echo {ILL}; exit 3; }}
-    trap "exit 0" TERM; while :; do sleep 0.1; done""",
+    {SLEEP}""",
 ]
 LATE_POISON = [
     "sh",
     "-c",
-    """trap "exit 0" TERM; grep -q poison /run/secrets/pw && { sleep 2.5; exit 3; }
-    while :; do sleep 0.1; done""",
+    f"""trap "exit 0" TERM; grep -q poison /run/secrets/pw && {{ sleep 2.5; exit 3; }}
+    {SLEEP}""",
 ]
 _ALL = list(
     itertools.product(("rollback", "pause", "continue"), (1, 3), ("start-first", "stop-first"))
@@ -67,7 +68,6 @@ def _deploy(lab: Lab, cases: list[tuple[str, int, str]], rollout: dict[str, Any]
     ],
     ids=["few", "few-all", "twelve", "twelve-all"],
 )
-@pytest.mark.timeout(600)
 def test_a_poisoned_version_is_taken_back_and_not_tried_again(
     lab: Lab, cases: list[tuple[str, int, str]], rollout: dict[str, Any]
 ) -> None:

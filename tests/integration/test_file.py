@@ -6,6 +6,7 @@ import json
 import signal
 
 from tests.support.lab import Lab
+from tests.support.swarm import SLEEP
 
 _STAT = ("stat", "-c", "%u %g %a")
 
@@ -146,7 +147,7 @@ def test_changed_fields_are_applied_by_the_bridge_that_runs(lab: Lab) -> None:
 def test_fields_that_a_service_cannot_live_with_are_tried_once(lab: Lab) -> None:
     """Swarm rolls them back. The wish is refused with its words, and services go on."""
     _, engine = lab.through_proxies()
-    command = ["sh", "-c", "[ -f /run/secrets/pw ] || exit 3; exec sleep 1000"]
+    command = ["sh", "-c", f"[ -f /run/secrets/pw ] || exit 3; {SLEEP}"]
     lab.secret("db", {})
     lab.rotate("db")
     lab.sync()

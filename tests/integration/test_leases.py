@@ -32,19 +32,19 @@ def _has(leased: LeasedDatabase, version: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("rotations", "least"),
+    ("rotations", "least", "pause"),
     [
-        (3, 100),
-        pytest.param(20, 10_000, marks=[pytest.mark.acceptance, pytest.mark.timeout(1800)]),
+        (3, 100, 0.1),
+        pytest.param(20, 10_000, 0.02, marks=[pytest.mark.acceptance, pytest.mark.timeout(1800)]),
     ],
 )
 def test_no_login_is_refused_and_the_former_user_goes(
-    lab: Lab, make: Make, rotations: int, least: int
+    lab: Lab, make: Make, rotations: int, least: int, pause: float
 ) -> None:
     """The rotations are asked for in Vault alone; both users exist while the service rolls."""
     leased = make()
     leased.first()
-    load = leased.load(replicas=3)
+    load = leased.load(replicas=3, pause=pause)
     lab.start()
     leased.settle_on(1)
     for rotation in range(1, rotations + 1):
@@ -98,7 +98,9 @@ class _Crash:
         if not here or phase != (Phase.BEFORE if self._mode == "before" else Phase.AFTER):
             return
         self._number = 0
-        if self._mode != "lost" and self.process:
+        if self._mode != "lost":
+            eventually(lambda: self.process is not None)  # it may be here before we know of it
+            assert self.process
             self.process.kill()
         raise Cut
 
@@ -138,7 +140,7 @@ def test_a_crash_at_any_call_costs_no_login(
         lab.cli("sync")
         assert leased.newest() == before + 1
         leased.settle_on(before + 1)
-        eventually(lambda: leased.users() == {leased.credential()[0]}, 60.0, 0.2)
+        eventually(lambda: leased.users() == {leased.credential()[0]})
         assert leased.database.leases("app") == [leased.lease(leased.newest())]
     totals = load.totals()
     assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
@@ -170,7 +172,7 @@ def test_a_generation_that_fails_is_ended_and_the_former_one_lives_on(lab: Lab, 
     eventually(lambda: leased.refers_to() != 2)
     eventually(lambda: failed not in leased.database.leases("app"))
     assert leased.users() >= {former[0]}
-    eventually(lambda: time.monotonic() > since + 13 or not leased.can_login(former), 60.0, 0.5)
+    eventually(lambda: time.monotonic() > since + 13 or not leased.can_login(former))
     assert leased.can_login(former)  # beyond its first 12 s
     leased.settle_on(3)
     assert leased.users() == {leased.credential()[0]}
@@ -199,7 +201,6 @@ def test_a_lease_that_vanished_is_replaced_at_once_and_not_for_ever(lab: Lab, ma
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(900)
 def test_the_longest_life_is_never_met_and_windows_do_not_hold_that_up(
     lab: Lab, make: Make
 ) -> None:
@@ -213,7 +214,7 @@ def test_the_longest_life_is_never_met_and_windows_do_not_hold_that_up(
     bridge = lab.start()
     load = leased.load(replicas=2)
     for version in (2, 3):
-        eventually(partial(_has, leased, version), 120.0)
+        eventually(partial(_has, leased, version))
         leased.settle_on(version)
     totals = load.totals()
     assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
@@ -250,7 +251,7 @@ def test_what_operators_may_ask_for(lab: Lab, make: Make) -> None:
     assert "rotate" in said
     former = leased.credential()
     lab.cli("rotate", name, "--revoke-first", "--reason", "it leaked")
-    eventually(lambda: not leased.can_login(former), 30.0, 0.05)
+    eventually(lambda: not leased.can_login(former))
     spec = lab.swarm.references(lab.name("api"))["db"]
     assert spec in {lab.name("db_v2"), lab.name("db_v3")}
     leased.settle_on(3)
@@ -279,12 +280,11 @@ def test_what_is_taken_out_of_the_configuration_is_kept_until_it_is_let_go_of(
     assert leased.can_login(credential)
     lab.cli("forget", lab.name("db"))
     lab.swarm.remove_service(lab.name("api"))
-    eventually(lambda: not lab.versions("db"), 60.0)
+    eventually(lambda: not lab.versions("db"))
     assert leased.users() == set()
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(900)
 def test_without_a_token_role_each_credential_hangs_on_a_login_of_its_own(
     lab: Lab, make: Make
 ) -> None:
@@ -297,7 +297,7 @@ def test_without_a_token_role_each_credential_hangs_on_a_login_of_its_own(
     leased.ask()
     leased.settle_on(2)
     bridge.wait_for("custody renewed")
-    eventually(lambda: len(bridge.lines("custody renewed")) >= 3, 30.0)
+    eventually(lambda: len(bridge.lines("custody renewed")) >= 3)
     totals = load.totals()
     assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
     assert leased.users() == {leased.credential()[0]}
@@ -312,8 +312,8 @@ def test_vault_may_be_away_for_more_than_half_a_lease_in_the_middle_of_a_roll(
 ) -> None:
     leased = make(default_ttl="30s")
     leased.first()
-    load = leased.load(replicas=2)
     bridge = lab.start()
+    load = leased.load(replicas=2)
     leased.settle_on(1)
     leased.ask()
     bridge.wait_for("rolling")
@@ -323,7 +323,7 @@ def test_vault_may_be_away_for_more_than_half_a_lease_in_the_middle_of_a_roll(
         lab.vault.stop()
     gone = time.monotonic()
     bridge.wait_for("state", reason="VaultUnreachable")
-    eventually(lambda: time.monotonic() > gone + 16, pause=0.5)
+    eventually(lambda: time.monotonic() > gone + 16)
     if how == "sealed":
         lab.vault.unseal()
     else:
@@ -338,14 +338,14 @@ def test_postgresql_away_costs_no_login_beyond_that(lab: Lab, make: Make) -> Non
     """Nothing is refused, and what could not be made or ended meanwhile is so afterwards."""
     leased = make(default_ttl="20s")
     leased.first()
-    load = leased.load(replicas=2)
     bridge = lab.start()
+    load = leased.load(replicas=2)
     leased.settle_on(1)
     leased.postgres.stop()
     gone = time.time()
     leased.ask()
     bridge.wait_for("failed, will be tried again")
-    eventually(lambda: time.time() > gone + 10, pause=0.5)
+    eventually(lambda: time.time() > gone + 10)
     leased.postgres.start()
     back = time.time()
     leased.settle_on(2)
@@ -355,7 +355,6 @@ def test_postgresql_away_costs_no_login_beyond_that(lab: Lab, make: Make) -> Non
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(900)
 def test_a_leader_that_is_killed_in_the_middle_of_a_mint_leaves_one_generation(
     lab: Lab, make: Make
 ) -> None:
@@ -381,7 +380,7 @@ def test_a_leader_that_is_killed_in_the_middle_of_a_mint_leaves_one_generation(
     assert len(leased.users()) == 2
     other.wait_for("this bridge leads")
     leased.settle_on(2)
-    eventually(lambda: leased.users() == {leased.credential()[0]}, 30.0, 0.2)
+    eventually(lambda: leased.users() == {leased.credential()[0]})
     assert leased.newest() == 2
     totals = load.totals()
     assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.lab import Lab
 from tests.support.processes import eventually
+from tests.support.swarm import SLEEP
 
 
 def _three_versions(lab: Lab) -> list[str]:
@@ -105,7 +106,7 @@ def test_pause_and_resume(lab: Lab) -> None:
 
 def test_retry_after_the_service_was_mended(lab: Lab) -> None:
     lab.settings(rollout={"bake": "1s"})
-    poison = "grep -q poison /run/secrets/db && [ ! -e /etc/cured ] && exit 3; exec sleep 1000"
+    poison = f"grep -q poison /run/secrets/db && [ ! -e /etc/cured ] && exit 3; {SLEEP}"
     lab.secret("db", {"api": {"target": "db"}})
     lab.rotate("db")
     lab.sync()
@@ -115,7 +116,7 @@ def test_retry_after_the_service_was_mended(lab: Lab) -> None:
     assert "no version" in _error(lab, 3, "retry", lab.name("db"))
     lab.vault.write(lab.mount, "db", password="poison")
     lab.cli("sync", code=5)
-    cured = ["sh", "-c", "exec sleep 1000"]
+    cured = ["sh", "-c", SLEEP]
 
     def cure(spec: dict[str, dict[str, dict[str, list[str]]]]) -> None:
         spec["TaskTemplate"]["ContainerSpec"]["Command"] = cured

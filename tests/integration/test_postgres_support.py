@@ -57,7 +57,9 @@ def test_a_load_says_what_became_of_each_login(
     credential = database.issue("app")
     lab.canaries.append(credential["password"])
     lab.swarm.create_secret(lab.name("db_v1"), json.dumps(credential).encode())
-    load = LoginLoad(lab, postgres, database, "api", secret=lab.name("db_v1"), replicas=2)
+    load = LoginLoad(
+        lab, postgres, database, "api", secret=lab.name("db_v1"), replicas=2, pause=0.02
+    )
     lab.swarm.wait_running(lab.name("api"), 2)
     load.wait_for(60)
     assert load.users_seen() == {credential["username"]}
@@ -85,7 +87,9 @@ def test_a_task_without_a_good_login_does_not_run(
 ) -> None:
     """A connection string serves as a credential, and a wrong one refuses at the first login."""
     lab.swarm.create_secret(lab.name("db_v1"), b"postgresql://nobody:wrong-password@there/x")
-    load = LoginLoad(lab, postgres, database, "api", secret=lab.name("db_v1"), replicas=1)
+    load = LoginLoad(
+        lab, postgres, database, "api", secret=lab.name("db_v1"), replicas=1, pause=0.02
+    )
     eventually(lambda: len(load.refusals()) > 60)
     assert (load.totals().ok, load.others(), load.users_seen()) == (0, [], set())
     assert not lab.swarm.tasks(lab.name("api"))

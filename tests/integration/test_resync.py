@@ -6,6 +6,7 @@ import json
 
 from tests.support.lab import Lab
 from tests.support.processes import eventually
+from tests.support.swarm import SLEEP
 
 
 def test_a_changed_format_is_pending_until_resync(lab: Lab) -> None:
@@ -47,7 +48,7 @@ def test_a_changed_format_is_pending_until_resync(lab: Lab) -> None:
 def test_a_content_that_a_service_cannot_read_goes_back(lab: Lab) -> None:
     """Carried out by the bridge that runs, which also refuses what it cannot read again."""
     name = lab.name("db")
-    command = ["sh", "-c", "grep -q { /run/secrets/db && exit 3; exec sleep 1000"]
+    command = ["sh", "-c", f"grep -q {{ /run/secrets/db && exit 3; {SLEEP}"]
     lab.service("api", replicas=1, command=command)
     lab.secret("db", {"api": {"target": "db"}})
     value = lab.rotate("db")

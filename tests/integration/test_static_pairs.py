@@ -30,9 +30,7 @@ def _roles(leased: LeasedDatabase) -> dict[int, str]:
     return {version: labels["role"] for version, labels in leased.labels().items()}
 
 
-@pytest.mark.parametrize(
-    "rotations", [2, pytest.param(10, marks=[pytest.mark.acceptance, pytest.mark.timeout(900)])]
-)
+@pytest.mark.parametrize("rotations", [2, pytest.param(10, marks=pytest.mark.acceptance)])
 def test_roles_take_turns_and_no_login_is_refused(lab: Lab, make: Make, rotations: int) -> None:
     leased = make()
     leased.first()
@@ -80,6 +78,7 @@ def test_a_crash_around_a_rotation_costs_no_login(lab: Lab, make: Make, mode: st
             if len(seen) == number and phase == wanted:  # noqa: B023
                 seen.append("")  # noqa: B023
                 if mode != "lost":
+                    eventually(lambda: len(process) == number)  # noqa: B023
                     process[-1].kill()
                 raise Cut
 
@@ -96,7 +95,6 @@ def test_a_crash_around_a_rotation_costs_no_login(lab: Lab, make: Make, mode: st
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(900)
 def test_postgresql_away_at_the_moment_of_a_rotation_costs_nothing(lab: Lab, make: Make) -> None:
     """Vault answers with a 500 and rotates some seconds later by itself."""
     leased = make()
@@ -112,7 +110,7 @@ def test_postgresql_away_at_the_moment_of_a_rotation_costs_nothing(lab: Lab, mak
     back = time.time()
     leased.settle_on(2)
     quiet = time.monotonic()
-    eventually(lambda: time.monotonic() > quiet + 12, pause=0.5)  # Vault's own second try
+    eventually(lambda: time.monotonic() > quiet + 12)  # Vault's own second try
     assert leased.can_login(leased.credential())
     assert load.refusals() == []
     assert [login for login in load.others() if not gone - 1 < login.time < back + 1] == []
@@ -120,7 +118,6 @@ def test_postgresql_away_at_the_moment_of_a_rotation_costs_nothing(lab: Lab, mak
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(900)
 def test_a_leader_that_was_stopped_before_a_rotation_rotates_nothing_when_it_is_woken(
     lab: Lab, make: Make
 ) -> None:
@@ -142,7 +139,7 @@ def test_a_leader_that_was_stopped_before_a_rotation_rotates_nothing_when_it_is_
 
     leased.ask()
     vault.hook = stop
-    second.wait_for("this bridge leads", 90.0)
+    second.wait_for("this bridge leads")
     vault.hook = no_trouble
     leased.settle_on(2)
     before = len([e for e in vault.exchanges if "rotate-role" in e.path])

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,7 +23,8 @@ from bridge import logs
 from bridge.config import load
 from bridge.loop import Loop
 from bridge.model.plan import Plan
-from tests.support.processes import eventually
+from tests.support.forks import ForkedProcess, ForkServer
+from tests.support.processes import PATIENCE, eventually
 from tests.support.proxy import Proxy
 from tests.support.swarm import Engine
 from tests.support.vault import VaultServer
@@ -31,6 +33,9 @@ Json = dict[str, Any]
 
 _RUN = uuid.uuid4().hex[:4]
 """On somebody's own swarm the names of a run must not meet others."""
+
+FORKS = ForkServer()
+"""Starts the bridges of this process."""
 
 ALONE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 """Starts a bridge as in a container of its own: others cannot see that its process has ended."""
@@ -62,6 +67,7 @@ class Lab:
         self._logs: list[Path] = []
         self._processes: list[BridgeProcess] = []
         self._proxies: list[Proxy] = []
+        self._starting: set[str] = set()
         vault.mount_kv(self.mount)
         self.token_file.write_text(vault.token)
         logs.configure(self._said[0])
@@ -174,13 +180,14 @@ class Lab:
     @contextmanager
     def loop(self) -> Iterator[Loop]:
         """Run a loop in this process."""
+        self._wait_for_services()
         loop = Loop(load(str(self.write_config()), {}))
         try:
             yield loop
         finally:
             loop.close()
 
-    def sync(self, seconds: float = 90.0) -> Plan:
+    def sync(self, seconds: float = PATIENCE) -> Plan:
         """Run cycles in this process until nothing is left to do; returns the last plan."""
         with self.loop() as loop:
             plan, finished = loop.sync(seconds)
@@ -199,15 +206,19 @@ class Lab:
         Args:
             code: The exit code that is expected; None for any.
         """
+        self._wait_for_services()
         self.write_config()
-        done = subprocess.run(
-            self.command(*arguments),
-            capture_output=True,
-            text=True,
-            env=self.environ(**environ),
-            timeout=180,
-            check=False,
-        )
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = FORKS.fork(self._words(*arguments), self.environ(**environ), out, err)
+            try:
+                process.wait(2 * PATIENCE)
+            finally:
+                process.kill()
+            for file in (out, err):
+                file.seek(0)
+            done = subprocess.CompletedProcess(
+                process.args, process.wait(30), out.read().decode(), err.read().decode()
+            )
         self._said.append(io.StringIO(done.stdout + done.stderr))
         assert code is None or done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return done
@@ -227,17 +238,32 @@ class Lab:
         Args:
             within: A command that starts it in surroundings of its own.
         """
+        self._wait_for_services()
         self.write_config()
         log = self.folder / f"bridge-{len(self._logs)}.log"
         self._logs.append(log)
-        command = [*within, *self.command(*(arguments or ("run",)))]
-        process = BridgeProcess(command, log, self.environ(**environ))
-        self._processes.append(process)
-        return process
+        words = arguments or ("run",)
+        with log.open("ab") as output:
+            process: ForkedProcess | subprocess.Popen[bytes]
+            if within:
+                process = subprocess.Popen(
+                    ["setpriv", "--pdeathsig", "KILL", "--", *within, *self.command(*words)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=self.environ(**environ),
+                )
+            else:
+                process = FORKS.fork(self._words(*words), self.environ(**environ), output, output)
+        self._processes.append(BridgeProcess(process, log))
+        return self._processes[-1]
 
     def command(self, *arguments: str) -> list[str]:
         """Return a command line of the bridge with this test's configuration."""
-        return [sys.executable, "-m", "bridge", "-c", str(self.config), *arguments]
+        return [sys.executable, "-m", "bridge", *self._words(*arguments)]
+
+    def _words(self, *arguments: str) -> list[str]:
+        return ["-c", str(self.config), *arguments]
 
     def environ(self, **more: str) -> dict[str, str]:
         """Return what of the environment the bridge gets; a wrong token lies in wait there."""
@@ -256,9 +282,21 @@ class Lab:
         start = self.name(name) + "_v"
         return {int(found.removeprefix(start)) for found in self.swarm.secret_names(start)}
 
-    def service(self, name: str, **fields: Any) -> None:
-        """Create a service."""
+    def service(self, name: str, *, runs: bool = True, **fields: Any) -> None:
+        """Create a service.
+
+        Args:
+            runs: Whether all its tasks are to run before a bridge does anything.
+        """
         self.swarm.create_service(self.name(name), **fields)
+        if runs:
+            self._starting.add(self.name(name))
+
+    def _wait_for_services(self) -> None:
+        """Wait until the services run that are to: a bridge would find them in trouble."""
+        if self._starting:
+            eventually(lambda: not self._starting & self.swarm.short_of_tasks())
+            self._starting.clear()
 
     def writes(self, engine: Proxy) -> list[str]:
         """Return what the bridge has written, as the proxy saw, but for the leader's heartbeats."""
@@ -274,32 +312,30 @@ class Lab:
 class BridgeProcess:
     """A bridge that runs as a process of its own."""
 
-    def __init__(self, command: list[str], log: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, process: ForkedProcess | subprocess.Popen[bytes], log: Path) -> None:
         self.log = log
-        with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "--", *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=dict(environ),
-            )
+        self.process = process
+        self._read = 0
+        self._lines: list[Json] = []
 
     def lines(self, event: str = "") -> list[Json]:
         """Return the log's lines, or those of one kind."""
-        found = []
-        for line in self.log.read_text().splitlines():
+        with self.log.open("rb") as stream:
+            stream.seek(self._read)
+            whole = stream.read().rpartition(b"\n")[0]  # the last line may be half there
+        self._read += len(whole) + bool(whole)
+        for line in whole.splitlines():
             with suppress(ValueError):
-                found.append(json.loads(line))
-        return [line for line in found if not event or line.get("event") == event]
+                self._lines.append(json.loads(line))
+        return [line for line in self._lines if not event or line.get("event") == event]
 
-    def wait_for(self, event: str, seconds: float = 60.0, **fields: Any) -> None:
+    def wait_for(self, event: str, seconds: float = PATIENCE, **fields: Any) -> None:
         """Wait for a line of the log."""
         eventually(
             lambda: any(fields.items() <= line.items() for line in self.lines(event)), seconds
         )
 
-    def wait(self, seconds: float = 60.0) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for its end; returns the exit code."""
         return self.process.wait(seconds)
 

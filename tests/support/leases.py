@@ -242,4 +242,5 @@ class LeasedDatabase:
         newest = self.lab.name(f"db_v{self.newest()}")
         load = LoginLoad(self.lab, self.postgres, self.database, service, secret=newest, **more)
         load.wait_for(10)
+        eventually(lambda: self.lab.name(service) not in self.lab.swarm.short_of_tasks())
         return load

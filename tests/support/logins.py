@@ -16,7 +16,7 @@ from tests.support import application
 from tests.support.database import Database
 from tests.support.lab import Lab
 from tests.support.postgres import Postgres
-from tests.support.processes import eventually
+from tests.support.processes import PATIENCE, eventually
 
 _NANO = 1_000_000_000
 _RESULTS = "/results"
@@ -86,7 +86,7 @@ class LoginLoad:
         target: str = "db",
         replicas: int = 3,
         order: str = "start-first",
-        pause: float = 0.02,
+        pause: float = 0.1,
         healthcheck: bool = True,
         **more: Any,
     ) -> None:
@@ -102,6 +102,7 @@ class LoginLoad:
         ]
         lab.service(
             service,
+            runs=False,
             replicas=replicas,
             command=command,
             secrets=[(secret, target)],
@@ -135,7 +136,7 @@ class LoginLoad:
         """Return the users that have logged in."""
         return {login.user for login in self.logins() if login.kind == "ok"}
 
-    def wait_for(self, number: int, seconds: float = 60.0) -> None:
+    def wait_for(self, number: int, seconds: float = PATIENCE) -> None:
         """Wait until so many logins were good."""
         eventually(lambda: self.totals().ok >= number, seconds)
 

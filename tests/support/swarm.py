@@ -25,7 +25,10 @@ IMAGE = "busybox:local"
 _APPLETS = (
     "sh base64 cat ls sleep id httpd wget nc grep test true false echo stat kill mkdir cp tail"
 )
-SLEEPER = ["sh", "-c", 'trap "exit 0" TERM; while :; do sleep 0.1; done']
+SLEEP = 'trap "exit 0" TERM; sleep 99999 & wait'
+"""A shell's last words: it sleeps, at no cost, until it is told to stop, and does so at once."""
+
+SLEEPER = ["sh", "-c", SLEEP]
 _NANO = 1_000_000_000
 
 _START = """\
@@ -194,6 +197,14 @@ class Engine:
         tasks: list[Json] = self.call("GET", "/tasks", filters=filters)
         return [task for task in tasks if task["Status"]["State"] == "running"]
 
+    def short_of_tasks(self) -> set[str]:
+        """Return the names of the services of which fewer tasks run than should."""
+        counts = {
+            s["Spec"]["Name"]: s["ServiceStatus"]
+            for s in self.call("GET", "/services", status=True)
+        }
+        return {n for n, count in counts.items() if count["RunningTasks"] < count["DesiredTasks"]}
+
     def wait_running(self, name: str, count: int) -> None:
         """Wait until so many tasks of a service run."""
         eventually(lambda: len(self.tasks(name)) == count)
@@ -282,7 +293,7 @@ class PrivateSwarm(Engine):
                 *("sh", "-euc", _START, "start", str(data), *self._command(dockerd)),
                 *(f"--data-root={data}/root", f"--exec-root={data}/exec"),
                 *(f"--pidfile={data}/pid", f"--host=unix://{self._socket}"),
-                *("--shutdown-timeout=1", "--log-level=warn"),
+                *("--shutdown-timeout=1", "--log-level=warn", "--bridge=none"),
             ],
             self.folder / "log",
             environ,
