@@ -13,7 +13,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.sql import Composed
 
-from tests.support.application import log_in, sqlstate
+from tests.support.application import LoginFailed, log_in
 from tests.support.processes import Server, free_port
 from tests.support.requirements import postgres_programs
 
@@ -142,8 +142,8 @@ class Postgres:
         """
         try:
             log_in(self.host, str(self.port), database, user, password)
-        except psycopg.Error as error:
-            return sqlstate(error) or "unreachable"
+        except LoginFailed as error:
+            return error.code or "unreachable"
         return ""
 
     def _connect(self, database: str) -> psycopg.Connection[Row]:
