@@ -13,7 +13,7 @@ from bridge.errors import NameTaken, OutOfSequence, SwarmRefused
 from bridge.model.content.payload import Concealed
 from tests.support.fakes.cluster import Cluster
 from tests.support.fakes.orchestrator import Orchestrator
-from tests.support.fakes.store import Clock, Json, Store, copied, references, replicas_of
+from tests.support.fakes.store import Clock, Json, Store, copied, frozen, references, replicas_of
 
 _NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9._-]{0,62}[a-zA-Z0-9])?")
 _MOST = 512_000
@@ -54,6 +54,11 @@ class FakeSwarm:
         self.unplaced = self._cluster.unplaced
         self.imageless = self._cluster.imageless
         self.started = self._cluster.started
+
+    def contents(self) -> bytes:
+        """Return all that can be seen by what the bridge calls; equal bytes are equal answers."""
+        store, cluster = self._store, self._cluster
+        return frozen([store.services, store.secrets, store.configs, cluster.tasks, cluster.nodes])
 
     # --- what the bridge calls -------------------------------------------------------------------
 
