@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Four processes keep two processors busy: they mostly wait. Each takes the next test as it is free.
+PYTEST := $(BIN)/python -m pytest -n 4 --maxschedchunk 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo playground test unit lint types contracts house acceptance test-engines bench docs lock clean
+.PHONY: help setup demo playground test all-tests unit lint types contracts house acceptance test-engines bench docs lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -29,8 +31,11 @@ demo: $(STAMP) ## Watch three rotations on real servers; about a minute
 playground: $(STAMP) ## A shell on the demo's servers, for the tutorial; gone when you leave it
 	@$(BIN)/python -m demo --shell
 
-test: lint types contracts house $(STAMP) ## Everything: linters, types, layers, all tests on real servers
-	$(BIN)/python -m pytest -n 3
+test: lint contracts $(STAMP) ## Everything: linters, types, layers, all tests on real servers
+	@$(MAKE) --no-print-directory --jobs=2 all-tests types house
+
+all-tests: $(STAMP)
+	$(PYTEST)
 
 unit: $(STAMP) ## Only the tests that need no server
 	$(BIN)/python -m pytest tests/unit
@@ -51,7 +56,7 @@ house: $(STAMP) ## The measures of the code, and which branches of the core its 
 	@$(BIN)/python -m tests.house.branches
 
 acceptance: $(STAMP) ## The whole of the long tests
-	BRIDGE_TEST_MODEL=long $(BIN)/python -m pytest -n 3 -m "acceptance or not acceptance" --timeout 1800
+	BRIDGE_TEST_MODEL=long $(PYTEST) -m "acceptance or not acceptance" --timeout 1800
 
 test-engines: $(STAMP) ## The fidelity of a roll on this engine and on the newest ones that Debian packages
 	$(BIN)/python -m pytest -m "engines or not engines" tests/integration/test_fidelity.py

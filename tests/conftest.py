@@ -20,8 +20,27 @@ from tests.support.ssh import SshServer
 from tests.support.swarm import Engine, PrivateSwarm
 from tests.support.vault import VaultServer
 
+_TESTS = Path(__file__).parent
+
 settings.register_profile("noisy machines", deadline=None)
 settings.load_profile("noisy machines")
+
+
+_LONGEST_FIRST = ("docs", "model", "integration", "cli", "contract", "bench", "unit")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the short tests last, so that no process is left alone with a long one at the end.
+
+    Within a folder the order stays as it was shuffled.
+    """
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.relative_to(_TESTS).parts[0]
+        return _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else -1
+
+    items.sort(key=place)
 
 
 def _require(*, engine: bool = False, postgres: bool = False, ssh: bool = False) -> None:
