@@ -9,7 +9,7 @@ from tests.house.conftest import Measure
 from tests.house.source import Module, modules
 
 FIELDS = 5
-POSITIONAL = 8
+POSITIONAL = 7
 
 
 def test_a_record_of_many_fields_is_made_by_their_names(measure: Measure) -> None:
