@@ -10,12 +10,13 @@ import pytest
 
 from bridge.decide.credentials.end import OVERDUE, TRIED_AGAIN
 from bridge.decide.credentials.keep import RENEW_AT
+from bridge.decide.remember import remember
 from bridge.model.actions import Annotate, RemoveSecret, Tend, TendGeneration
 from bridge.model.desired import DesiredSecret, Retain, Rollout
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.labels import AT_ONCE, ENDED, GOOD, RETIRING, ROLL
 from bridge.model.leased import GenerationView, Gone, Unknown
-from bridge.model.memory import Memory
+from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.roll_record import RollRecord
@@ -424,3 +425,18 @@ def test_an_end_that_is_near_is_waited_for_beside_one_that_is_not() -> None:
         on_three = service_of("api", "db_v3")
         plan = plan_for([*secrets, generation_secret(3)], [on_three], views, secret=secret)
         assert plan.rolling
+
+
+def test_an_end_that_vault_refuses_is_told_with_its_words() -> None:
+    """Until it is done the credential may still be valid."""
+    desired = desired_of(secrets=[API], retain=Retain(1, 0.0), rollout=Rollout(bake=1e6))
+    secrets = [generation_secret(1, labels=RETIRED), generation_secret(2)]
+    world = leased_world(secrets, [ON_TWO])
+    (shorten,) = steps(plan_of(desired, world))
+    for reason, told in ((Reason.PERMISSION_DENIED, True), (Reason.VAULT_UNREACHABLE, False)):
+        failed = Outcome(shorten, Result.FAILED, "1 error: permission denied", reason=reason)
+        memory = remember(desired, Memory(), world, [failed], NOW)
+        holds = plan_of(desired, world, memory, NOW + 0.5).holds
+        found = [hold for hold in holds if hold.reason == Reason.REVOCATION_FAILED]
+        assert bool(found) == told
+        assert all("permission denied" in hold.message for hold in found)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bridge.model.actions import MintGeneration, RollService, TendGeneration, action_key
+from bridge.model.actions import MintGeneration, NoteState, RollService, TendGeneration, action_key
 from bridge.model.desired import DesiredSecret, Rollout
 from bridge.model.docker_secret import DockerSecret
-from bridge.model.labels import RETIRING, TRIES, VANISHED
+from bridge.model.labels import ENDED, RETIRING, TRIES, VANISHED
 from bridge.model.leased import GenerationView, Gone, RoleDocument, Unknown
 from bridge.model.memory import Backoff, Memory
 from bridge.model.plan import Plan
@@ -18,6 +18,7 @@ from bridge.model.reasons import Reason
 from bridge.model.set_aside import By, SetAside
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import KvDocument, KvVersion
+from bridge.model.window import Window
 from bridge.model.wishes import Do, Pause, Wish
 from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
@@ -398,3 +399,50 @@ def _refused_renewal() -> dict[str, Backoff]:
     return {
         action_key(renewal): Backoff(tries=3, until=NOW + 5, message="no such role", passes=False)
     }
+
+
+# --- what operators wish -------------------------------------------------------------------------
+
+
+def refused(plan: Plan) -> str:
+    """Return why a plan refuses an operator's wish."""
+    (note,) = actions_of(plan, NoteState)
+    wish = Wish.read(note.put["vault-bridge.wish.db"])
+    assert wish is not None
+    return wish.refused
+
+
+def test_nobody_goes_back_to_a_credential_that_is_over() -> None:
+    over = generation_secret(1, labels={RETIRING: timestamp(NOW - 60), ENDED: timestamp(NOW - 1)})
+    wishes = {"db": Wish(do=Do.ROLLBACK, at="t", to=1)}
+    plan = plan_for([over, generation_secret(2)], "db_v2", wishes=wishes)
+    assert "CredentialEnded" in refused(plan)
+    assert "`vault-bridge rotate db` makes a new one" in refused(plan)
+    assert actions_of(plan, RollService) == []
+
+
+def test_the_first_generation_is_made_whoever_asks_for_one() -> None:
+    plan = plan_for([], wishes={"db": Wish(do=Do.ROTATE, at="t")})
+    assert minted(plan) == (1, Reason.NEW_GENERATION)
+    assert actions_of(plan, NoteState) == []
+
+
+# --- windows -------------------------------------------------------------------------------------
+
+
+def test_a_generation_is_made_in_a_window_unless_the_former_one_ends_before() -> None:
+    """Its roll waits for the window as well, and its lease would be spent waiting."""
+    night = Window.read("22:00-04:00")
+    rollout = Rollout(bake=2.0, timeout=TIMEOUT, windows=(night,))
+    due, ending = 4100.0, LIVES.max_ttl - 2 * TIMEOUT + 1
+    plans = {}
+    for age in (due, ending):
+        secret = generation_secret(1, age=age)
+        world = leased_world(
+            [secret], [service_of("api", "db_v1")], {"db_v1": seen(life(age=age), custody(age))}
+        )
+        plans[age] = plan_of(desired_of(secrets=[API], rollout=rollout), world)
+    assert minted(plans[due]) is None
+    (hold,) = [hold for hold in plans[due].holds if hold.reason == Reason.WINDOW_CLOSED]
+    assert hold.until == night.next_opening(NOW)
+    assert minted(plans[ending]) == (2, Reason.FORCED_BY_EXPIRY)

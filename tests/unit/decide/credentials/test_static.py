@@ -7,7 +7,15 @@ from typing import Any
 
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
-from bridge.model.actions import Annotate, MintGeneration, RemoveSecret, Tend, TendGeneration
+from bridge.model.actions import (
+    Annotate,
+    MintGeneration,
+    NoteState,
+    RemoveSecret,
+    RollService,
+    Tend,
+    TendGeneration,
+)
 from bridge.model.desired import Content, Desired, DesiredSecret, FileFields, Format, LeaseRules
 from bridge.model.desired import Mapping as ServiceMapping
 from bridge.model.docker_secret import DockerSecret
@@ -18,8 +26,10 @@ from bridge.model.memory import Memory
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.timestamps import timestamp
+from bridge.model.vault_view import KvDocument, KvVersion, Unreadable
 from bridge.model.wishes import Do, Wish
 from bridge.model.world import World
+from bridge.sources.kv.source import KvPath
 from bridge.sources.static.source import StaticRoles
 from tests.support.builders import NOW, actions_of, desired_of, service_of, world_of
 
@@ -173,3 +183,43 @@ def test_a_password_has_no_lease_to_be_renewed() -> None:
         (lease,) = condition.leases
         assert (lease.static, lease.role) == (True, "a")
         assert "lease" not in lease.next
+
+
+def test_a_role_that_is_no_longer_configured_or_cannot_be_read_ends_nothing() -> None:
+    """Nothing is known of its password then, and services keep it."""
+    new = password(2, "b", 100.0)
+    plan = planned(world({"a": DAY, "b": 100.0}, password(1, "c", DAY), new, on="db_v2"))
+    assert steps(plan) == []
+    (hold,) = plan.holds
+    assert (hold.reason, hold.waits) == (Reason.UNMAPPED, False)
+    assert "c is not in the configuration" in hold.message
+    denied = Unreadable(Reason.PERMISSION_DENIED, "403")
+    seen = world_of({PAIR: denied}, [password(1, "a", DAY), new], [service_of("api", "db_v1")])
+    plan = planned(seen)
+    assert (steps(plan), mints(plan), actions_of(plan, RollService)) == ([], [], [])
+    assert [(hold.service, hold.reason) for hold in plan.holds] == [
+        ("", Reason.PERMISSION_DENIED),
+        ("api", Reason.PERMISSION_DENIED),
+    ]
+
+
+def test_a_password_that_was_there_before_asks_for_no_other_one() -> None:
+    """What was written before it was mirrored is no request for the one after it."""
+    on = KvPath("", "kv", "go")
+    old = replace(password(1, "a", 300 * DAY), created=NOW - 100)
+    roles = {name: StaticRole(timestamp(NOW - 300 * DAY), 0.0) for name in PAIR.roles}
+    for ago, asked in ((1000.0, False), (50.0, True)):
+        go = KvDocument(timestamp(NOW - ago), 1, {1: KvVersion(timestamp(NOW - ago))})
+        paths = {PAIR: StaticDocument(roles), on: go}
+        seen = world_of(paths, [old], [service_of("api", "db_v1")])
+        found = mints(planned(seen, configured(rotate_on=on)))
+        assert [reason for _, _, reason in found] == ([Reason.ROTATION_DUE] if asked else [])
+
+
+def test_a_password_is_made_anew_by_its_role_and_not_by_resync() -> None:
+    wish = Wish(do=Do.RESYNC, at="t", shape=Content(format=Format.JSON).shape)
+    seen = world({"a": DAY, "b": DAY}, password(1, "a", DAY), on="db_v1", wishes={"db": wish})
+    (note,) = actions_of(planned(seen), NoteState)
+    refused = Wish.read(note.put["vault-bridge.wish.db"])
+    assert refused is not None
+    assert "whose end rotates its static role" in refused.refused

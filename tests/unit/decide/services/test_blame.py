@@ -13,6 +13,7 @@ from bridge.decide.cycle import decide
 from bridge.model.actions import Annotate, RollService
 from bridge.model.desired import Rollout
 from bridge.model.docker_secret import DockerSecret
+from bridge.model.labels import ENDED, RETIRING
 from bridge.model.memory import Memory
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
@@ -20,6 +21,7 @@ from bridge.model.roll_record import RollRecord
 from bridge.model.service import Service, UpdateState
 from bridge.model.set_aside import By, SetAside
 from bridge.model.spec import swapped
+from bridge.model.timestamps import timestamp
 from bridge.model.world import World
 from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
@@ -29,6 +31,9 @@ from tests.support.builders import (
     desired_of,
     document,
     foreign,
+    generation_secret,
+    leased,
+    leased_world,
     plan_of,
     reference,
     secret_of,
@@ -494,3 +499,38 @@ def test_where_the_version_gone_back_to_fails_too_no_reference_is_lost(
     )
     assert [roll.swaps[0].restore for roll in actions_of(plan, RollService)] == [()] * goes
     assert any(hold.reason == Reason.NO_WAY_BACK for hold in plan.holds) == (not goes)
+
+
+# --- versions that are good elsewhere ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["paused", "rolled back by Swarm"])
+def test_a_service_that_fails_on_a_good_version_is_to_blame_itself(back: bool) -> None:
+    """Every other service has proved the version; only where this one goes back is it set aside."""
+    service = paused("api", "db_v2")
+    if back:
+        service = paused("api", "db_v1", update=UpdateState.ROLLBACK_COMPLETED)
+    plan = plan_of(desired_of("api"), one(service, GOOD, rolled("api", "db_v1")))
+    found = {place: mark.by for place, mark in marks(plan).items()}
+    assert found == ({("db_v2", ".id-api"): By.SERVICE} if back else {})
+    aside_once = [note for note in actions_of(plan, Annotate) if "vault-bridge.aside" in str(note)]
+    assert len(aside_once) == len(found)
+    assert rolls(plan) == {}
+    if not back:
+        (condition,) = plan.conditions
+        assert (condition.state, condition.reason) == (State.DEGRADED, Reason.SERVICE_UNHEALTHY)
+
+
+def test_an_operator_who_goes_back_to_a_credential_that_is_over_is_not_followed() -> None:
+    """``docker service rollback`` knows nothing of leases: the service would stay broken."""
+    over = {ENDED: timestamp(NOW - 1), RETIRING: timestamp(NOW - 60)}
+    previous = frozenset({"id-db_v2"})
+    service = service_of("api", "db_v1", previous=previous, update=UpdateState.ROLLBACK_COMPLETED)
+    for labels, kept in (({}, True), (over, False)):
+        secrets = [
+            generation_secret(1, labels=labels),
+            generation_secret(2, labels={**rolled("api", "db_v1", done="t")}),
+        ]
+        plan = plan_of(desired_of(secrets=[leased("api")]), leased_world(secrets, [service]))
+        assert bool(marks(plan)) == kept
+        assert (rolls(plan) == {}) == kept

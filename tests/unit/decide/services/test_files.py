@@ -204,6 +204,30 @@ def test_another_file_in_the_way_is_foreseen(target: str, theirs: str, current: 
     assert Reason.TARGET_TAKEN in {hold.reason for hold in plan.holds}
 
 
+def test_two_targets_of_one_secret_that_are_in_each_others_way_are_foreseen() -> None:
+    """Whose file is in the way is nobody else's then."""
+    reason, message = held(configured(FileFields("certs"), FileFields("certs/x")), ref("certs"))
+    assert reason == Reason.TARGET_TAKEN
+    assert "cannot have both" in message
+    assert "certs/x" in message
+
+
+def test_which_of_several_hand_made_secrets_is_meant_is_asked() -> None:
+    """Unless one of them is under the default target, or the configuration names one."""
+    others = (foreign("db"), foreign("db_v7"))
+    apart = (ref("a", of="db"), ref("b", of="db_v7"))
+    plan = plan_of(configured(FileFields()), world(*apart, others=others))
+    assert not actions_of(plan, RollService)
+    (hold,) = plan.holds
+    assert hold.reason == Reason.TARGET_TAKEN
+    assert "refers to db, db_v7: give `target`" in hold.message
+    named = plan_of(configured(FileFields("b")), world(*apart, others=others))
+    assert after(named, *apart) == [apart[0], ref("b", of="db_v2")]
+    default = (ref("db", of="db"), apart[1])
+    plan = plan_of(configured(FileFields()), world(*default, others=others))
+    assert after(plan, *default) == [ref("db", of="db_v2"), apart[1]]
+
+
 def test_what_the_engine_took_before_is_not_held() -> None:
     """``x`` beside ``/run/secrets/x`` hides one of the two, and is as somebody wants it."""
     references = (ref("db"), ref("/run/secrets/db", of="key_v1"))

@@ -17,6 +17,7 @@ from bridge.model.reasons import Reason, State
 from bridge.model.roll_record import RollRecord
 from bridge.model.service import Kind, UpdateState
 from bridge.model.set_aside import By, SetAside
+from bridge.model.window import Window
 from bridge.model.world import World
 from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
@@ -519,3 +520,27 @@ def test_nothing_to_do_means_nothing_is_done() -> None:
     assert not plan.chains
     assert plan.finished
     assert plan.conditions[0].state == State.SYNCED
+
+
+def test_outside_its_windows_nothing_begins_until_the_next_one_opens() -> None:
+    """What goes back does not wait for one."""
+    night = Window.read("22:00-04:00")
+    desired = desired_of("api", rollout=Rollout(bake=2.0, windows=(night,)))
+    world = world_of(
+        document(2), [secret_of(1, labels=GOOD), secret_of(2)], [service_of("api", "db_v1")]
+    )
+    opening = night.next_opening(NOW)
+    plan = plan_of(desired, world)
+    assert rolls(plan) == []
+    (hold,) = plan.holds
+    assert (hold.reason, hold.until) == (Reason.WINDOW_CLOSED, opening)
+    assert plan.wake_at is not None
+    assert plan.wake_at <= opening
+    assert rolls(plan_of(desired, world, now=opening)) == ["api"]
+    failed = {"vault-bridge.aside.id-api": SetAside(By.FAILURE, "t", "died").write()}
+    back = world_of(
+        document(2),
+        [secret_of(1, labels=GOOD), secret_of(2, labels=failed)],
+        [service_of("api", "db_v2")],
+    )
+    assert rolls(plan_of(desired, back)) == ["api"]

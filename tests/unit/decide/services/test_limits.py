@@ -9,20 +9,28 @@ from typing import Any
 import pytest
 
 from bridge.model.actions import NoteState, RollService
-from bridge.model.desired import Desired
+from bridge.model.desired import Desired, Rollout
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.labels import ROLL
+from bridge.model.leased import Gone
+from bridge.model.memory import Memory
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
 from bridge.model.service import Service
 from bridge.model.swarm_view import SwarmView
 from bridge.model.wishes import Approval, read_approvals
+from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
+    NOW,
     created,
     desired_of,
     document,
+    generation_secret,
+    leased,
+    leased_world,
     plan_of,
     secret_of,
+    seen,
     service_of,
     wanted,
     world_of,
@@ -131,3 +139,31 @@ def test_a_damaged_approval_approves_nothing() -> None:
     assert read_approvals({"vault-bridge.approved.db": "{"}) == {}
     approval = Approval(2, created(2), "t", "why")
     assert read_approvals({"vault-bridge.approved.db": approval.write()}) == {"db": approval}
+
+
+def test_what_is_approved_goes_on_beside_what_is_not() -> None:
+    """Of one service too: one secret is held, the other moves."""
+    other = KvPath("", "secret", "apps/other")
+    secrets = [wanted("db", *NAMES), wanted("other", "a", path=other)]
+    mirrored = [*SECRETS, *(secret_of(n, name="other", path=other) for n in (1, 2))]
+    services = [service_of("a", "db_v1", "other_v1"), *(service_of(n, "db_v1") for n in "bc")]
+    approvals = {"other": Approval(2, created(2), "t")}
+    world = world_of(
+        {secret.source: document(2) for secret in secrets}, mirrored, services, approvals=approvals
+    )
+    plan = plan_of(_limited(1, desired_of(secrets=secrets)), world)
+    (roll,) = [a for c in plan.chains for a in c if isinstance(a, RollService)]
+    assert (roll.service_name, [swap.secret for swap in roll.swaps]) == ("a", ["other"])
+    assert {h.service for h in plan.holds if h.reason == Reason.NEEDS_APPROVAL} == set(NAMES)
+
+
+def test_nobody_is_asked_about_what_leaves_a_credential_that_is_over() -> None:
+    secrets = [generation_secret(1), generation_secret(2, good=False)]
+    services = [service_of(name, "db_v1") for name in NAMES]
+    desired = desired_of(secrets=[leased(*NAMES)], rollout=Rollout(bake=2.0))
+    for view, held in ((seen(), True), (seen(Gone(), Gone()), False)):
+        world = leased_world(secrets, services, {"db_v1": view})
+        memory = Memory(vanished={"id-db_v1": NOW - 5})
+        plan = plan_of(_limited(1, desired), world, memory)
+        assert (Reason.NEEDS_APPROVAL in _reasons(plan)) == held
+        assert (_rolled(plan) == []) == held

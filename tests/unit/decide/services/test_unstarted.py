@@ -378,3 +378,27 @@ def test_what_is_blocked_goes_back_before_another_service_begins() -> None:
     world = world_of(document(2), secrets, [other, blocked_one], [task_of(other, "db_v1"), stuck])
     plan = plan_of(desired_of("a", "z", rollout=ROLLOUT), world)
     assert [roll.service_name for roll in actions_of(plan, RollService)] == ["z"]
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (NO_NODE, "a node where the port is free"),
+        ("no suitable node (max replicas per node limit exceed)", "raise `max_replicas_per_node`"),
+        ("no suitable node (insufficient resources on 2 nodes)", "add a node that fits"),
+    ],
+)
+def test_what_there_is_no_room_for_is_told_with_its_remedy(error: str, remedy: str) -> None:
+    plan = judged(API, [OLD, new("pending", error)], opened("db_v1"))
+    assert any(remedy in hold.message and error in hold.message for hold in plan.holds)
+
+
+@pytest.mark.parametrize(("torn", "over"), [(False, True), (True, False)])
+def test_a_mark_is_not_over_for_what_a_torn_look_shows(torn: bool, over: bool) -> None:
+    """The service may be on the version or not, from one moment to the next."""
+    service = replace(API, update=UpdateState.COMPLETED, torn=torn)
+    world = world_of(
+        document(2), [secret_of(1, labels=WELL), secret_of(2, labels=mark())], [service]
+    )
+    dropped = {key for note in actions_of(plan_of(DESIRED, world), Annotate) for key in note.drop}
+    assert (f"{BLOCKED}id-api" in dropped) == over

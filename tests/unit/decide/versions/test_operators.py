@@ -83,6 +83,13 @@ def test_rollback_sets_all_aside_that_is_newer_and_takes_the_wish_back() -> None
     assert isinstance(again.chains[0][-1], NoteState)
 
 
+def test_rollback_to_what_is_set_aside_uses_it_again() -> None:
+    planned = plan(FAILED, {}, {}, **wish(Do.ROLLBACK, to=1))
+    notes = [a for a in actions(planned) if isinstance(a, Annotate) and a.docker_name == "db_v1"]
+    assert any(note.drop == FAILED.keys() for note in notes)
+    assert marked(planned) == {"db_v2", "db_v3"}
+
+
 def test_nothing_is_rolled_to_what_is_set_aside_in_the_same_cycle() -> None:
     planned = plan({}, {}, {}, on="db_v1", **wish(Do.ROLLBACK, to=1))
     assert not [a for a in actions(planned) if isinstance(a, RollService)]
@@ -107,6 +114,7 @@ def test_what_is_set_aside_by_an_operator_is_left_and_stays_left() -> None:
         (wish(Do.ROLLBACK, to=7), document(3), "version 7 is not mirrored"),
         (wish(Do.ROLLBACK, to=3), document(3, destroyed=True), "destroyed in Vault"),
         (wish(Do.FORGET), document(3), "is in the configuration"),
+        (wish(Do.ROTATE), document(3), "db is no leased credential: write a new version to"),
     ],
 )
 def test_what_cannot_be_done_is_refused_and_the_reason_kept(
@@ -213,6 +221,18 @@ def test_file_fields_wait_for_the_next_roll_unless_an_operator_wants_them_now() 
     (note,) = actions(fields(references=(there,)))
     assert list(note.drop) == ["vault-bridge.fields.db"]
     assert note.reason == Reason.WISHED
+
+
+def test_file_fields_that_the_configuration_applies_at_once_need_no_wish() -> None:
+    world = world_of(document(1), [secret_of(1, labels=GOOD)], [service_of("api", "db_v1")])
+    desired = desired_of(secrets=[wanted("db", "api", file=ONLY_OWNER)])
+    assert not actions(plan_of(desired, world))
+    (roll,) = [
+        a
+        for a in actions(plan_of(replace(desired, apply_fields=True), world))
+        if isinstance(a, RollService)
+    ]
+    assert roll.swaps[0].changes == ("mode 0444 -> 0400",)
 
 
 def test_a_pause_holds_file_fields_and_the_wish_stays() -> None:
