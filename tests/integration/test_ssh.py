@@ -121,6 +121,8 @@ def test_a_call_that_is_not_answered_ends(
     monkeypatch: pytest.MonkeyPatch,
     call: Callable[[Swarm], object],
 ) -> None:
+    """By its own deadline, long before the client misses a sign of life."""
+    monkeypatch.setattr(ssh, "ALIVE", 600)
     swarm = connect()
     swarm.services()
     ssh_server.hang()
@@ -156,6 +158,7 @@ def test_a_host_that_accepts_and_says_nothing_is_given_up(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ssh, "CONNECT", 1)
+    monkeypatch.setattr(connection, "TIMEOUT", 600.0)  # that of the request is not what ends it
     with socket.create_server(("127.0.0.1", 0)) as silent:
         swarm = connect(f"ssh://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(SwarmUnreachable, match="no answer in time"):
