@@ -181,6 +181,21 @@ def test_a_generation_that_fails_is_ended_and_the_former_one_lives_on(lab: Lab, 
     assert leased.credential()[0] not in refused
 
 
+@pytest.mark.acceptance
+def test_sync_waits_for_vaults_next_try_to_end_a_credential(lab: Lab, make: Make) -> None:
+    """As where the database does not answer in time once; Vault tries again after 14 to 30 s."""
+    leased = make(default_ttl="10m")
+    leased.first()
+    leased.load(replicas=1)
+    lab.sync()
+    leased.database.role("app", default_ttl="10m", fails_once=True)
+    leased.ask()
+    lab.cli("sync")
+    assert leased.is_settled_on(2)
+    assert leased.database.tries() == 2
+    assert leased.users() == {leased.credential()[0]}
+
+
 def test_a_lease_that_vanished_is_replaced_at_once_and_not_for_ever(lab: Lab, make: Make) -> None:
     leased = make()
     leased.first()

@@ -92,23 +92,40 @@ class Database:
         self.postgres.execute(SQL("drop role {}").format(Identifier(user)))
 
     def role(
-        self, name: str, *, default_ttl: str = "1h", max_ttl: str = "24h", login: bool = True
+        self,
+        name: str,
+        *,
+        default_ttl: str = "1h",
+        max_ttl: str = "24h",
+        login: bool = True,
+        fails_once: bool = False,
     ) -> None:
         """Create or change a dynamic role.
 
         Args:
             login: Whether its users may log in; one that forgets that is of no use.
+            fails_once: Whether the first try to end a user fails, see ``tries``.
         """
         names = {"owner": self.owner, "admin": self.admin}
         useless = [] if login else ['ALTER ROLE "{{name}}" NOLOGIN;']
+        failing = ["SELECT 1 / (nextval('tries') - 1);"] if fails_once else []
+        if fails_once:
+            for statement in ("create sequence tries", "grant usage on tries to {admin}"):
+                query = SQL(statement).format(admin=Identifier(self.admin))
+                self.postgres.execute(query, database=self.name)
         self.vault.put(
             f"{self.mount}/roles/{name}",
             db_name="pg",
             creation_statements=[*(s.substitute(names) for s in _CREATION), *useless],
-            revocation_statements=[s.substitute(names) for s in _REVOCATION],
+            revocation_statements=[*failing, *(s.substitute(names) for s in _REVOCATION)],
             default_ttl=default_ttl,
             max_ttl=max_ttl,
         )
+
+    def tries(self) -> int:
+        """Return how often it was tried to end a user, where the first try fails."""
+        ((count,),) = self.postgres.rows("select last_value from tries", database=self.name)
+        return int(count)
 
     def static_role(self, name: str, rotation_period: str = "8760h") -> str:
         """Create a user, and a static role of this name for it; returns the user's name.
