@@ -182,17 +182,17 @@ def test_a_generation_that_fails_is_ended_and_the_former_one_lives_on(lab: Lab, 
 
 
 @pytest.mark.acceptance
-def test_sync_waits_for_vaults_next_try_to_end_a_credential(lab: Lab, make: Make) -> None:
-    """As where the database does not answer in time once; Vault tries again after 14 to 30 s."""
+def test_sync_waits_for_vaults_next_tries_to_end_a_credential(lab: Lab, make: Make) -> None:
+    """Where the database does not answer it tries again after 14 to 30 s, and after 50 s."""
     leased = make(default_ttl="10m")
     leased.first()
     leased.load(replicas=1)
     lab.sync()
-    leased.database.role("app", default_ttl="10m", fails_once=True)
+    leased.database.role("app", default_ttl="10m", failures=2)
     leased.ask()
     lab.cli("sync")
     assert leased.is_settled_on(2)
-    assert leased.database.tries() == 2
+    assert leased.database.tries() == 3
     assert leased.users() == {leased.credential()[0]}
 
 

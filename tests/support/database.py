@@ -98,18 +98,18 @@ class Database:
         default_ttl: str = "1h",
         max_ttl: str = "24h",
         login: bool = True,
-        fails_once: bool = False,
+        failures: int = 0,
     ) -> None:
         """Create or change a dynamic role.
 
         Args:
             login: Whether its users may log in; one that forgets that is of no use.
-            fails_once: Whether the first try to end a user fails, see ``tries``.
+            failures: How many tries to end a user fail first, see ``tries``.
         """
         names = {"owner": self.owner, "admin": self.admin}
         useless = [] if login else ['ALTER ROLE "{{name}}" NOLOGIN;']
-        failing = ["SELECT 1 / (nextval('tries') - 1);"] if fails_once else []
-        if fails_once:
+        failing = [f"SELECT 1 / (nextval('tries') / {failures + 1});"] if failures else []
+        if failures:
             for statement in ("create sequence tries", "grant usage on tries to {admin}"):
                 query = SQL(statement).format(admin=Identifier(self.admin))
                 self.postgres.execute(query, database=self.name)
@@ -123,7 +123,7 @@ class Database:
         )
 
     def tries(self) -> int:
-        """Return how often it was tried to end a user, where the first try fails."""
+        """Return how often it was tried to end a user, where the first tries fail."""
         ((count,),) = self.postgres.rows("select last_value from tries", database=self.name)
         return int(count)
 
