@@ -291,6 +291,21 @@ class Machine(Bench):
             self.rotate("db" if "db" in NAMES[name] else "key", "good")
             self.time_passes(15)
 
+    @rule(name=st.sampled_from(list(NAMES)))
+    def an_image_goes_missing(self, name: str) -> None:
+        """Swarm rolls a service back that was well: its new tasks are never started."""
+        self.swarm.sick.discard(name)
+        self.swarm.unplaced.discard(name)
+        self.swarm.imageless.discard(name)
+        self.swarm.edit(
+            self.ids[name], lambda spec: spec["UpdateConfig"].update(FailureAction="rollback")
+        )
+        self.keep_frames()
+        self.time_passes(8)
+        self.swarm.imageless.add(name)
+        self.rotate("db" if "db" in NAMES[name] else "key", "good")
+        self.time_passes(8)
+
     @precondition(lambda self: self.swarm.unplaced or self.swarm.imageless)
     @rule()
     def all_can_be_started(self) -> None:
