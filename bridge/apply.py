@@ -49,7 +49,7 @@ from bridge.servers.label_writes import write_labels
 from bridge.servers.state_config import write_state
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
-from bridge.sources.kv.source import KvPath
+from bridge.sources.kinds import kind_of
 
 _TRIES = 3
 
@@ -164,13 +164,12 @@ class Applier:
 
     def _create(self, action: CreateSecret) -> Outcome:
         identity = action.identity
-        assert isinstance(identity.source, KvPath)  # noqa: S101 - generations are minted
         try:
-            version = self._vault.kv.read_version(identity.source, identity.version)
-            if version["metadata"].get("created_time") != identity.created:
+            found = kind_of(identity.source).read_version(self._vault, identity)
+            if found is None:
                 message = f"{identity.source} was written anew in the meantime"
                 return Outcome(action, Result.MOVED, message)
-            fields, held = held_by(version["data"], action.content.lease)
+            fields, held = held_by(found, action.content.lease)
             data = render(fields, action.content)
         except ContentRefused as error:
             return self._refused(action, Reason(error.reason), error.message)

@@ -11,10 +11,9 @@ So a bridge that was stopped or slowed down in its look writes nothing once anot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any
 
 from bridge.decide.credentials.end import is_shared
 from bridge.errors import (
@@ -24,20 +23,19 @@ from bridge.errors import (
     ContentRefused,
     NameTaken,
     VaultRefused,
-    VaultUnreachable,
 )
 from bridge.model.actions import MintGeneration, Tend, TendGeneration
 from bridge.model.content.payload import render
 from bridge.model.identity import ONE_LIFE, Identity
-from bridge.model.labels import RETIRING, ROLE, Origin, labels_of, origin_of
-from bridge.model.leased import Leased, custody_meta, lease_labels, user_label
+from bridge.model.labels import RETIRING, Origin, labels_of, origin_of
+from bridge.model.leased import Leased, custody_meta, user_label
 from bridge.model.memory import Outcome, Result
 from bridge.model.swarm_view import SwarmView
-from bridge.model.timestamps import instant, timestamp
+from bridge.model.timestamps import timestamp
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
-from bridge.sources.database.source import DatabaseRole
-from bridge.sources.static.source import StaticRoles
+from bridge.sources.kind import NewCredential, Prepared
+from bridge.sources.kinds import kind_of
 
 _Write = Callable[[], object]
 
@@ -85,51 +83,32 @@ class Custodian:
         own = self._look().mirrors_of(self._instance, action.secret)
         if any(mirror.identity.version >= action.version for mirror in own):
             return Outcome(action, Result.MOVED, "there is a newer generation already")
-        if isinstance(action.source, StaticRoles):
-            return self._mint_static(action, action.source)
-        assert isinstance(action.source, DatabaseRole)  # noqa: S101 - the other kind of generation
-        meta = custody_meta(self._instance, action.secret)
-        if not self._fence():
+        prepared = kind_of(action.source).prepare(
+            self._vault,
+            action,
+            custody_meta(self._instance, action.secret),
+            lambda role: self._in_use(action.secret, role),
+        )
+        if isinstance(prepared, str):
+            return Outcome(action, Result.MOVED, prepared)
+        if prepared.lasting and not self._fence():
             return Outcome(action, Result.MOVED, _NOT_SURE)
         with self._whole():
-            return self._mint_leased(action, action.source, meta)
+            return self._make(action, prepared)
 
-    def _mint_leased(
-        self, action: MintGeneration, source: DatabaseRole, meta: dict[str, str]
-    ) -> Outcome:
-        issued = self._vault.leases.issue(source, meta)
+    def _make(self, action: MintGeneration, prepared: Prepared) -> Outcome:
+        """Have Vault make the credential, and commit it; let it go where that fails."""
+        made = prepared.make()
         try:
-            labels = lease_labels(issued.lease, issued.accessor, source.role)
-            outcome = self._commit(action, issued.fields, issued.issued, labels)
+            outcome = self._commit(action, made)
         except (AnswerLost, Cancelled):
             raise  # the Docker secret may have been created, and then needs the credential
         except (BridgeError, KeyError, ValueError, TypeError):
-            self._vault.leases.let_go(issued.accessor)
+            made.let_go()
             raise
         if outcome.result != Result.DONE:
-            self._vault.leases.let_go(issued.accessor)
+            made.let_go()
         return outcome
-
-    def _mint_static(self, action: MintGeneration, source: StaticRoles) -> Outcome:
-        """Rotate a static role that nothing uses, and mirror its password.
-
-        It is mirrored only once ``last_vault_rotation`` has changed: after a lost answer or a 500,
-        Vault may still rotate the role.
-        """
-        statics, role = self._vault.statics, action.role
-        before = statics.role(source, role).rotated
-        if action.rotate:
-            if len(source.roles) > 1 and self._in_use(action.secret, role):
-                return Outcome(action, Result.MOVED, f"something uses the role {role}")
-            if not self._fence():
-                return Outcome(action, Result.MOVED, _NOT_SURE)
-        with self._whole():
-            if action.rotate:
-                statics.rotate(source, role)
-            password = statics.password(source, role)
-            if action.rotate and instant(password.rotated) <= instant(before):
-                raise VaultUnreachable(f"Vault has not rotated the role {role} yet")
-            return self._commit(action, password.fields, password.rotated, {ROLE: role})
 
     def _in_use(
         self, secret: str, role: str, absent: frozenset[str] = frozenset(), but: str = ""
@@ -140,15 +119,13 @@ class Custodian:
         of_role = (m for m in own if m.leased and m.leased.role == role and m.id != but)
         return any(view.is_used(mirror.id, absent) for mirror in of_role)
 
-    def _commit(
-        self, action: MintGeneration, fields: Mapping[str, Any], created: str, more: dict[str, str]
-    ) -> Outcome:
+    def _commit(self, action: MintGeneration, made: NewCredential) -> Outcome:
         """Create the Docker secret that holds a credential, which commits it."""
-        identity = Identity(action.source, ONE_LIFE, action.version, created)
-        own = {**labels_of(self._instance, action.secret, identity), **user_label(fields)}
-        labels = {**own, **more, **action.labels}
+        identity = Identity(action.source, ONE_LIFE, action.version, made.created)
+        own = {**labels_of(self._instance, action.secret, identity), **user_label(made.fields)}
+        labels = {**own, **made.labels, **action.labels}
         try:
-            data = render(fields, action.content)
+            data = render(made.fields, action.content)
         except ContentRefused as error:
             raise VaultRefused(error.reason, error.message) from None
         try:
@@ -252,15 +229,17 @@ class Custodian:
         return partial(leases.revoke_token, leased.accessor)
 
     def _rotation(self, action: TendGeneration, origin: Origin, leased: Leased) -> _Write | str:
-        """Rotate a static role that nothing uses any more, which ends its password."""
+        """Rotate the role of a credential without a lease that nothing uses any more."""
         source = origin.identity.source
-        if not isinstance(source, StaticRoles) or leased.role not in source.roles:
+        if source.has_lease or not source.holds_role(leased.role):
             return _NOT_OURS
         if not leased.retiring:
             return _NOT_MARKED
-        if self._vault.statics.role(source, leased.role).rotated != origin.identity.created:
-            return "it was rotated in the meantime"
         but = action.secret_id if action.even_used else ""
-        if self._in_use(action.secret, leased.role, action.absent, but):
-            return _USED
-        return partial(self._vault.statics.rotate, source, leased.role)
+        return kind_of(source).rotation(
+            self._vault,
+            source,
+            leased,
+            origin.identity.created,
+            lambda role: self._in_use(action.secret, role, action.absent, but),
+        )

@@ -13,11 +13,9 @@ from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
 from bridge.model.source import Source
 from bridge.model.timestamps import instant
-from bridge.model.vault_view import Document, KvDocument, KvVersion, Unreadable, VaultView
+from bridge.model.vault_view import Document, Unreadable, VaultView
 from bridge.servers.vault import Vault
-from bridge.sources.database.source import DatabaseRole
-from bridge.sources.kv.source import KvPath
-from bridge.sources.static.source import StaticRoles
+from bridge.sources.kinds import kind_of
 
 _NANO = 1_000_000_000
 _FOR_EVER = 10 * 365 * 86400.0
@@ -61,13 +59,7 @@ def look_at_vault(
 
 def _document(vault: Vault, source: Source, *, patient: bool) -> Document | Unreadable:
     try:
-        if isinstance(source, DatabaseRole):
-            return vault.leases.role(source, patient=patient)
-        if isinstance(source, StaticRoles):
-            return vault.statics.roles(source, patient=patient)
-        if isinstance(source, KvPath):
-            return read_document(vault.kv.metadata(source, patient=patient))
-        return Unreadable(Reason.PATH_MISSING, f"{source} is of no kind that is known here")
+        return kind_of(source).look(vault, source, patient=patient)
     except VaultUnreachable as error:
         return Unreadable(
             Reason.VAULT_UNREACHABLE,
@@ -84,25 +76,6 @@ def _document(vault: Vault, source: Source, *, patient: bool) -> Document | Unre
         return Unreadable(
             Reason.VAULT_UNREACHABLE, f"Vault's metadata of {source} is not understood"
         )
-
-
-def read_document(raw: Json) -> KvDocument:
-    """Read Vault's metadata document; fields that are not known are ignored.
-
-    Raises:
-        ValueError: A time in it cannot be read; so it is found now, and not by a decision.
-    """
-    versions = {
-        int(number): KvVersion(
-            version["created_time"],
-            instant(version["deletion_time"]) / _NANO if version.get("deletion_time") else None,
-            bool(version.get("destroyed")),
-        )
-        for number, version in (raw.get("versions") or {}).items()
-    }
-    for created in (raw["created_time"], *(version.created for version in versions.values())):
-        instant(created)
-    return KvDocument(raw["created_time"], int(raw["current_version"]), versions)
 
 
 def look_at_generation(vault: Vault, mirror: Mirror, now: float) -> GenerationView:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bridge.check.findings import Finding, Level
 from bridge.check.swarm import check_swarm
 from bridge.check.vault import check_vault
 from bridge.model.desired import Desired
+from bridge.model.findings import Finding, Level
 from bridge.model.settings import Settings
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bridge.check.findings import Finding, Level
 from bridge.check.room import lack_of_room
 from bridge.decide.services.files import files_of, is_a_bridges
 from bridge.decide.versions.target import missing_service
 from bridge.errors import BridgeError, Exit, SwarmUnreachable
 from bridge.model.desired import Desired, DesiredSecret
+from bridge.model.findings import Finding, Level
 from bridge.model.names import is_hand_made
 from bridge.model.reasons import Reason
 from bridge.model.service import Reference, Service

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bridge.check.findings import Finding, Level, to_grant
-from bridge.check.lease_roles import check_leases, check_role, check_rules, check_static
+from bridge.check.lease_roles import check_leases
 from bridge.errors import Exit, VaultError, VaultRefused
 from bridge.model.desired import Desired
-from bridge.model.identity import Identity
-from bridge.model.leased import RoleDocument, StaticDocument
+from bridge.model.findings import Finding, Level, to_grant
 from bridge.model.reasons import Reason
 from bridge.model.settings import Auth, Settings
 from bridge.model.source import Source
 from bridge.model.timestamps import timestamp
-from bridge.model.vault_view import Document, KvDocument, Unreadable
+from bridge.model.vault_view import Document, Unreadable
 from bridge.observe_vault import look_at_vault
-from bridge.report.policy import CAPABILITIES, LOOKUP_SELF, NAME, own_rules, rules_for
+from bridge.report.policy import LOOKUP_SELF, NAME, needed_lease_rules, own_rules, rules_for
 from bridge.report.status import CREDENTIAL_SOON
 from bridge.servers.vault import Vault
-from bridge.sources.database.source import DatabaseRole
-from bridge.sources.kv.source import KvPath
-from bridge.sources.static.source import StaticRoles
+from bridge.sources.kind import keys_of
+from bridge.sources.kinds import kind_of
 
 
 def check_vault(
@@ -49,24 +46,17 @@ def check_vault(
     yield from _check_credential(vault, now)
     for source, seen in view.paths.items():
         yield from _check_source(vault, source, seen, desired, now)
-    if any(isinstance(s.source, DatabaseRole) or s.content.lease for s in desired.secrets):
+    if needed_lease_rules(desired, settings.vault):
         yield from check_leases(vault, desired, settings.vault)
 
 
 def _check_source(
     vault: Vault, source: Source, seen: Document | Unreadable, desired: Desired, now: float
 ) -> Iterator[Finding]:
-    where = ", ".join(f"secrets.{s.name}" for s in desired.secrets if s.source == source)
     if isinstance(seen, Unreadable):
-        yield _trouble(source, where, seen, desired)
-    elif isinstance(seen, RoleDocument):
-        yield from check_role(source, seen, desired)
-    elif isinstance(source, StaticRoles) and isinstance(seen, StaticDocument):
-        yield from check_static(source, seen, desired)
-        yield from check_rules(vault, where, rules_for(source))
-    elif where and isinstance(source, KvPath) and isinstance(seen, KvDocument):
-        yield from _check_version(source, where, seen, now)
-        yield from _check_read(vault, source, where)
+        yield _trouble(source, keys_of(source, desired), seen, desired)
+    else:
+        yield from kind_of(source).check(vault, source, seen, desired, now)
 
 
 def _trouble(source: Source, where: str, seen: Unreadable, desired: Desired) -> Finding:
@@ -116,30 +106,3 @@ def _check_credential(vault: Vault, now: float) -> Iterator[Finding]:
     if ends is not None and ends - now < CREDENTIAL_SOON:
         message = f"our secret id ends at {timestamp(ends)}: put a fresh one into its file"
         yield Finding(Level.WARNING, "vault", message)
-
-
-def _check_version(path: KvPath, where: str, seen: KvDocument, now: float) -> Iterator[Finding]:
-    _, found = path.current(seen, now)
-    if found is None:
-        return
-    if isinstance(found, Identity):
-        message = f"{path} is at version {found.version}; its content is judged when it is mirrored"
-        yield Finding(Level.OK, where, message)
-    else:
-        reason, message = found
-        yield Finding(Level.ERROR, where, f"{reason}: {message}", Exit.HELD)
-
-
-def _check_read(vault: Vault, path: KvPath, where: str) -> Iterator[Finding]:
-    _, read = rules_for(path)
-    try:
-        capabilities = vault.capabilities([read.path])[read.path]
-    except VaultRefused as error:
-        yield Finding(Level.WARNING, where, f"{error}{to_grant(CAPABILITIES)}")
-        return
-    except VaultError as error:
-        yield Finding(Level.ERROR, where, str(error), Exit.UNREACHABLE)
-        return
-    if not {"read", "root"} & set(capabilities):
-        message = f"our token sees the versions of {path} and may not read them"
-        yield Finding(Level.ERROR, where, message + to_grant(read), Exit.HELD)

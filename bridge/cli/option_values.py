@@ -6,7 +6,7 @@ import re
 
 import click
 
-from bridge.config.values import duration
+from bridge.keys.values import duration
 
 
 def seconds(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from bridge.config import schema
 from bridge.config.rules import contradictions, doubts, not_built
-from bridge.config.secrets import Kv, Lease, Secret
+from bridge.config.secrets import Lease, Secret, origin_of
 from bridge.config.source import Key, Source, read
 from bridge.errors import ConfigError, Problem
 from bridge.model.desired import (
@@ -22,7 +22,6 @@ from bridge.model.desired import (
     DesiredSecret,
     FileFields,
     Format,
-    KvLease,
     LeaseRules,
     Retain,
     Rollout,
@@ -42,9 +41,8 @@ from bridge.model.settings import (
     VaultSettings,
 )
 from bridge.model.window import Window
-from bridge.sources.database.source import DatabaseRole
+from bridge.sources import kinds
 from bridge.sources.kv.source import KvPath
-from bridge.sources.static.source import StaticRoles
 
 _ENVIRONMENT: tuple[tuple[str, str, str], ...] = (
     ("VAULT_ADDR", "vault", "address"),
@@ -102,7 +100,7 @@ def load(file: str, environ: Mapping[str, str]) -> Configuration:
     problems = [*source.problems, *(problem for _, problem in unbuilt), *contradictions(source)]
     document: schema.Document | None = None
     try:
-        document = schema.Document.model_validate(source.data)
+        document = schema.document_model(kinds.KINDS).model_validate(source.data)
     except ValidationError as error:
         problems += _translated(source, error, tuple(key for key, _ in unbuilt))
     if problems:
@@ -219,17 +217,17 @@ def _desired(document: schema.Document) -> Desired:
 
 
 def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
+    kind, section = origin_of(secret, kinds.KINDS)
     return DesiredSecret(
         name,
-        _source(secret, namespace),
+        kind.source(section, namespace),
         Content(
             format=Format.TEMPLATE if secret.template else Format(secret.format or "raw"),
-            field=secret.kv.field if secret.kv else None,
             template=secret.template,
             decode=Decode(secret.decode) if secret.decode else None,
             trailing_newline=TrailingNewline(secret.trailing_newline or "keep"),
-            lease=_kv_lease(secret.kv, namespace) if secret.kv else None,
             template_driver=secret.template_driver or "",
+            **kind.parts(section, namespace),
         ),
         tuple(
             ServiceMapping(
@@ -239,22 +237,6 @@ def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
         ),
         _lease(secret.lease, namespace) if secret.lease else LeaseRules(),
     )
-
-
-def _source(secret: Secret, namespace: str) -> KvPath | DatabaseRole | StaticRoles:
-    if secret.kv:
-        return KvPath(namespace, secret.kv.mount, secret.kv.path)
-    if secret.static:
-        return StaticRoles(namespace, secret.static.mount, tuple(secret.static.roles))
-    assert secret.database  # noqa: S101 - one of the three is given
-    return DatabaseRole(namespace, secret.database.mount, secret.database.role)
-
-
-def _kv_lease(kv: Kv, namespace: str) -> KvLease | None:
-    if kv.lease is None:
-        return None
-    role = DatabaseRole(namespace, kv.lease.mount, kv.lease.role)
-    return KvLease(kv.lease.id_field, kv.lease.accessor_field, role)
 
 
 def _lease(lease: Lease, namespace: str) -> LeaseRules:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from bridge.config.source import Key, Source
-from bridge.config.values import docker_host, is_plain_and_remote, without_slashes
-from bridge.errors import ContentRefused, Problem
-from bridge.model.content.template import fill, mistake_in
+from bridge.errors import Problem
+from bridge.keys.values import docker_host, is_plain_and_remote
 from bridge.model.service import is_in_the_way, short_target
 from bridge.model.window import Window
+from bridge.sources import kinds
 
 _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("rollout", "canary"),
@@ -24,7 +24,6 @@ _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("trees",),
     ("secrets", "*", "max_age"),
 )
-_SOURCES = ("kv", "database", "static")
 
 
 def is_built(place: tuple[str, ...]) -> bool:
@@ -118,103 +117,20 @@ def _names(data: dict[str, Any]) -> Found:
 
 def _origins(data: dict[str, Any]) -> Found:
     for name, secret in _mapping(data.get("secrets")).items():
-        given = [key for key in _SOURCES if key in _mapping(secret)]
+        keys = [kind.key for kind in kinds.KINDS]
+        given = [key for key in keys if key in _mapping(secret)]
         if len(given) != 1:
             what = f"found {' and '.join(given)}" if given else "none is given"
-            yield ("secrets", name), f"exactly one of `kv`, `database`, `static` is needed; {what}"
+            known = ", ".join(f"`{key}`" for key in keys)
+            yield ("secrets", name), f"exactly one of {known} is needed; {what}"
 
 
-def _formats(data: dict[str, Any]) -> Found:
-    for name, raw in _mapping(data.get("secrets")).items():
-        secret = _mapping(raw)
-        if "kv" not in secret:
-            if {"database", "static"} & secret.keys():
-                yield from _credential(name, secret)
-            continue
-        form, field = secret.get("format", "raw"), _mapping(secret["kv"]).get("field")
-        if "template" in secret:
-            yield from _template(name, secret, field)
-            continue
-        if "decode" in secret and form != "raw":
-            message = f"the format `{form}` takes all fields, and `decode` is for one: use `raw`"
-            yield ("secrets", name, "decode"), message
-        if form == "raw" and field is None and isinstance(secret["kv"], dict):
-            message = "the format `raw` needs `field`; `format: json` takes all fields"
-            yield ("secrets", name, "kv", "field"), message
-        elif form in {"json", "dotenv"} and field is not None:
-            message = f"the format `{form}` takes all fields: leave `field` out, or use `raw`"
-            yield ("secrets", name, "kv", "field"), message
-
-
-def _template(name: str, secret: dict[str, Any], field: object) -> Found:
-    for key in ("format", "decode"):
-        if key in secret:
-            yield ("secrets", name, key), "`template` says it all: leave this out"
-    if field is not None:
-        yield ("secrets", name, "kv", "field"), "`template` has all fields: leave this out"
-    text = secret["template"]
-    mistake = mistake_in(text) if isinstance(text, str) else ""
-    if mistake:
-        yield ("secrets", name, "template"), mistake
-
-
-def _credential(name: str, secret: dict[str, Any]) -> Found:
-    """A credential has a username and a password, so its content can be tried out here."""
-    if "template" not in secret:
-        if secret.get("format", "raw") == "raw":
-            message = (
-                "a credential has a `username` and a `password`: `format: json`, or `template`"
-            )
-            yield ("secrets", name, "format"), message
-        if "decode" in secret:
-            yield ("secrets", name, "decode"), "it is for one field of a KV path: leave this out"
-        return
-    mistakes = list(_template(name, secret, None))
-    yield from mistakes
-    if not mistakes and isinstance(secret["template"], str):
-        try:
-            fill(secret["template"], {"username": "u", "password": "p"})
-        except ContentRefused as error:
-            message = f"with `username` and `password`: {error.message}"
-            yield ("secrets", name, "template"), message
-
-
-def _leases(data: dict[str, Any]) -> Found:
-    vault = _mapping(data.get("vault"))
-    auth = _mapping(vault.get("auth"))
-    alone = auth.get("method") == "token" or auth.get("secret_id_wrapped") is True
-    for name, raw in _mapping(data.get("secrets")).items():
-        secret = _mapping(raw)
-        if "lease" in secret and not {"database", "static"} & secret.keys():
-            message = "a version of a KV path has no lease: this is for `database` and `static`"
-            yield ("secrets", name, "lease"), message
-        if "lease" in _mapping(secret.get("kv")) and "custody" not in vault:
-            message = (
-                "their token role tells the tokens of these leases from others: name it as"
-                " `vault.custody.token_role`"
-            )
-            yield ("secrets", name, "kv", "lease"), message
-        if "database" in secret and alone and "custody" not in vault:
-            message = "with this login a leased credential needs `vault.custody.token_role`"
-            yield ("secrets", name, "database"), message
-
-
-def _static(data: dict[str, Any]) -> Found:
-    taken: dict[tuple[str, str], str] = {}
-    for name, raw in _mapping(data.get("secrets")).items():
-        static = _mapping(_mapping(raw).get("static"))
-        roles = static.get("roles")
-        mount = without_slashes(str(static.get("mount")))
-        for role in (str(role).strip() for role in roles) if isinstance(roles, list) else ():
-            before = taken.setdefault((mount, role), name)
-            if before != name:
-                message = (
-                    f"`{before}` has the role {role} too, and would rotate it while this uses it"
-                )
-                yield ("secrets", name, "static", "roles"), message
-        if isinstance(roles, list) and len({str(role).strip() for role in roles}) < len(roles):
-            message = "two different roles are needed, so that both are valid together"
-            yield ("secrets", name, "static", "roles"), message
+def _kinds(data: dict[str, Any]) -> Found:
+    """Ask each kind of source what is wrong between the keys of its secrets."""
+    for name, secret in _mapping(data.get("secrets")).items():
+        kind = next((kind for kind in kinds.KINDS if kind.key in _mapping(secret)), None)
+        if kind:
+            yield from kind.mistakes(name, secret, data)
 
 
 def _targets(data: dict[str, Any]) -> Found:
@@ -244,7 +160,7 @@ def _both(service: str, target: str, other: str, known: str, name: str) -> str:
     return f"`{other}` has this target in {service} too; a file has one content"
 
 
-_RULES = (_docker, _windows, _names, _origins, _formats, _leases, _static, _targets)
+_RULES = (_docker, _windows, _names, _origins, _kinds, _targets)
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import copy
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from bridge.config.base import Model, Text
-from bridge.config.secrets import Secret, Tree
-from bridge.config.values import (
+from bridge.config.secrets import Secret, Tree, secret_model
+from bridge.keys.base import Model, Text
+from bridge.keys.values import (
     Address,
     AuthMount,
     Count,
@@ -28,6 +28,8 @@ from bridge.config.values import (
     VaultPath,
     duration_text,
 )
+from bridge.sources import kinds
+from bridge.sources.kind import AnyKind
 
 
 class AuthToken(Model):
@@ -236,8 +238,25 @@ class Document(Model):
 
 
 @cache
+def document_model(known: tuple[AnyKind, ...]) -> type[Document]:
+    """Return the model of the whole file, whose secrets may be of these kinds."""
+    secret: Any = secret_model(known)
+    field: Any = Field(default={}, description=Document.model_fields["secrets"].description)
+    return create_model(
+        "Document",
+        __base__=Document,
+        __doc__=Document.__doc__,
+        secrets=(dict[Name, secret], field),
+    )
+
+
 def _schema() -> dict[str, Any]:
-    return Document.model_json_schema()
+    return _schema_of(kinds.KINDS)
+
+
+@cache
+def _schema_of(known: tuple[AnyKind, ...]) -> dict[str, Any]:
+    return document_model(known).model_json_schema()
 
 
 def json_schema() -> dict[str, Any]:

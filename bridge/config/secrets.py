@@ -2,66 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from functools import cache
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, create_model
 
-from bridge.config.base import Model, Text
-from bridge.config.values import (
+from bridge.keys.base import Model, Text
+from bridge.keys.values import (
     Count,
     Digits,
     Duration,
     Mode,
     Percent,
-    Role,
     ServiceName,
     Target,
     VaultPath,
 )
-
-
-class KvLease(Model):
-    """The lease that a KV version's fields name."""
-
-    id_field: Text
-    """Field with the lease's id."""
-    accessor_field: Text
-    """Field with the accessor of the token that the lease hangs on."""
-    mount: VaultPath
-    """Mount of the database engine. No lease elsewhere is ever touched."""
-    role: Role
-    """Role whose leases these are. No lease of another is ever touched."""
-
-
-class Kv(Model):
-    """A path of a KV v2 engine."""
-
-    mount: VaultPath
-    """Mount of the engine, as in `secret`."""
-    path: VaultPath
-    """Path below the mount, as `vault kv get` takes it."""
-    field: Text | None = None
-    """The one field to take, for the format `raw`."""
-    lease: KvLease | None = None
-    """Where a pipeline writes leased credentials into KV: the lease that each version holds."""
-
-
-class Database(Model):
-    """A dynamic role of Vault's database engine."""
-
-    mount: VaultPath
-    """Mount of the engine."""
-    role: Role
-    """Name of the role."""
-
-
-class Static(Model):
-    """Static roles of Vault's database engine, taken in turn."""
-
-    mount: VaultPath
-    """Mount of the engine."""
-    roles: Annotated[list[Role], Field(min_length=1, max_length=2)]
-    """Two static roles, so that the old and the new credential are valid together; or one."""
+from bridge.sources.kind import AnyKind
 
 
 class RotateOn(Model):
@@ -117,17 +74,8 @@ Services = Annotated[
 
 
 class Secret(Model):
-    """One secret: where it comes from, what it looks like, and where it goes.
+    """One secret, besides where it comes from: see ``secret_model``."""
 
-    Exactly one of `kv`, `database` and `static` says where it comes from.
-    """
-
-    kv: Kv | None = None
-    """A path of a KV v2 engine: each new version is rolled out."""
-    database: Database | None = None
-    """A dynamic role of the database engine: the bridge owns the leases."""
-    static: Static | None = None
-    """Static roles of the database engine, taken in turn."""
     lease: Lease | None = None
     """For `database` and `static`: when a new generation is made and how the former one ends."""
     format: Literal["raw", "json", "dotenv"] | None = None
@@ -148,6 +96,38 @@ class Secret(Model):
     its file, or with a list of files where it has the secret under several targets."""
     max_age: Duration | None = None
     """An older version is shown as overdue for rotation."""
+
+
+@cache
+def secret_model(kinds: tuple[AnyKind, ...]) -> type[Secret]:
+    """Return the model of a secret, with a key for each kind of source that there is."""
+    sources: dict[str, Any] = {
+        kind.key: (kind.section | None, Field(default=None, description=kind.describes))
+        for kind in kinds
+    }
+    origins = create_model("Origins", __base__=Model, **sources)
+    keys = " and ".join((", ".join(f"`{kind.key}`" for kind in kinds[:-1]), f"`{kinds[-1].key}`"))
+    doc = (
+        "One secret: where it comes from, what it looks like, and where it goes.\n\n"
+        f"Exactly one of {keys} says where it comes from."
+    )
+    # Fields are taken from the last base on, so the keys of the kinds come first, as people write.
+    bases: Any = (Secret, origins)
+    model: Any = create_model("Secret", __base__=bases, __doc__=doc)
+    return cast("type[Secret]", model)
+
+
+def origin_of(secret: Secret, kinds: tuple[AnyKind, ...]) -> tuple[AnyKind, Model]:
+    """Return the kind that a secret is from, and its section.
+
+    Raises:
+        LookupError: It names none, which the rules between keys report.
+    """
+    for kind in kinds:
+        section = getattr(secret, kind.key)
+        if section is not None:
+            return kind, section
+    raise LookupError("no kind")
 
 
 class TreeKv(Model):

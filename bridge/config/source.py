@@ -7,26 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
 from bridge.errors import ConfigError, Problem
+from bridge.keys.written import WrittenInt
 
 Key = tuple[str | int, ...]
 """Where something stands: the keys and list positions from the top."""
-
-
-class WrittenInt(int):
-    """An integer that knows how it was written: YAML reads ``0400`` as 256."""
-
-    text: str
-
-    def __new__(cls, value: int, text: str) -> Self:
-        """Make one."""
-        made = super().__new__(cls, value)
-        made.text = text
-        return made
 
 
 @dataclass(slots=True)

@@ -137,6 +137,10 @@ class Source(ABC):
         """
         raise NotImplementedError
 
+    def holds_role(self, role: str) -> bool:
+        """Return whether a role is one of those that its generations are of."""
+        return role == self.role_name
+
     # --- words ------------------------------------------------------------------------------------
 
     @property

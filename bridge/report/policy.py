@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import assert_never
 
 from bridge.model.desired import Desired
+from bridge.model.rule import CAPABILITIES, Rule
 from bridge.model.settings import AppRole, Auth, CertLogin, JwtLogin, TokenFile, VaultSettings
 from bridge.model.source import Source
-from bridge.sources.database.source import DatabaseRole
-from bridge.sources.kv.source import KvPath
-from bridge.sources.static.source import StaticRoles
+from bridge.sources.kinds import kind_of
 
 NAME = "swarm-bridge"
 """Name of the policy and of the role in all that is printed."""
 
 CUSTODY_NAME = f"{NAME}-custody"
 """Name of the policy of custody tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What one API path must grant."""
-
-    path: str
-    capabilities: tuple[str, ...]
-    why: str
-
-    @property
-    def hcl(self) -> str:
-        """Write it as a policy has it, on one line."""
-        listed = ", ".join(f'"{capability}"' for capability in self.capabilities)
-        path = self.path.replace("\\", "\\\\").replace('"', '\\"')
-        return f'path "{path}" {{ capabilities = [{listed}] }}'
 
 
 _ROLE = f"token_policies={NAME} token_no_default_policy=true token_type=service"
@@ -44,9 +26,6 @@ _TOKEN_ROLE = (
 
 LOOKUP_SELF = Rule("auth/token/lookup-self", ("read",), "tell a dead token from a missing policy")
 RENEW_SELF = Rule("auth/token/renew-self", ("update",), "keep our token alive")
-CAPABILITIES = Rule(
-    "sys/capabilities-self", ("update",), "let `vault-bridge check` say what is missing"
-)
 
 
 def own_rules(auth: Auth, role: str = NAME) -> tuple[Rule, ...]:
@@ -61,31 +40,9 @@ def own_rules(auth: Auth, role: str = NAME) -> tuple[Rule, ...]:
     return (*rules, Rule(place, ("update",), "let `vault-bridge status` say when our own id ends"))
 
 
-def metadata_rule(path: KvPath) -> Rule:
-    """Return what a KV v2 path must grant to be watched."""
-    return Rule(f"{path.mount}/metadata/{path.path}", ("read",), "see which versions there are")
-
-
 def rules_for(source: Source) -> tuple[Rule, ...]:
-    """Return what a source must grant."""
-    if isinstance(source, DatabaseRole):
-        place = f"{source.mount}/roles/{source.role}"
-        return (Rule(place, ("read",), "see how long its credentials live"),)
-    if isinstance(source, StaticRoles):
-        mount = source.mount
-        return tuple(
-            Rule(f"{mount}/{place}/{role}", capabilities, why)
-            for role in source.roles
-            for place, capabilities, why in (
-                ("static-roles", ("read",), "see when it was rotated"),
-                ("rotate-role", ("update",), "rotate it"),
-                ("static-creds", ("read",), "read its password once, to mirror it"),
-            )
-        )
-    if not isinstance(source, KvPath):
-        return ()
-    read = f"{source.mount}/data/{source.path}"
-    return (metadata_rule(source), Rule(read, ("read",), "read a version once, to mirror it"))
+    """Return what a source must grant; the first rule is for the look alone."""
+    return kind_of(source).rules(source)
 
 
 _CREATE = "auth/token/create/"
@@ -133,12 +90,8 @@ def needed_lease_rules(desired: Desired, vault: VaultSettings) -> tuple[Rule, ..
 
 def creds_rules(desired: Desired) -> tuple[Rule, ...]:
     """Return what a custody token needs: to have a credential made, and nothing else."""
-    roles = dict.fromkeys(secret.source for secret in desired.secrets)
-    return tuple(_creds_rule(source) for source in roles if isinstance(source, DatabaseRole))
-
-
-def _creds_rule(role: Source) -> Rule:
-    return Rule(f"{role.mount}/creds/{role.role_name}", ("read",), "make a credential")
+    sources = dict.fromkeys(secret.source for secret in desired.secrets)
+    return tuple(rule for source in sources for rule in kind_of(source).custody_rules(source))
 
 
 def rules_of(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
@@ -146,10 +99,7 @@ def rules_of(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
     secrets = {secret.source for secret in desired.secrets}
     rules: list[Rule] = []
     for source in desired.sources:
-        if isinstance(source, KvPath) and source not in secrets:
-            rules.append(metadata_rule(source))
-        else:
-            rules += rules_for(source)
+        rules += rules_for(source)[: None if source in secrets else 1]
     rules += needed_lease_rules(desired, vault)
     rules += () if vault.custody else creds_rules(desired)
     role = token_role_rule(vault) if needed_lease_rules(desired, vault) else None
@@ -170,7 +120,8 @@ def policy_hcl(desired: Desired, vault: VaultSettings) -> str:
 def custody_hcl(desired: Desired, vault: VaultSettings) -> str:
     """Write the policy of custody tokens, also of those that a pipeline makes; else nothing."""
     pipelines = (s.content.lease.role for s in desired.secrets if s.content.lease)
-    rules = dict.fromkeys((*creds_rules(desired), *map(_creds_rule, pipelines)))
+    theirs = (rule for role in pipelines for rule in kind_of(role).custody_rules(role))
+    rules = dict.fromkeys((*creds_rules(desired), *theirs))
     if not rules or not vault.custody:
         return ""
     head = f"# All that a custody token may do: the policy {CUSTODY_NAME}, on nothing else."
@@ -189,13 +140,10 @@ def pipeline_hcl(desired: Desired, vault: VaultSettings) -> str:
     leased = [secret for secret in desired.secrets if secret.content.lease]
     if not leased or vault.custody is None:
         return ""
-    sources = dict.fromkeys(s.source for s in leased if isinstance(s.source, KvPath))
+    sources = dict.fromkeys(secret.source for secret in leased)
     rules = (
         Rule(f"{_CREATE}{vault.custody.token_role}", ("update",), "make a custody token"),
-        *(
-            Rule(f"{path.mount}/data/{path.path}", ("create", "update"), "write a version")
-            for path in sources
-        ),
+        *(rule for source in sources for rule in kind_of(source).writer_rules(source)),
     )
     commands = (
         f"vault-bridge policy --pipeline | vault policy write {PIPELINE_NAME} -",

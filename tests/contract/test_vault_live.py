@@ -14,8 +14,8 @@ from bridge.model.identity import Identity
 from bridge.model.reasons import Reason
 from bridge.model.settings import TokenFile, VaultSettings
 from bridge.model.vault_view import KvDocument
-from bridge.observe_vault import read_document
 from bridge.servers.vault import Vault
+from bridge.sources.kv.kind import read_document
 from bridge.sources.kv.source import KvPath
 from tests.support.lab import Lab
 from tests.support.processes import eventually

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.check.findings import Level
-from bridge.check.lease_roles import check_role, check_static, token_role_faults
+from bridge.check.lease_roles import token_role_faults
 from bridge.errors import Exit
 from bridge.model.desired import KvLease, Rollout
+from bridge.model.findings import Level
 from bridge.model.leased import RoleDocument, StaticDocument, StaticRole
 from bridge.model.settings import Custody, TokenFile, VaultSettings
 from bridge.report.policy import custody_hcl, pipeline_hcl, token_role_command
+from bridge.sources.database.checks import check_role
+from bridge.sources.static.checks import check_static
 from bridge.sources.static.source import StaticRoles
 from tests.support.builders import ROLE, desired_of, leased, wanted
 

@@ -120,6 +120,10 @@ class StaticRoles(Source):
         hard_end = ends if role.period and len(self.roles) > 1 else None
         return CredentialState(None if over else life, hard_end, over, unknown)
 
+    def holds_role(self, role: str) -> bool:
+        """Return whether a role is one of them."""
+        return role in self.roles
+
     @property
     def not_remade(self) -> str:
         """Why no generation is ever made anew."""

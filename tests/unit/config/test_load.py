@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from bridge.config import Configuration, json_schema, load
-from bridge.config.values import Duration, Mode
 from bridge.errors import ConfigError
+from bridge.keys.values import Duration, Mode
 from bridge.model.desired import (
     Content,
     Decode,

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from bridge.errors import Exit
-from bridge.report.policy import Rule
+from bridge.model.rule import Rule
 
 
 class Level(StrEnum):

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from bridge.config.source import WrittenInt
+from bridge.keys.written import WrittenInt
 from bridge.model.names import MAX_INSTANCE, MAX_NAME, is_valid_name
 from bridge.model.service import SECRETS, short_target
 from bridge.model.settings import SshAddress

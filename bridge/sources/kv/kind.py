@@ -1,0 +1,181 @@
+"""How a KV v2 path is configured, watched and read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bridge.errors import Exit, VaultError, VaultRefused
+from bridge.keys.base import Model, Text
+from bridge.keys.values import Role, VaultPath
+from bridge.model.desired import Desired, KvLease
+from bridge.model.findings import Finding, Level, to_grant
+from bridge.model.identity import Identity
+from bridge.model.rule import CAPABILITIES, Rule
+from bridge.model.source import Source
+from bridge.model.timestamps import instant
+from bridge.model.vault_view import Document, KvDocument, KvVersion
+from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kind import Kind, keys_of
+from bridge.sources.kv.source import KvPath
+from bridge.sources.mistakes import Mistakes, mapping, of_template
+
+if TYPE_CHECKING:
+    from bridge.servers.vault import Vault
+
+_NANO = 1_000_000_000
+
+
+class KvLeaseSection(Model):
+    """The lease that a KV version's fields name."""
+
+    id_field: Text
+    """Field with the lease's id."""
+    accessor_field: Text
+    """Field with the accessor of the token that the lease hangs on."""
+    mount: VaultPath
+    """Mount of the database engine. No lease elsewhere is ever touched."""
+    role: Role
+    """Role whose leases these are. No lease of another is ever touched."""
+
+
+class KvSection(Model):
+    """A path of a KV v2 engine."""
+
+    mount: VaultPath
+    """Mount of the engine, as in `secret`."""
+    path: VaultPath
+    """Path below the mount, as `vault kv get` takes it."""
+    field: Text | None = None
+    """The one field to take, for the format `raw`."""
+    lease: KvLeaseSection | None = None
+    """Where a pipeline writes leased credentials into KV: the lease that each version holds."""
+
+
+class Kv(Kind[KvPath, KvSection]):
+    """A versioned source: each new version of the path is mirrored and rolled out."""
+
+    key: ClassVar[str] = "kv"
+    describes: ClassVar[str] = "A path of a KV v2 engine: each new version is rolled out."
+    noun: ClassVar[type[Source]] = KvPath
+    section: ClassVar[type[Model]] = KvSection
+
+    def source(self, section: KvSection, namespace: str) -> KvPath:
+        """Return the path."""
+        return KvPath(namespace, section.mount, section.path)
+
+    def parts(self, section: KvSection, namespace: str) -> Mapping[str, Any]:
+        """Return the one field that is taken, and the lease that each version holds."""
+        lease = section.lease
+        if lease is None:
+            return {"field": section.field}
+        role = DatabaseRole(namespace, lease.mount, lease.role)
+        return {
+            "field": section.field,
+            "lease": KvLease(lease.id_field, lease.accessor_field, role),
+        }
+
+    def mistakes(
+        self, name: str, secret: Mapping[str, Any], document: Mapping[str, Any]
+    ) -> Mistakes:
+        """Yield mistakes about the one field, and about leases, which a version may only hold."""
+        form, kv = secret.get("format", "raw"), secret["kv"]
+        field = mapping(kv).get("field")
+        if "template" in secret:
+            yield from of_template(name, secret)
+            if field is not None:
+                yield ("secrets", name, "kv", "field"), "`template` has all fields: leave this out"
+        elif "decode" in secret and form != "raw":
+            message = f"the format `{form}` takes all fields, and `decode` is for one: use `raw`"
+            yield ("secrets", name, "decode"), message
+        if "template" not in secret and form == "raw" and field is None and isinstance(kv, dict):
+            message = "the format `raw` needs `field`; `format: json` takes all fields"
+            yield ("secrets", name, "kv", "field"), message
+        elif "template" not in secret and form in {"json", "dotenv"} and field is not None:
+            message = f"the format `{form}` takes all fields: leave `field` out, or use `raw`"
+            yield ("secrets", name, "kv", "field"), message
+        if "lease" in secret:
+            message = "a version of a KV path has no lease: this is for `database` and `static`"
+            yield ("secrets", name, "lease"), message
+        if "lease" in mapping(kv) and "custody" not in mapping(document.get("vault")):
+            message = (
+                "their token role tells the tokens of these leases from others: name it as"
+                " `vault.custody.token_role`"
+            )
+            yield ("secrets", name, "kv", "lease"), message
+
+    def look(self, vault: Vault, source: KvPath, *, patient: bool) -> Document:
+        """Return the path's versions, from its metadata: no value is read."""
+        return read_document(vault.kv.metadata(source, patient=patient))
+
+    def read_version(self, vault: Vault, version: Identity) -> Mapping[str, Any] | None:
+        """Read one version, once, to mirror it."""
+        path = version.source
+        assert isinstance(path, KvPath)  # noqa: S101 - it is of this kind
+        found = vault.kv.read_version(path, version.version)
+        if found["metadata"].get("created_time") != version.created:
+            return None
+        fields: Mapping[str, Any] = found["data"]
+        return fields
+
+    def rules(self, source: KvPath) -> tuple[Rule, ...]:
+        """Return what a path must grant to be watched, and to be read."""
+        metadata, data = (f"{source.mount}/{part}/{source.path}" for part in ("metadata", "data"))
+        return (
+            Rule(metadata, ("read",), "see which versions there are"),
+            Rule(data, ("read",), "read a version once, to mirror it"),
+        )
+
+    def writer_rules(self, source: KvPath) -> tuple[Rule, ...]:
+        """Return what a pipeline needs: it writes, and reads nothing."""
+        data = f"{source.mount}/data/{source.path}"
+        return (Rule(data, ("create", "update"), "write a version"),)
+
+    def check(
+        self, vault: Vault, source: KvPath, seen: Document, desired: Desired, now: float
+    ) -> Iterator[Finding]:
+        """Report the version that would be mirrored, and whether it may be read."""
+        where = keys_of(source, desired)
+        _, found = source.current(seen, now)
+        if found is None or not where:
+            return
+        if isinstance(found, Identity):
+            message = f"{source} is at version {found.version}; its content is judged when it is"
+            yield Finding(Level.OK, where, f"{message} mirrored")
+        else:
+            reason, message = found
+            yield Finding(Level.ERROR, where, f"{reason}: {message}", Exit.HELD)
+        yield from self._check_read(vault, source, where)
+
+    def _check_read(self, vault: Vault, path: KvPath, where: str) -> Iterator[Finding]:
+        _, read = self.rules(path)
+        try:
+            capabilities = vault.capabilities([read.path])[read.path]
+        except VaultRefused as error:
+            yield Finding(Level.WARNING, where, f"{error}{to_grant(CAPABILITIES)}")
+            return
+        except VaultError as error:
+            yield Finding(Level.ERROR, where, str(error), Exit.UNREACHABLE)
+            return
+        if not {"read", "root"} & set(capabilities):
+            message = f"our token sees the versions of {path} and may not read them"
+            yield Finding(Level.ERROR, where, message + to_grant(read), Exit.HELD)
+
+
+def read_document(raw: Mapping[str, Any]) -> KvDocument:
+    """Return Vault's metadata document; fields that are not known are ignored.
+
+    Raises:
+        ValueError: A time in it cannot be read; so it is found now, and not by a decision.
+    """
+    versions = {
+        int(number): KvVersion(
+            version["created_time"],
+            instant(version["deletion_time"]) / _NANO if version.get("deletion_time") else None,
+            bool(version.get("destroyed")),
+        )
+        for number, version in (raw.get("versions") or {}).items()
+    }
+    for created in (raw["created_time"], *(version.created for version in versions.values())):
+        instant(created)
+    return KvDocument(raw["created_time"], int(raw["current_version"]), versions)
