@@ -115,6 +115,8 @@ def files_of(
     )
     if meant.asks:
         return replace(found, hold=_which(service, secret.name, references))
+    if references and not found.adds and not found.changes:
+        return replace(found, shared=_shared(list(references)))  # each file stays as it is
     swap = found.swap(secret.name, _NEW, "")
     after = tuple(map(Reference.read, moved([ref.write() for ref in service.references], swap)))
     hold = _obstacle(service, swap, after, swarm)

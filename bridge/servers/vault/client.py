@@ -26,6 +26,7 @@ class Vault:
 
     Attributes:
         namespace: In which everything is asked for; empty for the root namespace.
+        session: Requests with our token, for kinds of sources that have no reader here.
         kv: What concerns KV v2 paths.
         leases: What concerns dynamic roles of the database engine.
         statics: What concerns its static roles.
@@ -35,10 +36,10 @@ class Vault:
         self._http = Http(settings, clock)
         self.namespace = settings.namespace
         self._login = Login(self._http, settings.auth, clock)
-        self._session = Session(self._http, self._login)
-        self.kv = Kv(self._session)
-        self.leases = Leases(self._session, settings.custody, login_place(settings.auth))
-        self.statics = Statics(self._session)
+        self.session = Session(self._http, self._login)
+        self.kv = Kv(self.session)
+        self.leases = Leases(self.session, settings.custody, login_place(settings.auth))
+        self.statics = Statics(self.session)
 
     def close(self) -> None:
         """Close the connections and forget the token."""
@@ -90,7 +91,7 @@ class Vault:
     def own_token(self) -> Json:
         """Return what Vault says of our token; empty where it may not look itself up."""
         try:
-            return data_of(self._session.read_once("auth/token/lookup-self"))
+            return data_of(self.session.read_once("auth/token/lookup-self"))
         except Answer:
             return {}
 
