@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bridge.config import schema
 from bridge.config.rules import contradictions, doubts, not_built
 from bridge.config.secrets import Lease, Secret, origin_of
-from bridge.config.source import Key, Source, read
+from bridge.config.yaml_file import Key, Source, read
 from bridge.errors import ConfigError, Problem
 from bridge.model.desired import (
     Content,
