@@ -17,7 +17,7 @@ from bridge.model.names import state_config_name
 from bridge.model.service import Kind, Reference, Service, Task, UpdateState
 from bridge.model.swarm_view import SwarmView, Unread
 from bridge.model.timestamps import instant
-from bridge.model.verdicts import Trouble, Verdict
+from bridge.model.verdicts import Refusal, Verdict
 from bridge.model.wishes import read_approvals, read_fields, read_pauses, read_wishes
 from bridge.servers.swarm import Swarm
 
@@ -76,7 +76,7 @@ def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
         wishes=read_wishes(state),
         pauses=read_pauses(state),
         approvals=read_approvals(state),
-        troubles=read_by_name(state, TROUBLE, Trouble.read),
+        refusals=read_by_name(state, TROUBLE, Refusal.read),
         fields=read_fields(state),
         unread=(*odd_secrets, *odd_services, *odd_tasks, *odd_nodes),
         nodes=surroundings_of(raw_nodes),

@@ -19,7 +19,7 @@ from bridge.model.plan import Plan
 from bridge.model.world import World
 from bridge.report.journal import Journal
 from bridge.report.news import News
-from bridge.servers.state_config import write_troubles
+from bridge.servers.state_config import write_refusals
 from bridge.watch import Watch
 from bridge.wiring import Wiring
 
@@ -144,11 +144,11 @@ class Reconciler:
         """
         if self._wiring.must_not_act():
             return
-        known, instance = world.swarm.troubles, self._desired.instance
+        known, instance = world.swarm.refusals, self._desired.instance
         with suppress(SwarmError):
             self._wiring.lease.report(plan.seen)
             if world.swarm.has_state:
-                write_troubles(self._wiring.swarm, instance, known, plan.troubles)
+                write_refusals(self._wiring.swarm, instance, known, plan.refusals)
 
     def _follow_the_clock(self) -> None:
         """Follow a wall clock that was set: all that is remembered moves with it."""

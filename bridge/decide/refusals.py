@@ -18,12 +18,12 @@ from bridge.model.reasons import State
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import EVERYTHING, Seen, Unreadable, VaultView
-from bridge.model.verdicts import Trouble
+from bridge.model.verdicts import Refusal
 
 
 def refusals(
     names: frozenset[str], chains: Iterable[Chain], known: Situation
-) -> Mapping[str, Trouble]:
+) -> Mapping[str, Refusal]:
     """Return what a server refuses, by name of the secret, from the first time on.
 
     Args:
@@ -31,8 +31,8 @@ def refusals(
         chains: What is to be done now. What a secret is in trouble with is not over while it is
             about to be tried again.
     """
-    kept = known.swarm.troubles
-    wanted: dict[str, Trouble] = {}
+    kept = known.swarm.refusals
+    wanted: dict[str, Refusal] = {}
     for name, trouble in _refused(names, known.memory).items():
         before = kept.get(name)
         same = before is not None and replace(before, at="") == trouble
@@ -41,9 +41,9 @@ def refusals(
     return {name: trouble for name, trouble in kept.items() if name in tried} | wanted
 
 
-def _refused(names: frozenset[str], memory: Memory) -> dict[str, Trouble]:
+def _refused(names: frozenset[str], memory: Memory) -> dict[str, Refusal]:
     """Return what a server refused, and what the bridge waits with before it tries again."""
-    found: dict[str, Trouble] = {}
+    found: dict[str, Refusal] = {}
     for backoff in memory.backoffs.values():
         if backoff.passes:
             continue
@@ -53,7 +53,7 @@ def _refused(names: frozenset[str], memory: Memory) -> dict[str, Trouble]:
             if known and known.services and services:
                 found[name] = replace(known, services=tuple(sorted({*known.services, *services})))
             elif known is None or not services:
-                found[name] = Trouble(backoff.reason, backoff.message, "", services)
+                found[name] = Refusal(backoff.reason, backoff.message, "", services)
     return found
 
 
@@ -69,7 +69,7 @@ def show_refusals(
     more: list[Hold] = []
     held = {hold.secret for hold in holds if not hold.waits}
     for condition in conditions:
-        trouble = swarm.troubles.get(condition.name)
+        trouble = swarm.refusals.get(condition.name)
         unknown = inferred and condition.vault_version is None
         if trouble is None or not (unknown or condition.state == State.ROLLING):
             shown.append(condition)
@@ -88,7 +88,7 @@ def show_refusals(
     return shown, more
 
 
-def _with_refusal(condition: Condition, trouble: Trouble) -> Condition:
+def _with_refusal(condition: Condition, trouble: Refusal) -> Condition:
     services = tuple(
         replace(service, state=State.HELD, reason=trouble.reason, message=trouble.message)
         if service.name in trouble.services and service.state == State.ROLLING

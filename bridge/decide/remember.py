@@ -10,7 +10,7 @@ from bridge.decide.credentials.usable import with_generations
 from bridge.decide.services.gates import FORGOTTEN_AFTER
 from bridge.decide.services.progress import on_trial, progress_of, watched
 from bridge.decide.situation import Situation
-from bridge.decide.versions.second_look import doubt_of
+from bridge.decide.versions.second_look import second_look_of
 from bridge.decide.versions.target import Target, find_target
 from bridge.model.actions import CreateSecret, RollService, TendGeneration, action_key, concerns
 from bridge.model.desired import Desired
@@ -44,8 +44,10 @@ def remember(
         verdicts=_verdicts(memory, outcomes),
         backoffs=_backoffs(memory, outcomes, now),
         rolls=_rolls(memory, outcomes, now),
-        doubts={
-            t.secret.name: doubt for t in targets if (doubt := doubt_of(t, memory, world.vault))
+        second_looks={
+            t.secret.name: doubt
+            for t in targets
+            if (doubt := second_look_of(t, memory, world.vault))
         },
         vanished=vanished(known),
         dates=_dates(known),

@@ -51,7 +51,7 @@ def summarise(
         wake_at=min((at for at in wake if at > known.now), default=None),
         rolling=decision.ending or services.moving or passing or rolling,
         doubtful=any(_is_doubtful(target) for target in versions.targets),
-        troubles=refusals(names, wanted, known),
+        refusals=refusals(names, wanted, known),
         seen=seen_in_vault(versions.unlimited, known.vault),
     )
 

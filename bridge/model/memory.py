@@ -68,7 +68,7 @@ class Backoff:
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class SecondLook:
     """Something that was in Vault was not found by one look, which is no proof that it is gone.
 
     A standby that lags, or a restore that is under way, looks the same for a moment.
@@ -91,7 +91,7 @@ class Memory:
         verdicts: Content refused in this process, by secret's name, until the swarm keeps it.
         backoffs: Pauses after failures, by the key of the action.
         rolls: When each service was moved to each Docker secret, by ``(service id, secret id)``.
-        doubts: What the latest look at Vault did not find any more, by secret's name.
+        second_looks: What the latest look at Vault did not find any more, by secret's name.
         vanished: When the look began that first found the lease of a generation gone, by the id of
             its Docker secret.
         dates: When an event with a date happened on this process's clock, by the id of what it
@@ -105,7 +105,7 @@ class Memory:
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     backoffs: Mapping[str, Backoff] = field(default_factory=dict)
     rolls: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
-    doubts: Mapping[str, Doubt] = field(default_factory=dict)
+    second_looks: Mapping[str, SecondLook] = field(default_factory=dict)
     vanished: Mapping[str, float] = field(default_factory=dict)
     dates: Mapping[tuple[str, float], float] = field(default_factory=dict)
     met: Mapping[tuple[str, float], float] = field(default_factory=dict)
@@ -134,8 +134,9 @@ class Memory:
             verdicts=self.verdicts,
             backoffs={key: replace(b, until=b.until + by) for key, b in self.backoffs.items()},
             rolls={key: tuple(at + by for at in times) for key, times in self.rolls.items()},
-            doubts={
-                key: replace(doubt, as_of=doubt.as_of + by) for key, doubt in self.doubts.items()
+            second_looks={
+                key: replace(doubt, as_of=doubt.as_of + by)
+                for key, doubt in self.second_looks.items()
             },
             vanished={key: at + by for key, at in self.vanished.items()},
             dates={key: at + by for key, at in self.dates.items()},

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bridge.model.actions import Chain
 from bridge.model.conditions import Condition, Hold
 from bridge.model.vault_view import Seen
-from bridge.model.verdicts import Trouble
+from bridge.model.verdicts import Refusal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +20,7 @@ class Plan:
         wake_at: When the plan may change without any event, seconds since the epoch.
         rolling: Whether a change is under way, so that the swarm is looked at again soon.
         doubtful: Whether Vault is to be looked at again soon, since one look proves too little.
-        troubles: What a server refuses, by name of the secret. The leader keeps it in the state
+        refusals: What a server refuses, by name of the secret. The leader keeps it in the state
             config, for commands that are processes of their own.
         seen: Why Vault's current versions cannot be used, by name of the secret, for the leader's
             heartbeat.
@@ -33,7 +33,7 @@ class Plan:
     wake_at: float | None = None
     rolling: bool = False
     doubtful: bool = False
-    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
     seen: Seen = field(default_factory=dict)
 
     @property

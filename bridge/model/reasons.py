@@ -103,7 +103,7 @@ class Reason(StrEnum):
     UNMAPPED = "Unmapped"
     NOT_UNDERSTOOD = "NotUnderstood"
 
-    # Trouble
+    # Refusal
     ROLL_FAILED = "RollFailed"
     FAILED_ELSEWHERE = "FailedElsewhere"
     SET_ASIDE = "SetAside"

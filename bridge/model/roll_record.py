@@ -24,7 +24,7 @@ class RollRecord:
         at: When it was written, RFC 3339.
         done: When the service had converged and baked, RFC 3339; empty until then.
         frame: Fingerprint of the TaskTemplate without its secrets, at that time.
-        ill: Whether the service had less than its full number of tasks at that time.
+        unhealthy: Whether the service had less than its full number of tasks at that time.
         started: When the update before it began, by the engine's clock; 0 where there was none.
             Only an update that began later can be that of the roll.
         back: Whether the roll goes back to what the service had. An empty ``before`` then does not
@@ -36,7 +36,7 @@ class RollRecord:
     at: str
     done: str = ""
     frame: str = ""
-    ill: bool = False
+    unhealthy: bool = False
     started: float = 0.0
     back: bool = False
 
@@ -56,7 +56,7 @@ class RollRecord:
             "frame": self.frame,
             "started": self.started,
         }
-        flags = {"ill": self.ill, "back": self.back}
+        flags = {"ill": self.unhealthy, "back": self.back}
         return json.dumps(raw | {name: True for name, is_so in flags.items() if is_so})
 
     @classmethod
@@ -71,7 +71,7 @@ class RollRecord:
                 at=str(raw["at"]),
                 done=str(raw.get("done", "")),
                 frame=str(raw.get("frame", "")),
-                ill=bool(raw.get("ill")),
+                unhealthy=bool(raw.get("ill")),
                 started=float(raw.get("started", 0.0)),
                 back=bool(raw.get("back")),
             )

@@ -14,7 +14,7 @@ from bridge.model.docker_secret import DockerSecret
 from bridge.model.leased import Leased
 from bridge.model.mirror import Mirror
 from bridge.model.service import Service, Task
-from bridge.model.verdicts import Trouble, Verdict
+from bridge.model.verdicts import Refusal, Verdict
 from bridge.model.wishes import Approval, FieldsWish, Pause, Wish
 
 _K = TypeVar("_K")
@@ -66,7 +66,7 @@ class SwarmView:
         wishes: What operators want, by secret's name, from the state config.
         pauses: Pauses by secret's name, from the state config; the empty name is for all secrets.
         approvals: Approvals by secret's name, from the state config.
-        troubles: Refused writes by secret's name, from the state config.
+        refusals: Refused writes by secret's name, from the state config.
         fields: Requests to apply file fields at once, by secret's name, from the state config.
         unread: Listed objects that could not be read.
         nodes: Fingerprint of the nodes, see ``surroundings_of``.
@@ -82,7 +82,7 @@ class SwarmView:
     wishes: Mapping[str, Wish] = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     approvals: Mapping[str, Approval] = field(default_factory=dict)
-    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
     fields: Mapping[str, FieldsWish] = field(default_factory=dict)
     unread: tuple[Unread, ...] = ()
     nodes: str = ""

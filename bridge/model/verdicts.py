@@ -57,7 +57,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Refusal:
     """A write that a server refuses again and again, kept for processes that did not see it.
 
     Attributes:
@@ -83,7 +83,7 @@ class Trouble:
         return json.dumps(raw, ensure_ascii=False)
 
     @classmethod
-    def read(cls, text: str) -> Trouble | None:
+    def read(cls, text: str) -> Refusal | None:
         """Return what a label's value holds; None where it is damaged."""
         try:
             raw = json.loads(text)

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from bridge.errors import NameTaken, OutOfSequence
 from bridge.model.labels import PREFIX, TROUBLE
 from bridge.model.names import state_config_name
-from bridge.model.verdicts import Trouble
+from bridge.model.verdicts import Refusal
 from bridge.servers.swarm import Swarm
 
 _TRIES = 5
 _DATA = b"wishes and verdicts of vault-swarm-bridge\n"
 
 
-def write_troubles(
-    swarm: Swarm, instance: str, known: Mapping[str, Trouble], wanted: Mapping[str, Trouble]
+def write_refusals(
+    swarm: Swarm, instance: str, known: Mapping[str, Refusal], wanted: Mapping[str, Refusal]
 ) -> None:
     """Let the state config show what is in trouble, in one write; nothing where it shows that.
 

@@ -28,7 +28,7 @@ from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from tests.support.fakes import Clock, Crash, FakeSwarm, FakeVault
 
-Trouble = Callable[[str, bool], None]
+Refusal = Callable[[str, bool], None]
 
 
 class Bench(RuleBasedStateMachine):
@@ -160,7 +160,7 @@ class Bench(RuleBasedStateMachine):
         """Let a write to the swarm go wrong."""
         self.swarm.trouble = self.failing(after, done, error)
 
-    def failing(self, after: int, done: bool, error: BaseException) -> Trouble:
+    def failing(self, after: int, done: bool, error: BaseException) -> Refusal:
         """Make what goes wrong after some writes, once."""
         left = [None] * after
 

@@ -1,4 +1,4 @@
-"""Trouble is logged once while it lasts, and so is its end."""
+"""Refusal is logged once while it lasts, and so is its end."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def judge_failure(
             state = state.reported(want, State.DEGRADED, Reason.SERVICE_UNHEALTHY, failure)
             state = _acquit(state, want, mirror, failure, known.now)
     fresh = [(want, mirror) for want, mirror in held if not mirror.good]
-    unhealthy = any(record.ill for record in records)
+    unhealthy = any(record.unhealthy for record in records)
     return _blame(state, fresh, failure, unhealthy=unhealthy, known=known)
 
 
@@ -105,7 +105,7 @@ def judge_rollbacks(
     why = f"Swarm rolled the service back ({service.update_message})"
     why += f"; a task said: {error}" if error else ""
     records = [mirror.open_record(service.id) for _, mirror in back]
-    unhealthy = any(record and record.ill for record in records)
+    unhealthy = any(record and record.unhealthy for record in records)
     fresh = [(want, mirror) for want, mirror in back if not mirror.good]
     state = _blame(state, fresh, why, unhealthy=unhealthy, known=known)
     for want, mirror in back:

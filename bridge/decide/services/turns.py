@@ -183,7 +183,7 @@ def _record_of(want: Want, state: ServiceState, now: float) -> RollRecord:
     if want.back:
         before = ()
     elif left:
-        unhealthy = left.ill
+        unhealthy = left.unhealthy
         before = before if left.back else tuple(dict(reference) for reference in left.before)
     back = bool(want.back) and not (left and not left.before and not left.back)
     return RollRecord(
@@ -192,7 +192,7 @@ def _record_of(want: Want, state: ServiceState, now: float) -> RollRecord:
         at=timestamp(now),
         done="",
         frame=service.frame,
-        ill=unhealthy,
+        unhealthy=unhealthy,
         started=service.update_started,
         back=back,
     )

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from bridge.decide.versions.target import Target
 from bridge.model.conditions import Hold
-from bridge.model.memory import Doubt, Memory
+from bridge.model.memory import Memory, SecondLook
 from bridge.model.reasons import Reason
 from bridge.model.vault_view import VaultView
 
@@ -45,18 +45,18 @@ def many_missing(targets: Iterable[Target]) -> Hold | None:
     return Hold(secret="", reason=Reason.MANY_MISSING, message=message)
 
 
-def doubt_of(target: Target, memory: Memory, vault: VaultView) -> Doubt | None:
+def second_look_of(target: Target, memory: Memory, vault: VaultView) -> SecondLook | None:
     """Return what seems gone in Vault though it was mirrored: a restore, or a standby that lags."""
     if target.hold is None or target.hold.reason not in _DOUBTFUL or not target.mirrors:
         return None
-    known = memory.doubts.get(target.secret.name)
+    known = memory.second_looks.get(target.secret.name)
     same = known and known.reason == target.hold.reason
-    return known if same else Doubt(target.hold.reason, vault.as_of)
+    return known if same else SecondLook(target.hold.reason, vault.as_of)
 
 
 def with_second_look(target: Target, memory: Memory, vault: VaultView) -> Target:
     """Return the target; what seems gone in Vault is looked at again before it is reported."""
-    doubt = doubt_of(target, memory, vault)
+    doubt = second_look_of(target, memory, vault)
     if doubt is None or target.hold is None or doubt.as_of < vault.as_of or vault.inferred:
         return target
     message = f"{target.hold.message}; one more look is to prove it"

@@ -16,7 +16,7 @@ from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
 from bridge.model.vault_view import EVERYTHING, KvDocument, Seen, Unreadable
-from bridge.model.verdicts import Trouble, Verdict
+from bridge.model.verdicts import Refusal, Verdict
 from bridge.model.world import World
 from bridge.sources.kv.source import KvPath
 from tests.support.builders import (
@@ -41,7 +41,7 @@ def _rolling() -> World:
 
 
 def _known(world: World, plan: Plan) -> World:
-    return replace(world, swarm=replace(world.swarm, troubles=plan.troubles))
+    return replace(world, swarm=replace(world.swarm, refusals=plan.refusals))
 
 
 def _seen_by_others(plan: Plan) -> Condition:
@@ -55,7 +55,7 @@ def test_an_update_that_the_engine_refuses_is_known_after_its_first_time() -> No
     refused = Outcome(roll, Result.FAILED, "conflicting target", reason=Reason.SWARM_REFUSED)
     memory = remember(ONE, Memory(), world, [refused], NOW)
     plan = decide(ONE, world, memory, NOW + 0.5)
-    assert set(plan.troubles) == {"db"}
+    assert set(plan.refusals) == {"db"}
     assert not plan.chains
     others = plan_of(ONE, _known(world, plan))
     condition = _seen_by_others(others)
@@ -75,12 +75,12 @@ def test_a_trouble_stays_while_it_is_tried_again_and_keeps_its_time() -> None:
     known = _known(world, first)
     again = decide(ONE, known, memory, NOW + 100)  # its time has come
     assert actions_of(again, RollService)
-    assert again.troubles == first.troubles
-    assert plan_of(ONE, known).troubles == first.troubles  # a leader that knows of no failure yet
+    assert again.refusals == first.refusals
+    assert plan_of(ONE, known).refusals == first.refusals  # a leader that knows of no failure yet
     memory = remember(ONE, memory, known, [Outcome(roll, Result.DONE)], NOW + 100)
     rolled = world_of(document(2), [secret_of(1), secret_of(2)], [service_of("api", "db_v2")])
-    known = replace(rolled, swarm=replace(rolled.swarm, troubles=first.troubles))
-    assert decide(ONE, known, memory, NOW + 101).troubles == {}
+    known = replace(rolled, swarm=replace(rolled.swarm, refusals=first.refusals))
+    assert decide(ONE, known, memory, NOW + 101).refusals == {}
 
 
 def test_what_passes_by_itself_is_no_trouble() -> None:
@@ -92,7 +92,7 @@ def test_what_passes_by_itself_is_no_trouble() -> None:
         Outcome(roll, Result.FAILED, "away", reason=Reason.VAULT_UNREACHABLE),
     ):
         memory = remember(ONE, Memory(), world, [outcome], NOW)
-        assert decide(ONE, world, memory, NOW + 0.5).troubles == {}
+        assert decide(ONE, world, memory, NOW + 0.5).refusals == {}
 
 
 def test_the_services_of_one_secret_that_are_refused_are_all_named() -> None:
@@ -102,12 +102,12 @@ def test_the_services_of_one_secret_that_are_refused_are_all_named() -> None:
     rolls = actions_of(plan_of(two, world), RollService)
     refused = [Outcome(r, Result.FAILED, "no", reason=Reason.SWARM_REFUSED) for r in rolls]
     plan = decide(two, world, remember(two, Memory(), world, refused, NOW), NOW + 0.5)
-    assert plan.troubles["db"].services == ("api", "web")
+    assert plan.refusals["db"].services == ("api", "web")
 
 
 def test_a_damaged_label_is_no_trouble() -> None:
     for text in ("", "[]", '{"reason": "NoSuchReason", "message": "", "at": ""}', '"x"'):
-        assert Trouble.read(text) is None
+        assert Refusal.read(text) is None
 
 
 # --- Vault as the leader sees it -----------------------------------------------------------------
@@ -180,10 +180,10 @@ def test_content_that_was_refused_is_known_without_a_look_at_vault() -> None:
 
 def test_a_first_version_that_is_refused_is_known_without_a_look_at_vault() -> None:
     world = world_of(document(1), [], [service_of("api")])
-    trouble = Trouble(Reason.SWARM_REFUSED, "no", "2026-11-25T00:00:00Z")
-    world = replace(world, swarm=replace(world.swarm, troubles={"db": trouble}))
+    trouble = Refusal(Reason.SWARM_REFUSED, "no", "2026-11-25T00:00:00Z")
+    world = replace(world, swarm=replace(world.swarm, refusals={"db": trouble}))
     assert _seen_by_others(_inferred(world, {})).reason == Reason.SWARM_REFUSED
-    world = replace(world, swarm=replace(world.swarm, troubles={}))
+    world = replace(world, swarm=replace(world.swarm, refusals={}))
     assert _seen_by_others(_inferred(world, {})).reason == Reason.NO_VERSION
 
 

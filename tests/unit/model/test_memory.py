@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.model.leased import GenerationView, Gone
-from bridge.model.memory import Backoff, Doubt, Memory, Watch
+from bridge.model.memory import Backoff, Memory, SecondLook, Watch
 from bridge.model.reasons import Reason
 from bridge.model.vault_view import VaultView
 from tests.support.builders import NOW, custody, document, identity, life
@@ -22,7 +22,7 @@ FULL = Memory(
     verdicts={},
     backoffs={"k": Backoff(tries=1, until=NOW + 2, message="m")},
     rolls={("s", "a"): (NOW - 4, NOW - 3)},
-    doubts={"db": Doubt(Reason.PATH_MISSING, NOW - 6)},
+    second_looks={"db": SecondLook(Reason.PATH_MISSING, NOW - 6)},
     vanished={"i": NOW - 7},
     dates={("i", NOW - 50): NOW - 40},
     met={("s", 12.0): NOW - 30},

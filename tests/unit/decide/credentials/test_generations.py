@@ -21,7 +21,7 @@ from bridge.model.reasons import Reason, State
 from bridge.model.set_aside import By
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import Unreadable
-from bridge.model.verdicts import Trouble
+from bridge.model.verdicts import Refusal
 from bridge.model.wishes import Pause
 from bridge.model.world import World
 from bridge.sources.database.source import DatabaseRole
@@ -300,13 +300,13 @@ def test_what_cannot_be_made_is_known_to_commands_too() -> None:
     )
     failing = Memory(backoffs={"mint db": backoff})
     plan = plan_of(desired, world, failing)
-    kept = plan.troubles["db"]
-    assert Trouble.read(kept.write()) == kept
-    known = replace(world, swarm=replace(world.swarm, troubles={"db": kept}))
-    assert plan_of(desired, known, failing).troubles == {"db": kept}
+    kept = plan.refusals["db"]
+    assert Refusal.read(kept.write()) == kept
+    known = replace(world, swarm=replace(world.swarm, refusals={"db": kept}))
+    assert plan_of(desired, known, failing).refusals == {"db": kept}
     (condition,) = plan_of(desired, known).conditions
     assert (condition.state, condition.reason) == (State.HELD, Reason.CUSTODY_REFUSED)
     assert condition.message.startswith("no role (since ")
-    assert plan_of(desired, known).troubles == {"db": kept}  # it is about to be tried again
+    assert plan_of(desired, known).refusals == {"db": kept}  # it is about to be tried again
     quiet = desired_of(secrets=[leased("api")])
-    assert plan_of(quiet, known).troubles == {}
+    assert plan_of(quiet, known).refusals == {}

@@ -207,7 +207,7 @@ def test_on_failure_service_leaves_the_others_where_they_are() -> None:
 
 def test_a_service_that_was_ill_before_does_not_count_against_the_version() -> None:
     """The others are begun all the same."""
-    labels = rolled("a", "db_v1", ill=True)
+    labels = rolled("a", "db_v1", unhealthy=True)
     secrets = [secret_of(1, labels=GOOD), secret_of(2, labels=labels)]
     services = [paused("a", "db_v2"), service_of("b", "db_v1")]
     plan = plan_of(desired_of("a", "b"), world_of(document(2), secrets, services))
@@ -224,7 +224,7 @@ def test_how_well_a_service_was_is_written_down_before_its_roll() -> None:
         assert isinstance(note, Annotate)
         written = RollRecord.read(note.put["vault-bridge.roll.id-api"])
         assert written
-        assert written.ill == expected
+        assert written.unhealthy == expected
 
 
 def test_a_service_that_fails_on_the_former_version_too_is_to_blame_itself() -> None:
