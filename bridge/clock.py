@@ -52,7 +52,7 @@ class Clock:
         return by
 
     def _measured(self) -> float:
-        """Tell how far the wall clock is ahead of the boot clock.
+        """Return how far the wall clock is ahead of the boot clock.
 
         Where the process is stopped between two readings, that is no step: the closest ones count.
         """

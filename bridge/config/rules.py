@@ -36,7 +36,7 @@ def is_built(place: tuple[str, ...]) -> bool:
 
 
 def not_built(source: Source) -> list[tuple[Key, Problem]]:
-    """List what the file asks for that this version of the bridge cannot do."""
+    """Return what the file asks for that this version of the bridge cannot do."""
     return [
         (key, source.problem(key, "known, but not built yet in this version"))
         for pattern in _NOT_BUILT_KEYS
@@ -45,12 +45,12 @@ def not_built(source: Source) -> list[tuple[Key, Problem]]:
 
 
 def contradictions(source: Source) -> list[Problem]:
-    """List the mistakes that lie between keys."""
+    """Return the mistakes that lie between keys."""
     return [source.problem(key, message) for rule in _RULES for key, message in rule(source.data)]
 
 
 def doubts(source: Source, address: str) -> tuple[str, ...]:
-    """List what is allowed and probably not meant."""
+    """Return what is allowed and probably not meant."""
     found: list[tuple[Key, str]] = []
     if is_plain_and_remote(address):
         message = "tokens and values cross the network in clear text: use https://"

@@ -35,7 +35,7 @@ class Names:
 
 
 def current_names(desired: Desired, swarm: SwarmView) -> Names:
-    """Find them: the newest versions that are not set aside for any service, nor ended."""
+    """Return the newest versions that are not set aside for any service, nor ended."""
     found: dict[str, Mirror] = {}
     for secret in desired.secrets:
         own = swarm.mirrors_of(desired.instance, secret.name)

@@ -144,7 +144,7 @@ def print_status(conditions: Iterable[Condition], console: Console, now: float) 
 
 
 def _table(conditions: tuple[Condition, ...], now: float) -> Table:
-    """Make the table; it has a column for leases only where there are any."""
+    """Return the table; it has a column for leases only where there are any."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("SECRET", overflow="fold")
     kinds = {lease.static for condition in conditions for lease in condition.leases}

@@ -43,7 +43,7 @@ def latest_block(service_id: str, wants: Iterable[Want]) -> tuple[Mirror, Blocke
 def block(
     state: ServiceState, open_rolls: Iterable[Want], hindrance: Hindrance, known: Situation
 ) -> ServiceState:
-    """Hold a roll that is blocked, and note it; where it is the way back, it is held only.
+    """Return the state with a blocked roll held and noted; the way back is held only.
 
     It keeps its place while that is noted, so that nobody else begins before it goes back (I7).
     """
@@ -70,7 +70,7 @@ def block(
 def note_swarm_back(
     state: ServiceState, back: Iterable[tuple[Want, Mirror]], error: str, known: Situation
 ) -> ServiceState:
-    """Note a roll that Swarm rolled back since a task of it could not be started."""
+    """Return the state with a note on a roll that Swarm rolled back: a task could not start."""
     service = state.service
     reason, remedy = reason_of(service, error)
     hindrance = Hindrance(reason, f"Swarm rolled the service back ({error}): {remedy}")

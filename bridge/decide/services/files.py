@@ -67,7 +67,7 @@ class Files:
     shared: str = ""
 
     def swap(self, name: str, to_id: str, to_name: str) -> Swap:
-        """Make the swap that moves them."""
+        """Return the swap that moves them."""
         return Swap(
             secret=name,
             to_id=to_id,
@@ -90,7 +90,7 @@ class _Meant:
 def files_of(
     service: Service, secret: DesiredSecret, own: frozenset[str], swarm: SwarmView
 ) -> Files:
-    """Find the files that a service has or should have of a secret.
+    """Return the files that a service has or should have of a secret.
 
     Args:
         own: Ids of the secret's mirrors.
@@ -124,7 +124,7 @@ def files_of(
 
 
 def _meant(references: tuple[Reference, ...], files: tuple[FileFields, ...], name: str) -> _Meant:
-    """Say which reference each file is; the numbers are those of the cases above."""
+    """Return the reference that each file means; the numbers are those of the cases above."""
     meant = _Meant()
     targets = {ref.target for ref in references}
     if len(files) == 1 and files[0].target is None and references:
@@ -158,7 +158,7 @@ def _which(service: Service, name: str, references: tuple[Reference, ...]) -> Ho
 
 
 def _changes(references: tuple[Reference, ...], meant: _Meant) -> tuple[str, ...]:
-    """Say in words what of the files is not as it is configured."""
+    """Return what of the files is not as it is configured, in words."""
     found: dict[str, None] = {}
     several = len(references) + len(meant.adds) > 1
     for edit in meant.edits:
@@ -183,7 +183,7 @@ def _differences(ref: Reference, file: FileFields) -> Iterator[str]:
 
 
 def _shared(references: list[Reference]) -> str:
-    """Say which file decides on the owner and the mode of them all, where they differ."""
+    """Return which file decides on owner and mode of them all; empty where they are the same."""
     if len({(ref.uid, ref.gid, ref.mode) for ref in references}) <= 1:
         return ""
     last = references[-1]
@@ -204,7 +204,7 @@ def _hand_made(
     own: frozenset[str],
     swarm: SwarmView,
 ) -> frozenset[str] | Hold:
-    """Find the hand-made secrets to move from, by their ids.
+    """Return the ids of the hand-made secrets to move from.
 
     The labels decide, not the name: what carries those of a bridge was not made by hand.
     """
@@ -232,7 +232,7 @@ def _hand_made(
 
 
 def is_a_bridges(secret_id: str, swarm: SwarmView) -> bool:
-    """Tell whether a Docker secret carries labels of a bridge, of whichever instance."""
+    """Return whether a Docker secret carries labels of a bridge, of whichever instance."""
     secret = swarm.secret_by_id.get(secret_id)
     return secret is not None and any(label.startswith(PREFIX) for label in secret.labels)
 
@@ -255,7 +255,7 @@ def _not_owned(service: Service, name: str, ref: Reference, swarm: SwarmView) ->
 def _obstacle(
     service: Service, swap: Swap, after: tuple[Reference, ...], swarm: SwarmView
 ) -> Hold | None:
-    """Say why a service cannot have what a swap leads to."""
+    """Return why a service cannot have what a swap leads to; None where it can."""
     before = service.references
     known = {frozenset({a.file_name, b.file_name}) for a, b in _clashes(before)}
     for one, other in _clashes(after):
@@ -274,7 +274,7 @@ def _clashes(references: Iterable[Reference]) -> Iterator[tuple[Reference, Refer
 def _taken(
     service: Service, swap: Swap, one: Reference, other: Reference, swarm: SwarmView
 ) -> Hold:
-    """Say whose file is in the way; what moves has no id yet."""
+    """Return the hold that names the file in the way; what moves has no id yet."""
     ours, theirs = (other, one) if other.secret_id == swap.to_id else (one, other)
     if theirs.secret_id == swap.to_id:
         message = f"{service.name} cannot have both {one.target} and {other.target}"

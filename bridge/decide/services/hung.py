@@ -65,19 +65,19 @@ def wake_of(
 
 
 def is_excused(service: Service, lost: frozenset[str]) -> bool:
-    """Tell whether the engine has paused an update for a machine's sake: that is no failure."""
+    """Return whether the engine paused an update for a node that went down: that is no failure."""
     return service.update == UpdateState.PAUSED and fell_with_its_node(service, lost)
 
 
 def _is_on_its_way(task: Task) -> bool:
-    """Tell whether a task on a node that is up will soon be another."""
+    """Return whether a task on a node that is up will soon be in another state."""
     if not task.live or task.lost:
         return False
     return task.state != "running" or task.ending
 
 
 def fell_with_its_node(service: Service, lost: frozenset[str]) -> bool:
-    """Tell whether the engine stopped or took back an update for a task whose node had gone down.
+    """Return whether the engine stopped or rolled back an update for a task whose node went down.
 
     Args:
         lost: Ids of the tasks that were seen on nodes that were down.

@@ -63,7 +63,7 @@ class Starts:
 
 
 def starts_of(tasks: Iterable[Task], wanted: frozenset[str]) -> Starts:
-    """Say how far tasks that should hold some secrets are started."""
+    """Return how far the tasks that should hold some secrets are started."""
     tasks = [task for task in tasks if not task.lost]
     on_it = [task for task in tasks if wanted <= task.secret_ids]
     latest = max((task.seen for task in on_it if task.running), default=float("-inf"))
@@ -107,7 +107,7 @@ class Progress:
 
     @property
     def text(self) -> str:
-        """Say it in words."""
+        """How many tasks are on it, in words."""
         are = "task is" if self.desired == 1 else "tasks are"
         words = f"{len(self.good)} of {self.desired} {are} on it"
         if not self.others:
@@ -117,12 +117,12 @@ class Progress:
 
     @property
     def words(self) -> str:
-        """Say what a task said, to be put behind other words; empty where none said anything."""
+        """The latest error of a task, to be appended to a message; empty where there is none."""
         return f"; a task said: {self.error}" if self.error else ""
 
     @property
     def story(self) -> str:
-        """Say it in words, with the latest error of a task."""
+        """How many tasks are on it, with the latest error of a task."""
         return self.text + self.words
 
 
@@ -169,11 +169,11 @@ def last_error(tasks: Iterable[Task], wanted: frozenset[str]) -> str:
 
 
 LONGEST_GAP = 10.0
-"""Seconds between two looks that count at most: what nobody saw is nobody's failure."""
+"""Seconds between two looks that count at most: time when no bridge was watching does not count."""
 
 
 def watched(service: Service, progress: Progress, before: Watch | None, now: float) -> Watch:
-    """Carry a watch over into this moment."""
+    """Return the watch as of now, from the one before and what is seen."""
     best = len(progress.good)
     lost = progress.lost | (before.lost if before else frozenset())
     if before is None or before.wanted != progress.wanted:
@@ -219,19 +219,19 @@ def _waited(progress: Progress, before: Watch, gap: float) -> tuple[float, float
 
 
 def settled_at(service: Service, watch: Watch) -> float:
-    """Tell when a converged service gives its place in flight free: the engine watches as long."""
+    """Return when a converged service frees its place in flight: the engine watches as long."""
     return watch.since + service.monitor
 
 
 def baked_at(service: Service, watch: Watch, rollout: Rollout) -> float:
-    """Tell when a converged service will have baked, if its tasks stay as they are."""
+    """Return when a converged service will have baked, if its tasks stay as they are."""
     return watch.since + max(rollout.bake, service.monitor)
 
 
 def failure_of(
     service: Service, progress: Progress, watch: Watch, rollout: Rollout, *, excused: bool
 ) -> str:
-    """Say why a roll has failed; empty while it may still succeed.
+    """Return why a roll has failed; empty while it may still succeed.
 
     Args:
         excused: Whether the engine has stopped it for a machine that died.
@@ -247,12 +247,12 @@ def failure_of(
 
 
 def timeout_at(service: Service, watch: Watch, rollout: Rollout, now: float) -> float:
-    """Tell when a roll will have failed, if no further task becomes good."""
+    """Return when a roll will have failed, if no further task becomes good."""
     return now + max(0.0, _patience(service, rollout) - watch.idle)
 
 
 def overdue_at(service: Service, memory: Memory, rollout: Rollout, now: float) -> float:
-    """Tell when an update has taken too long.
+    """Return when an update has taken too long.
 
     It counts from when it was seen first: when it began is told by the engine's clock.
     """

@@ -89,7 +89,7 @@ def wants_by_service(
 def want_of(
     service: Service, target: Target, swarm: SwarmView, *, apply_fields: bool = False
 ) -> Want | None:
-    """Say what a service should have of a secret; None where it has nothing to do with it.
+    """Return what a service should have of a secret; None where it has nothing to do with it.
 
     Args:
         apply_fields: Whether changed file fields alone are a reason to move a reference.
@@ -127,7 +127,7 @@ def want_of(
 
 
 def _ends(files: Files, secret: DesiredSecret, mirror: Mirror | None, swarm: SwarmView) -> str:
-    """Say that a file which the engine expands is replaced by one that it takes as it is.
+    """Return a warning where a file that the engine expands is replaced by one taken as it is.
 
     Args:
         mirror: What replaces it; None where that is yet to be made, as it is configured now.
@@ -149,7 +149,7 @@ def _ends(files: Files, secret: DesiredSecret, mirror: Mirror | None, swarm: Swa
 def _destination(
     service: Service, target: Target, held: Mirror | None, references: tuple[Reference, ...]
 ) -> tuple[Mirror, bool] | Want:
-    """Say which version a service should move to, and whether alone; a Want where it stays."""
+    """Return the version that a service should move to, and whether alone; a Want if it stays."""
     block = held.block_for(service.id) if held and held in target.mirrors else None
     if held and block and block.back and held.open_record(service.id):
         older = (m for m in target.mirrors if m.order < held.order)
@@ -241,7 +241,7 @@ def _back(
 
 
 def _may_go_before(before: tuple[Mapping[str, Any], ...], mirror: Mirror, target: Target) -> bool:
-    """Tell whether a service goes to what it had, rather than to the newest that may be used.
+    """Return whether a service goes to what it had, rather than to the newest that may be used.
 
     So it is where both are one, and where it had a version that Vault was restored to before: on
     that it was well, and what is older in Vault may be long revoked.
@@ -252,7 +252,7 @@ def _may_go_before(before: tuple[Mapping[str, Any], ...], mirror: Mirror, target
 
 
 def _was_refused(before: tuple[Mapping[str, Any], ...], service: Service, target: Target) -> bool:
-    """Tell whether what a service had before is itself set aside for it, or by an operator.
+    """Return whether what a service had before is set aside for it, or by an operator.
 
     What failed elsewhere only (``on_failure: all``) it had, and may have again.
     """

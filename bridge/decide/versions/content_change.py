@@ -16,7 +16,7 @@ from bridge.model.reasons import Reason
 
 
 def content_change(target: Target) -> str:
-    """Say that the newest version has another content than is configured; empty where not."""
+    """Return how the newest version's content differs from the configured one; empty if not."""
     mirror, wanted = target.usable, target.secret.content.shape
     if mirror is None or target.create or mirror.shape in ("", wanted):
         return ""
@@ -48,7 +48,7 @@ def changed_contents(targets: Iterable[Target]) -> list[Hold]:
 
 
 def cannot_resync(secret: DesiredSecret) -> str:
-    """Say why no version of a secret can ever be made anew; empty where it can."""
+    """Return why no version of a secret can ever be made anew; empty where it can."""
     why = secret.source.not_remade
     if not why:
         return ""

@@ -13,7 +13,7 @@ from bridge.model.timestamps import timestamp
 
 
 def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]:
-    """Note since when nothing has an older version, which is when its value may be retired.
+    """Return the notes since when nothing has an older version: its value may be retired then.
 
     A task on a node that is down may come back with it, so it counts.
     """

@@ -161,7 +161,7 @@ def _rollback(target: Target, wish: Wish, known: Situation) -> tuple[Annotate, .
 
 
 def _chosen(target: Target, wish: Wish) -> Mirror | None:
-    """Find the Docker secret to go back to; of one version made anew the latest that is well."""
+    """Return the Docker secret to go back to; of a version made anew the latest not set aside."""
     found = [m for m in target.mirrors if m.identity.version == wish.to]
     if wish.secret:
         found = [m for m in found if m.docker_name == wish.secret]
@@ -172,7 +172,7 @@ _PASSING = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED, Reason.TRY
 
 
 def _resync(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
-    """Let the current version be made anew; None while that is under way or cannot be known."""
+    """Return why the current version is not made anew; None while that is under way or unknown."""
     never, shape = cannot_resync(target.secret), target.secret.content.shape
     if never:
         return never
@@ -204,7 +204,7 @@ def _resync(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
 
 
 def _rotate(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
-    """Note how the former generation is to end; None while the new one is yet to come."""
+    """Return the note on how the former generation ends; None until the new one is there."""
     if not target.secret.leased:
         name, source = target.secret.name, target.secret.source
         return f"{name} is no leased credential: write a new version to {source}"
@@ -259,7 +259,7 @@ def _drop_marks(target: Target, by: frozenset[By], why: str) -> tuple[Annotate, 
 
 
 def _retry(target: Target) -> tuple[Annotate, ...]:
-    """Let what failed be tried again, and at once what was blocked before a task started."""
+    """Return the notes that let what failed be tried again, and what was blocked go on at once."""
     why = "an operator wants it tried again"
     blocked = (mirror for mirror in target.mirrors if mirror.blocks)
     at_once = (
@@ -277,7 +277,7 @@ def _retry(target: Target) -> tuple[Annotate, ...]:
 
 
 def _cleared(target: Target, mirror: Mirror, places: frozenset[str], why: str) -> Annotate:
-    """Take marks back, and with an operator's the record of the roll that he took back by hand.
+    """Return the note that drops marks, and the record of a roll that was rolled back by hand.
 
     Else the same traces would be read again as his word.
     """

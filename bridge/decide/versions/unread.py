@@ -39,7 +39,7 @@ def with_unread(target: Target, swarm: SwarmView) -> Target:
 
 
 def unread_service(name: str, service: str, swarm: SwarmView) -> Hold | None:
-    """Say that a service of the configuration is there, and is not understood."""
+    """Return the hold for a service that is there and not understood; None where there is none."""
     found = (odd for odd in swarm.unread if odd.kind == "service" and odd.name == service)
     odd = next(found, None)
     return _hold(name, odd, service) if odd else None
