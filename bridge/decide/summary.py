@@ -15,6 +15,7 @@ from bridge.decide.situation import Situation
 from bridge.decide.versions.choose import Versions
 from bridge.decide.versions.content_change import changed_contents, content_change
 from bridge.decide.versions.target import Target
+from bridge.model.actions import Chain
 from bridge.model.conditions import Condition, Hold, ServiceCondition
 from bridge.model.desired import Desired
 from bridge.model.identity import Identity
@@ -39,21 +40,28 @@ def summarise(
     wanted = decision.chains
     conditions, holds = _conditions(decision.holds, versions, services, credentials, known)
     names = frozenset(secret.name for secret in known.desired.secrets)
-    waiting = [backoff for chain in wanted for backoff in backoffs_of(chain, known)]
     wake = (*decision.wake, *(backoff.until for backoff in known.memory.backoffs.values()))
-    rolling = any(s.state == State.ROLLING for c in conditions for s in c.services)
-    passing = any(backoff.passes for backoff in waiting)
     return Plan(
         chains=tuple(chain for chain in wanted if not backoffs_of(chain, known)),
         holds=holds,
         conditions=conditions,
         notices=(*decision.notices, *changed_contents(versions.targets)),
         wake_at=min((at for at in wake if at > known.now), default=None),
-        rolling=decision.ending or services.moving or passing or rolling,
+        rolling=decision.ending or services.moving or _is_waited_for(wanted, conditions, known),
         doubtful=any(_is_doubtful(target) for target in versions.targets),
         refusals=refusals(names, wanted, known),
         seen=seen_in_vault(versions.unlimited, known.vault),
     )
+
+
+def _is_waited_for(
+    wanted: Iterable[Chain], conditions: Iterable[Condition], known: Situation
+) -> bool:
+    """Return whether something goes on by itself: a service that rolls, or another try."""
+    waiting = (backoff for chain in wanted for backoff in backoffs_of(chain, known))
+    if any(backoff.passes for backoff in waiting):
+        return True
+    return any(s.state == State.ROLLING for c in conditions for s in c.services)
 
 
 def _is_doubtful(target: Target) -> bool:

@@ -23,7 +23,7 @@ from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import moment, timestamp
-from bridge.model.wishes import Do
+from bridge.model.wishes import Do, Wish
 
 SLACK = 2.0
 """Seconds by which a lease may outlast its grace before it counts as not shortened."""
@@ -50,24 +50,32 @@ def may_end(
     name: str, target: Target | None, found: Iterable[Generation], known: Situation
 ) -> frozenset[str]:
     """Return the ids of the generations that nothing uses and nothing can need again (I4)."""
-    found, swarm = tuple(found), known.swarm
+    found = tuple(found)
     alive = [g.mirror for g in found if g.stage == Stage.ALIVE]
-    wish = swarm.wishes.get(name)
+    wish = known.swarm.wishes.get(name)
     wish = None if wish and wish.refused else wish
     forgotten = target is None and wish is not None and wish.do == Do.FORGET
-    chosen = wish.to if wish and wish.do == Do.ROLLBACK else None
-    ends: set[str] = set()
-    for generation in found:
-        mirror = generation.mirror
-        if generation.stage not in _ENDABLE or mirror.id in swarm.before_ids:
-            continue
-        if swarm.is_used(mirror.id, absent_users(mirror, target, known)):
-            continue
-        if target and mirror in target.mirrors and mirror.identity.version == chosen:
-            continue
-        if forgotten or (target and _is_over(mirror, alive, target)):
-            ends.add(mirror.id)
-    return frozenset(ends)
+    unused = (g.mirror for g in found if g.stage in _ENDABLE and not _used(g.mirror, target, known))
+    return frozenset(
+        mirror.id
+        for mirror in unused
+        if not _is_chosen(mirror, target, wish)
+        and (forgotten or (target and _is_over(mirror, alive, target)))
+    )
+
+
+def _used(mirror: Mirror, target: Target | None, known: Situation) -> bool:
+    """Return whether something uses a generation, or goes back to it if its roll fails."""
+    swarm = known.swarm
+    back = mirror.id in swarm.before_ids
+    return back or swarm.is_used(mirror.id, absent_users(mirror, target, known))
+
+
+def _is_chosen(mirror: Mirror, target: Target | None, wish: Wish | None) -> bool:
+    """Return whether an operator wants services to go back to a generation just now."""
+    if target is None or wish is None or wish.do != Do.ROLLBACK:
+        return False
+    return mirror in target.mirrors and mirror.identity.version == wish.to
 
 
 def _is_over(mirror: Mirror, alive: Iterable[Mirror], target: Target) -> bool:

@@ -40,15 +40,6 @@ def mint(
     last = max((m.identity.version for m in (*target.mirrors, *target.others)), default=0)
     taken = known.swarm.secret_by_lower_name
     version = next(n for n in count(last + 1) if f"{secret.name}_v{n}".lower() not in taken)
-    labels = {SHAPE: secret.content.shape}
-    if newest and newest.leased:
-        if failed(newest):
-            labels[TRIES] = str(newest.leased.tries + 1)
-        gone = recently_vanished(newest, known)
-        if reason == Reason.LEASE_VANISHED:
-            gone.append(timestamp(known.now))
-        if gone:
-            labels[VANISHED] = ",".join(gone)
     in_use = (g.mirror.leased for g in found if g.live and not failed(g.mirror))
     role, rotate = secret.source.next_role(
         newest.leased if newest else None,
@@ -61,9 +52,19 @@ def mint(
         version=version,
         content=secret.content,
         docker_name=f"{secret.name}_v{version}",
-        labels=labels,
+        labels={SHAPE: secret.content.shape, **_history(newest, reason, known)},
         reason=reason,
         why=why,
         role=role,
         rotate=rotate,
     )
+
+
+def _history(newest: Mirror | None, reason: Reason, known: Situation) -> dict[str, str]:
+    """Return the labels that count failures and vanished leases from generation to generation."""
+    if newest is None or newest.leased is None:
+        return {}
+    labels = {TRIES: str(newest.leased.tries + 1)} if failed(newest) else {}
+    gone = recently_vanished(newest, known)
+    gone += [timestamp(known.now)] if reason == Reason.LEASE_VANISHED else []
+    return {**labels, VANISHED: ",".join(gone)} if gone else labels

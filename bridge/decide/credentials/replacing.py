@@ -64,31 +64,64 @@ def with_mint(
 def _answer(
     target: Target, found: Sequence[Generation], known: Situation, *, in_turn: bool
 ) -> Answer:
-    name = target.secret.name
+    """Return what becomes of a secret's generations, the weightiest case first.
+
+    1. It is paused: nothing is made, and what ends meanwhile is reported.
+    2. There is none yet.
+    3. The newest failed, or is a suspect with nothing to go back to: one more try after a pause.
+    4. Services are left with one that is over.
+    5. One is due.
+    """
     due = due_of(target, found, known)
-    pause = pause_of(known.swarm.pauses, name)
+    pause = pause_of(known.swarm.pauses, target.secret.name)
     live = [g for g in found if g.live and not failed(g.mirror)]
-    if pause:
-        return _paused(name, pause, due, known.now, dead=bool(found) and not live)
-    newest = found[0] if found else None
-    if newest is None:
+    if pause:  # 1
+        dead = bool(found) and not live
+        return _paused(target.secret.name, pause, due, known.now, dead=dead)
+    if not found:  # 2
         return Reason.NEW_GENERATION, "there is none yet"
+    return _after_newest(target, found, live, due, known, in_turn=in_turn)
+
+
+def _after_newest(
+    target: Target,
+    found: Sequence[Generation],
+    live: Sequence[Generation],
+    due: Due,
+    known: Situation,
+    *,
+    in_turn: bool,
+) -> Answer:
+    """Return what becomes of the newest generation; the numbers are those of ``_answer``."""
+    newest = found[0]
     asked = _asked_by(newest.mirror, known.swarm)
     # A suspect is tried alone once its service has gone back, where there is something to go to.
     cornered = _is_suspect(newest.mirror) and all(g.mirror.asides for g in live)
     stopped = failed(newest.mirror) or cornered
-    if stopped and not (asked or asks_again(target, newest.mirror, due, known.vault)):
-        alone = all(g is newest for g in live)
-        return _after_failure(newest, due, known, alone=alone)
+    if stopped and not (asked or asks_again(target, newest.mirror, due, known.vault)):  # 3
+        return _after_failure(newest, due, known, alone=all(g is newest for g in live))
     lost = _lost(found, live)
-    if lost or not live or (cornered and asked):
-        if lost is None or lost.stage != Stage.VANISHED or asked:
-            return Reason.ROTATION_ASKED, "the one before is not used any more"
-        return _after_vanishing(target, lost, newest.mirror, known, in_turn=in_turn)
+    if lost or not live or (cornered and asked):  # 4
+        return _after_loss(target, lost, newest.mirror, known, asked=asked, in_turn=in_turn)
     if asked and newest.mirror.asides:
         # What is set aside somewhere comes to no end by itself.
         due = replace(due, open=False)
-    return _by_the_rules(name, due, known, asked=asked)
+    return _by_the_rules(target.secret.name, due, known, asked=asked)  # 5
+
+
+def _after_loss(
+    target: Target,
+    lost: Generation | None,
+    newest: Mirror,
+    known: Situation,
+    *,
+    asked: str,
+    in_turn: bool,
+) -> Answer:
+    """Return the replacement of a generation that is over, on request or as it vanished."""
+    if lost is None or lost.stage != Stage.VANISHED or asked:
+        return Reason.ROTATION_ASKED, "the one before is not used any more"
+    return _after_vanishing(target, lost, newest, known, in_turn=in_turn)
 
 
 def _lost(found: Sequence[Generation], live: Sequence[Generation]) -> Generation | None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from bridge.decide.credentials.need import tending
 from bridge.decide.situation import Situation
 from bridge.model.actions import Tend, TendGeneration, action_key
-from bridge.model.leased import Gone, Leased, Life, RoleDocument, Unknown
+from bridge.model.leased import GenerationView, Gone, Leased, Life, RoleDocument, Unknown
 from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
 from bridge.model.timestamps import instant
@@ -81,34 +81,48 @@ def generation_of(mirror: Mirror, known: Situation) -> Generation:
         return Generation(mirror=mirror, stage=Stage.ENDED)
     if not mirror.identity.source.has_lease:
         return _without_lease(mirror, leased, known)
+    found = _looked_up(mirror, view)
+    if leased.retiring:
+        return replace(found, stage=Stage.RETIRING)
+    if _is_foreign(found):
+        return replace(found, stage=Stage.FOREIGN)
+    if found.unknown or view is None:
+        return replace(found, stage=Stage.UNKNOWN)
+    if found.lease_gone or found.custody_gone:
+        first = known.memory.vanished.get(mirror.id)
+        proved = first is not None and first < view.as_of
+        return replace(found, stage=Stage.VANISHED if proved else Stage.DOUBTFUL)
+    lease = found.lease
+    if lease and (lease.ends <= known.now or lease.failed):
+        return replace(found, stage=Stage.VANISHED)
+    return _living(found, known)
+
+
+def _looked_up(mirror: Mirror, view: GenerationView | None) -> Generation:
+    """Return a generation with what the latest look found of its lease and its custody."""
     not_yet = Unknown(Reason.LOOKING_AGAIN, "its lease has yet to be looked up")
     fates = (view.lease, view.custody) if view else (not_yet, not_yet)
     lease, custody = (fate if isinstance(fate, Life) else None for fate in fates)
     lease_gone, custody_gone = (isinstance(fate, Gone) for fate in fates)
-    unknown = next((fate for fate in fates if isinstance(fate, Unknown)), None)
-    found = Generation(
+    return Generation(
         mirror=mirror,
         stage=Stage.ALIVE,
         lease=lease,
         custody=custody,
         lease_gone=lease_gone,
         custody_gone=custody_gone,
-        unknown=unknown,
+        unknown=next((fate for fate in fates if isinstance(fate, Unknown)), None),
     )
-    if leased.retiring:
-        return replace(found, stage=Stage.RETIRING)
-    others = custody is not None and custody.foreign and not mirror.identity.source.leased
-    if others or (unknown and unknown.foreign):
-        return replace(found, stage=Stage.FOREIGN)
-    if unknown or view is None:
-        return replace(found, stage=Stage.UNKNOWN)
-    if lease_gone or custody_gone:
-        first = known.memory.vanished.get(mirror.id)
-        proved = first is not None and first < view.as_of
-        return replace(found, stage=Stage.VANISHED if proved else Stage.DOUBTFUL)
-    if lease and (lease.ends <= known.now or lease.failed):
-        return replace(found, stage=Stage.VANISHED)
-    return _living(found, known)
+
+
+def _is_foreign(found: Generation) -> bool:
+    """Return whether what the labels name is not ours.
+
+    Custody that was made by a pipeline is known by the configuration of now only.
+    """
+    custody, unknown = found.custody, found.unknown
+    theirs = custody is not None and custody.foreign and not found.mirror.identity.source.leased
+    return theirs or (unknown is not None and unknown.foreign)
 
 
 def _living(found: Generation, known: Situation) -> Generation:

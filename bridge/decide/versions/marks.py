@@ -17,22 +17,29 @@ def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]
 
     A task on a node that is down may come back with it, so it counts.
     """
-    newest = target.mirrors[0] if target.mirrors else None
-    if newest is None or not newest.good or newest.asides or _has_lease(target):
-        return []  # of a lease the bridge itself says when it ends
-    if swarm.blind or swarm.torn:
+    newest, older = target.mirrors[:1], target.mirrors[1:]
+    if not _tells_of_others(newest, target) or swarm.blind or swarm.torn:
         return []
-    in_use = swarm.used_ids
-    older = target.mirrors[1:]
-    again = [mirror for mirror in older if mirror.unused and mirror.id in in_use]
-    over = [] if any(mirror.id in in_use for mirror in older) else older
-    was_used = [m for m in over if not m.unused and (m.good or m.records)]
-    was_used = [m for m in was_used if m.identity != newest.identity]  # its value is in use
-    return [_unused(target, mirror, now) for mirror in (*again, *was_used)]
+    in_use = [mirror for mirror in older if mirror.id in swarm.used_ids]
+    if in_use:
+        return [_unused(target, mirror, now) for mirror in in_use if mirror.unused]
+    return [
+        _unused(target, mirror, now)
+        for mirror in older
+        if not mirror.unused
+        and (mirror.good or mirror.records)
+        and mirror.identity != newest[0].identity  # else its value is in use
+    ]
 
 
-def _has_lease(target: Target) -> bool:
-    return target.secret.leased or target.secret.content.lease is not None
+def _tells_of_others(newest: tuple[Mirror, ...], target: Target) -> bool:
+    """Return whether the newest version has replaced all others: it is good everywhere.
+
+    Of a credential with a lease the bridge itself reports the end.
+    """
+    if target.secret.leased or target.secret.content.lease is not None:
+        return False
+    return bool(newest) and bool(newest[0].good) and not newest[0].asides
 
 
 def _unused(target: Target, mirror: Mirror, now: float) -> Annotate:

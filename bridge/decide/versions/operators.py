@@ -188,11 +188,15 @@ def _resync(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
         return target.not_remade.message
     if target.create or target.outlived:
         return None
-    known = [mirror for mirror in target.mirrors if mirror.identity == target.current]
-    usable = target.usable
-    if usable in known and usable and usable.shape == shape and not usable.asides:
+    return _remade(target, shape)
+
+
+def _remade(target: Target, shape: str) -> tuple[Annotate, ...] | str | None:
+    """Return nothing where the current version was made anew and is used, else why it is not."""
+    made = [m for m in target.mirrors if m.identity == target.current and m.shape == shape]
+    if any(mirror == target.usable and not mirror.asides for mirror in made):
         return ()
-    failed = next((m for m in known if m.shape == shape and m.asides), None)
+    failed = next((mirror for mirror in made if mirror.asides), None)
     if failed is None:
         return None
     mark = next(iter(failed.asides.values()))
@@ -213,6 +217,11 @@ def _rotate(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
         return None  # the first one is made anyhow
     if newest.identity.version > (wish.to or 0):
         return ()
+    return _ends_early(newest, wish)
+
+
+def _ends_early(newest: Mirror, wish: Wish) -> tuple[Annotate, ...] | None:
+    """Return the note that a generation ends without grace; None where it ends as others do."""
     how = END_FIRST if wish.first else END_NOW if wish.at_once else ""
     leased = newest.leased
     if not how or leased is None:
@@ -222,12 +231,11 @@ def _rotate(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:
     put = {AT_ONCE: how} | ({RETIRING: wish.at} if wish.first else {})
     why = "an operator wants it ended " + ("before services leave it" if wish.first else "at once")
     why += f": {wish.why}" if wish.why else ""
-    reason = Reason.RETIRING
     note = Annotate(
-        secret=target.secret.name,
+        secret=newest.secret,
         secret_id=newest.id,
         docker_name=newest.docker_name,
-        reason=reason,
+        reason=Reason.RETIRING,
         why=why,
         put=put,
     )

@@ -61,23 +61,24 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
     removals: list[RemoveSecret] = []
     wake: list[float] = []
     for mirror in reversed(own):
-        if mirror.id in swarm.needed_ids or mirror.id in kept:
-            continue
-        if mirror.leased and mirror.leased.lease and not mirror.leased.ended:
-            continue  # its labels are all that is known of its lease
-        if mirror.id in destroyed:
-            why = "it is destroyed in Vault, and nothing refers to it"
-            if mirror.leased:
-                why = "its credential is over, and nothing refers to it"
-            removals.append(_removal(target, mirror, why))
+        if mirror.id in swarm.needed_ids or mirror.id in kept or _has_live_lease(mirror):
             continue
         ripe = mirror.created + retain.min_age
-        if ripe > now:
+        if mirror.id not in destroyed and ripe > now:
             wake.append(ripe)
             continue
         why = f"{retain.versions} newer versions are kept, and nothing refers to this one"
+        if mirror.id in destroyed:
+            over = "its credential is over" if mirror.leased else "it is destroyed in Vault"
+            why = f"{over}, and nothing refers to it"
         removals.append(_removal(target, mirror, why))
     return Pruning(tuple(removals), tuple(wake))
+
+
+def _has_live_lease(mirror: Mirror) -> bool:
+    """Return whether a Docker secret's labels are all that is known of a lease."""
+    leased = mirror.leased
+    return leased is not None and bool(leased.lease) and not leased.ended
 
 
 def _is_unsettled(target: Target, swarm: SwarmView) -> bool:
