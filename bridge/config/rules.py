@@ -15,6 +15,7 @@ from bridge.keys.values import docker_host, is_plain_and_remote
 from bridge.model.service import is_in_the_way, short_target
 from bridge.model.window import Window
 from bridge.sources import kinds
+from bridge.sources.kind import AnyKind
 
 _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("rollout", "canary"),
@@ -115,22 +116,37 @@ def _names(data: dict[str, Any]) -> Found:
             yield ("secrets", name), message
 
 
+def _given(secret: object) -> list[AnyKind]:
+    """Return the kinds of sources that a secret names; a key with nothing below it is absent."""
+    return [kind for kind in kinds.KINDS if _mapping(secret).get(kind.key) is not None]
+
+
 def _origins(data: dict[str, Any]) -> Found:
+    known = ", ".join(f"`{kind.key}`" for kind in kinds.KINDS)
     for name, secret in _mapping(data.get("secrets")).items():
-        keys = [kind.key for kind in kinds.KINDS]
-        given = [key for key in keys if key in _mapping(secret)]
+        given = [kind.key for kind in _given(secret)]
         if len(given) != 1:
             what = f"found {' and '.join(given)}" if given else "none is given"
-            known = ", ".join(f"`{key}`" for key in keys)
             yield ("secrets", name), f"exactly one of {known} is needed; {what}"
 
 
 def _kinds(data: dict[str, Any]) -> Found:
-    """Ask each kind of source what is wrong between the keys of its secrets."""
+    """Ask the kind of source of each secret what is wrong between its keys.
+
+    Where several are named, the first is asked: what they say of one content would contradict.
+    """
     for name, secret in _mapping(data.get("secrets")).items():
-        kind = next((kind for kind in kinds.KINDS if kind.key in _mapping(secret)), None)
-        if kind:
+        for kind in _given(secret)[:1]:
             yield from kind.mistakes(name, secret, data)
+
+
+def _lease_rules(data: dict[str, Any]) -> Found:
+    leased = " and ".join(f"`{kind.key}`" for kind in kinds.KINDS if kind.noun.leased)
+    for name, secret in _mapping(data.get("secrets")).items():
+        given = _given(secret)
+        if "lease" in _mapping(secret) and given and not any(kind.noun.leased for kind in given):
+            message = f"a version from `{given[0].key}` has no lease: this is for {leased}"
+            yield ("secrets", name, "lease"), message
 
 
 def _targets(data: dict[str, Any]) -> Found:
@@ -160,7 +176,7 @@ def _both(service: str, target: str, other: str, known: str, name: str) -> str:
     return f"`{other}` has this target in {service} too; a file has one content"
 
 
-_RULES = (_docker, _windows, _names, _origins, _kinds, _targets)
+_RULES = (_docker, _windows, _names, _origins, _kinds, _lease_rules, _targets)
 
 
 def _mapping(value: object) -> dict[str, Any]:

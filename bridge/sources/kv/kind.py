@@ -80,23 +80,20 @@ class Kv(Kind[KvPath, KvSection]):
     ) -> Mistakes:
         """Yield mistakes about the one field, and about leases, which a version may only hold."""
         form, kv = secret.get("format", "raw"), secret["kv"]
-        field = mapping(kv).get("field")
+        field, takes_all = mapping(kv).get("field"), form in ("json", "dotenv")
         if "template" in secret:
             yield from of_template(name, secret)
             if field is not None:
                 yield ("secrets", name, "kv", "field"), "`template` has all fields: leave this out"
-        elif "decode" in secret and form != "raw":
+        elif "decode" in secret and takes_all:
             message = f"the format `{form}` takes all fields, and `decode` is for one: use `raw`"
             yield ("secrets", name, "decode"), message
         if "template" not in secret and form == "raw" and field is None and isinstance(kv, dict):
             message = "the format `raw` needs `field`; `format: json` takes all fields"
             yield ("secrets", name, "kv", "field"), message
-        elif "template" not in secret and form in {"json", "dotenv"} and field is not None:
+        elif "template" not in secret and takes_all and field is not None:
             message = f"the format `{form}` takes all fields: leave `field` out, or use `raw`"
             yield ("secrets", name, "kv", "field"), message
-        if "lease" in secret:
-            message = "a version of a KV path has no lease: this is for `database` and `static`"
-            yield ("secrets", name, "lease"), message
         if "lease" in mapping(kv) and "custody" not in mapping(document.get("vault")):
             message = (
                 "their token role tells the tokens of these leases from others: name it as"

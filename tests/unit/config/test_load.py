@@ -303,6 +303,34 @@ def test_a_secret_has_one_source(read: Read, body: str) -> None:
     assert any("exactly one of" in problem for problem in read.refused(secret(body)))
 
 
+@pytest.mark.parametrize("key", ["kv", "database", "static"])
+def test_a_source_with_nothing_below_it_is_none(read: Read, key: str) -> None:
+    (problem,) = read.refused(secret(f"{key}:"))
+    assert "exactly one of" in problem
+    assert "none is given" in problem
+
+
+@pytest.mark.parametrize("form", ["[json]", "{a: b}"])
+def test_a_format_that_is_no_text_is_a_mistake_as_any_other(read: Read, form: str) -> None:
+    (problem,) = read.refused(secret(f"kv: {{mount: s, path: p}}\n    format: {form}"))
+    assert "secrets.db.format: one of raw, json or dotenv is needed" in problem
+
+
+def test_a_format_that_is_not_known_is_not_repeated(read: Read) -> None:
+    body = f"kv: {{mount: s, path: p}}\n    format: {CANARY}\n    decode: base64"
+    (problem,) = read.refused(secret(body))
+    assert "secrets.db.format: one of raw, json or dotenv is needed" in problem
+
+
+def test_lease_rules_are_for_sources_whose_credentials_the_bridge_makes(read: Read) -> None:
+    kv, lease = "kv: {mount: s, path: p, field: f}", "lease: {grace: 5s}"
+    (problem,) = read.refused(secret(f"{kv}\n    {lease}"))
+    assert "secrets.db.lease: a version from `kv` has no lease" in problem
+    assert "`database` and `static`" in problem
+    both = read.refused(secret(f"{kv}\n    database: {{mount: d, role: r}}\n    {lease}"))
+    assert not any("secrets.db.lease" in problem for problem in both), both
+
+
 def test_a_format_and_its_field(read: Read) -> None:
     assert "needs `field`" in read.refused(secret("kv: {mount: s, path: p}"))[0]
     (problem,) = read.refused(secret("kv: {mount: s, path: p, field: f}\n    format: json"))
