@@ -15,6 +15,7 @@ class DockerSecret:
 
     Attributes:
         created: When the engine made it, seconds since the epoch.
+        labels: Those of a bridge may name a lease, so they are not shown: see ``Leased``.
         template_driver: Driver with which the engine expands the value for each task, as
             ``golang``; empty where tasks get the value as it is.
     """
@@ -22,5 +23,5 @@ class DockerSecret:
     id: str
     name: str
     created: float
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, repr=False)
     template_driver: str = ""

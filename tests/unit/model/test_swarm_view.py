@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bridge.model.labels import ROLL
+from bridge.model.leased import lease_labels
 from bridge.model.roll_record import RollRecord
 from bridge.model.set_aside import By, SetAside, aside_label
 from bridge.model.swarm_view import SwarmView, Unread
@@ -33,6 +34,17 @@ def test_what_is_kept_for_a_service_that_is_gone_does_not_count() -> None:
     (mirror,) = look().mirrors
     assert mirror.records == {}
     assert mirror.asides.keys() == {"id-api"}
+
+
+def test_a_view_shows_no_lease() -> None:
+    """Its labels name each lease, and whoever knows the id of one may end it."""
+    labels = lease_labels("lease-1", "accessor-1", "app")
+    view = SwarmView(
+        as_of=NOW, secrets=(secret_of(1, labels=labels),), services=(service_of("api"),), tasks=()
+    )
+    for shown in (repr(view), repr(view.secrets), repr(view.mirrors)):
+        assert "lease-1" not in shown
+        assert "accessor-1" not in shown
 
 
 @pytest.mark.parametrize(
