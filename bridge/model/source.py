@@ -48,7 +48,8 @@ class Source(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _KINDS[:] = [kind for kind in _KINDS if kind.__qualname__ != cls.__qualname__]
+        # ``dataclass(slots=True)`` makes a class a second time, which takes the place of the first.
+        _KINDS[:] = [kind for kind in _KINDS if _path(kind) != _path(cls)]
         _KINDS.append(cls)
 
     def __str__(self) -> str:
@@ -65,7 +66,11 @@ class Source(ABC):
     @property
     @abstractmethod
     def label(self) -> Mapping[str, object]:
-        """What the ``source`` label keeps of it, besides namespace and mount, as JSON values."""
+        """What the ``source`` label keeps of it, besides namespace and mount, as JSON values.
+
+        It names no kind, so at least one key is one that no other kind has. What is empty is not
+        written.
+        """
 
     @classmethod
     @abstractmethod
@@ -172,6 +177,11 @@ class Source(ABC):
         """
         del newest, in_use, vanished
         return "", False
+
+
+def _path(kind: type[Source]) -> tuple[str, str]:
+    """Return where a kind is defined: two kinds may call their sources by one name."""
+    return kind.__module__, kind.__qualname__
 
 
 def source_from(label: Mapping[str, Any]) -> Source:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,8 +17,9 @@ from bridge.model.labels import (
     read_source,
     source_label,
 )
-from bridge.model.source import Source
+from bridge.model.source import _KINDS, Source, source_from
 from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kinds import KINDS, kind_of
 from bridge.sources.kv.source import KvPath
 from bridge.sources.static.source import StaticRoles
 from tests.support.builders import BORN, created, identity
@@ -29,9 +32,52 @@ _SOURCES = st.one_of(
 )
 
 
+def _noun(module: str, key: str) -> type[Source]:
+    """Return a noun of a kind in a module, made as ``dataclass(slots=True)`` makes one: twice."""
+
+    def from_label(
+        cls: type[Source], namespace: str, mount: str, label: Mapping[str, object]
+    ) -> Source | None:
+        del namespace, mount
+        return cls() if key in label else None
+
+    names = {
+        "__module__": module,
+        "__slots__": (),
+        "place": property(lambda _: key),
+        "label": property(lambda _: {key: "x"}),
+        "from_label": classmethod(from_label),
+    }
+    type("Role", (Source,), names)
+    return type("Role", (Source,), names)
+
+
 @given(_SOURCES)
 def test_a_source_of_any_characters_is_read_back(source: Source) -> None:
     assert read_source(source_label(source)) == source
+
+
+@given(_SOURCES)
+def test_no_other_kind_takes_a_source_for_its_own(source: Source) -> None:
+    """A label does not name its kind, so a key of it is the kind's alone."""
+    found = [
+        kind.key
+        for kind in KINDS
+        if kind.noun.from_label(source.namespace, source.mount, source.label) is not None
+    ]
+    assert found == [kind_of(source).key]
+
+
+def test_kinds_whose_nouns_have_one_name_are_two_kinds() -> None:
+    """They lie in folders of their own, and each may call its role as it likes."""
+    before = list(_KINDS)
+    try:
+        one, two = (_noun(module, key) for module, key in (("one", "ones"), ("two", "twos")))
+        for noun, key in ((one, "ones"), (two, "twos")):
+            found = source_from({"mount": "m", key: "x"})
+            assert type(found) is noun
+    finally:
+        _KINDS[:] = before
 
 
 @given(_SOURCES, st.integers(1, 10**10))
