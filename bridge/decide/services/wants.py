@@ -81,49 +81,68 @@ def wants_by_service(
         for service in concerned.values():
             apply = target.secret.name in fields_asked
             want = want_of(service, target, swarm, apply_fields=apply)
-            if want:
-                found.setdefault(service.id, []).append(want)
+            found.setdefault(service.id, []).append(want)
     return found
 
 
 def want_of(
     service: Service, target: Target, swarm: SwarmView, *, apply_fields: bool = False
-) -> Want | None:
-    """Return what a service should have of a secret; None where it has nothing to do with it.
+) -> Want:
+    """Return what a service should have of a secret that it is listed for or refers to.
+
+    1. It goes back. The references are put back as they were, whatever is configured: the engine
+       keeps tasks only where their whole Spec is the former one.
+    2. It stays on what it is on.
+    3. It moves forward, or is there already.
 
     Args:
         apply_fields: Whether changed file fields alone are a reason to move a reference.
     """
     secret = target.secret
-    listed = any(mapping.service == service.name for mapping in secret.services)
     own = {mirror.id: mirror for mirror in (*target.mirrors, *target.others)}
     references = tuple(ref for ref in service.references if ref.secret_id in own)
-    if not listed and not references:
-        return None
-
     held = min((own[ref.secret_id] for ref in references), key=lambda m: m.order, default=None)
     files = files_of(service, secret, frozenset(own), swarm)
     found = _destination(service, target, held, references)
-    if isinstance(found, Want):
-        if found.back:
-            return found
-        ends = _ends(files, secret, None, swarm) if target.create else ""
-        return replace(found, hold=found.hold or files.hold, ends=ends)
-    mirror, alone = found
-    want = Want(
-        target=target,
-        mirror=mirror,
-        held=held,
+    if isinstance(found, _Forward):  # 3
+        want = Want(target=target, mirror=found.mirror, held=held, references=references)
+        return _forward(want, found, files, swarm, apply_fields=apply_fields)
+    if found.back:  # 1
+        return found
+    ends = _ends(files, secret, None, swarm) if target.create else ""  # 2
+    return replace(found, hold=found.hold or files.hold, ends=ends)
+
+
+def _forward(
+    want: Want, to: _Forward, files: Files, swarm: SwarmView, *, apply_fields: bool
+) -> Want:
+    """Return what a service should have that may move forward to a version.
+
+    1. It cannot have the files as they are configured: it is held.
+    2. All its references are to that version already. Changed file fields wait for the next roll,
+       since the engine restarts every task for them, unless they are to be applied at once.
+    3. Otherwise its references move.
+
+    Args:
+        want: What it has of the secret so far.
+    """
+    mirror, references = to.mirror, want.references
+    want = replace(
+        want,
         references=files.references,
         hold=files.hold,
         changes=files.changes,
+        shared=files.shared if files.changes or files.adds else "",
     )
-    want = replace(want, shared=files.shared if files.changes or files.adds else "")
-    there = bool(references) and all(ref.secret_id == mirror.id for ref in references)
-    if files.hold or (there and not (files.changes and apply_fields)):
+    if files.hold:  # 1
         return want
-    swap = files.swap(secret.name, mirror.id, mirror.docker_name)
-    return replace(want, swap=swap, alone=alone, ends=_ends(files, secret, mirror, swarm))
+    there = bool(references) and all(ref.secret_id == mirror.id for ref in references)
+    if there and not (files.changes and apply_fields):  # 2
+        return want
+    swap = files.swap(want.name, mirror.id, mirror.docker_name)  # 3
+    return replace(
+        want, swap=swap, alone=to.alone, ends=_ends(files, want.target.secret, mirror, swarm)
+    )
 
 
 def _ends(files: Files, secret: DesiredSecret, mirror: Mirror | None, swarm: SwarmView) -> str:
@@ -146,47 +165,93 @@ def _ends(files: Files, secret: DesiredSecret, mirror: Mirror | None, swarm: Swa
     return ""
 
 
+# --- where to ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Forward:
+    """The version that a service may move forward to or is on, and whether it is tried alone."""
+
+    mirror: Mirror
+    alone: bool
+
+
 def _destination(
     service: Service, target: Target, held: Mirror | None, references: tuple[Reference, ...]
-) -> tuple[Mirror, bool] | Want:
-    """Return the version that a service should move to, and whether alone; a Want if it stays."""
-    block = held.block_for(service.id) if held and held in target.mirrors else None
-    if held and block and block.back and held.open_record(service.id):
-        older = (m for m in target.mirrors if m.order < held.order)
-        usable = (m for m in older if m.id not in target.ended and not m.aside_for(service.id))
-        back = _back(service, target, next(usable, None), held, references, block.why)
-        return (
-            back
-            if back.swap
-            else Want(target=target, mirror=held, held=held, references=references)
-        )
-    mirror = target.for_service(service.id)
-    mark = held.aside_for(service.id) if held and held in target.mirrors else None
-    if held and mark:
-        if mark.by == By.SUSPECT and mark.tried and held.open_record(service.id):
-            return Want(
-                target=target, mirror=held, held=held, references=references
-            )  # it has its turn alone just now
-        if mirror is None or mirror.order < held.order:
-            mirror = mirror or _last_resort(service, target, held)
-            return _back(service, target, mirror, held, references, mark.why)
+) -> _Forward | Want:
+    """Return the version that a service may move forward to; a Want where it goes back or stays."""
+    leaving = None
+    if held and held in target.mirrors:
+        leaving = _leaving(service, target, held, references)
+    return leaving or _newest(service, target, held, references)
+
+
+def _leaving(
+    service: Service, target: Target, held: Mirror, references: tuple[Reference, ...]
+) -> Want | None:
+    """Return how a service leaves the version that it is on; None where that is no obstacle.
+
+    1. Its roll is blocked, and is to go back: tasks that wait keep the service's slots, and the
+       engine may stop one that runs for them. It stays where there is no way back.
+    2. The version is a suspect that has its turn alone just now: the mark tells that this was
+       begun, not how it ended, and any write would replace the update that the engine is at.
+    3. It is set aside, and the newest version that may be used is older, or there is none: it goes
+       back. By itself the engine leaves the Spec as it is when an update fails (``pause``), and
+       goes on with tasks that crash (``continue``).
+    4. It is set aside, and a newer version may be used: nothing is in the way of that.
+    """
+    stays = Want(target=target, mirror=held, held=held, references=references)
+    block, mark = held.block_for(service.id), held.aside_for(service.id)
+    under_way = held.open_record(service.id) is not None
+    if block and block.back and under_way:  # 1
+        older = _older(service, target, held)
+        back = _back(service, target, older, held, references, block.why)
+        return back if back.swap else stays
+    if mark is None:
+        return None
+    if mark.by == By.SUSPECT and mark.tried and under_way:  # 2
+        return stays
+    newest = target.for_service(service.id)
+    if newest is None or newest.order < held.order:  # 3
+        mirror = newest or _last_resort(service, target, held)
+        return _back(service, target, mirror, held, references, mark.why)
+    return None  # 4
+
+
+def _newest(
+    service: Service, target: Target, held: Mirror | None, references: tuple[Reference, ...]
+) -> _Forward | Want:
+    """Return the newest version that a service may have, or a suspect; a Want where it stays.
+
+    1. There is none that may be used.
+    2. The service is on a newer one that is not set aside, though no service is moved to that any
+       more: only a mark sends a service back.
+    3. Vault was restored from an older snapshot, the service is on a version that Vault has no
+       more, and what may be used was written before that, since what was written later failed:
+       on its version it was well, and what is older in Vault may be long revoked.
+    4. A suspect that has yet to be tried alone, before the newest that is not set aside.
+    """
     suspect = target.suspect_for(service.id)
-    mirror = suspect or mirror
-    if mirror is None:
-        return Want(target=target, mirror=None, held=held, references=references)
-    if held and mirror.order < held.order and held in target.mirrors:
-        return Want(
-            target=target, mirror=mirror, held=held, references=references
-        )  # it is on a newer one than Vault's
-    if held and held.outlived and mirror.made_before(held):
-        return Want(
-            target=target, mirror=mirror, held=held, references=references
-        )  # what was written since failed on it
-    return mirror, suspect is not None
+    mirror = suspect or target.for_service(service.id)
+    stays = Want(target=target, mirror=mirror, held=held, references=references)
+    if mirror is None:  # 1
+        return stays
+    if held and held in target.mirrors and mirror.order < held.order:  # 2
+        return stays
+    if held and held.outlived and mirror.made_before(held):  # 3
+        return stays
+    return _Forward(mirror, alone=suspect is not None)  # 4
+
+
+def _older(service: Service, target: Target, held: Mirror) -> Mirror | None:
+    """Return the newest version below the one that a service is on that may be used there."""
+    older = (m for m in target.mirrors if m.order < held.order)
+    usable = (m for m in older if m.id not in target.ended and not m.aside_for(service.id))
+    return next(usable, None)
 
 
 def _last_resort(service: Service, target: Target, held: Mirror) -> Mirror | None:
-    """Return a good version on which the service was ill by its own fault, if there is any.
+    """Return a good version on which the service was unhealthy by its own fault, if there is any.
 
     So it is where Swarm takes our own going back for a failed update, and rolls that back: to the
     version that failed.
@@ -198,6 +263,9 @@ def _last_resort(service: Service, target: Target, held: Mirror) -> Mirror | Non
     return None
 
 
+# --- the way back --------------------------------------------------------------------------------
+
+
 def _back(
     service: Service,
     target: Target,
@@ -206,23 +274,21 @@ def _back(
     references: tuple[Reference, ...],
     why: str,
 ) -> Want:
-    """Go back: to the newest version that may be used, else to what was there before.
+    """Return the way back: to the newest version that may be used, else to what was there before.
 
     The references are put back as the record has them, which keeps healthy tasks alive. No
     PreviousSpec is needed: Swarm's own rollback leaves none, and any write replaces it.
+
+    1. The service may have again what it had: that is put back. It is of the version that may be
+       used, or that one is left where it is.
+    2. Otherwise the references move to the version that may be used.
+    3. There is neither: it is held on what it is on.
     """
-    record = held.open_record(service.id)
-    before = record.before if record and not record.back else None
     name = target.secret.name
-    if before is not None and mirror and not _may_go_before(before, mirror, target):
-        before = None
-    if before is not None and _was_refused(before, service, target):
-        before = None
-    if before is not None and any(ref["SecretID"] in target.ended for ref in before):
-        before = None  # its credential is over
-    if before is not None and mirror and {ref["SecretID"] for ref in before} != {mirror.id}:
-        mirror = None  # it is left where it is: what the service had is put back
-    if before is None and mirror is None:
+    before = _before(service, target, mirror, held)
+    if before is not None and mirror and _ids(before) != {mirror.id}:  # 1
+        mirror = None
+    if before is None and mirror is None:  # 3
         message = f"{held.docker_name} is set aside ({why}), and there is no other version"
         hold = Hold(secret=name, reason=Reason.NO_WAY_BACK, message=message, service=service.name)
         return Want(
@@ -240,13 +306,43 @@ def _back(
     return Want(target=target, mirror=mirror, held=held, references=references, swap=swap, back=why)
 
 
+def _before(
+    service: Service, target: Target, mirror: Mirror | None, held: Mirror
+) -> tuple[Mapping[str, Any], ...] | None:
+    """Return the references that are put back as the record has them; None where none are.
+
+    1. There is no record of a roll that moved forward. That of a roll back tells of no reference.
+    2. There is a version that may be used, and it goes before what the service had.
+    3. What it had is set aside for it, or by an operator: it would fail there too.
+    4. The credential that it had is over: new tasks could not log in with it.
+
+    Args:
+        mirror: The newest version that may be used.
+    """
+    record = held.open_record(service.id)
+    if record is None or record.back:  # 1
+        return None
+    before = record.before
+    if mirror and not _may_go_before(before, mirror, target):  # 2
+        return None
+    if _was_refused(before, service, target):  # 3
+        return None
+    if _ids(before) & target.ended:  # 4
+        return None
+    return before
+
+
+def _ids(references: tuple[Mapping[str, Any], ...]) -> set[str]:
+    return {ref["SecretID"] for ref in references}
+
+
 def _may_go_before(before: tuple[Mapping[str, Any], ...], mirror: Mirror, target: Target) -> bool:
     """Return whether a service goes to what it had, rather than to the newest that may be used.
 
     So it is where both are one, and where it had a version that Vault was restored to before: on
     that it was well, and what is older in Vault may be long revoked.
     """
-    ids = {ref["SecretID"] for ref in before}
+    ids = _ids(before)
     had_one = bool(ids)  # else its reference was added, and is not taken away while one is usable
     return ids == {mirror.id} or (had_one and ids <= {other.id for other in target.others})
 
@@ -256,7 +352,7 @@ def _was_refused(before: tuple[Mapping[str, Any], ...], service: Service, target
 
     What failed elsewhere only (``on_failure: all``) it had, and may have again.
     """
-    ids = {ref["SecretID"] for ref in before}
+    ids = _ids(before)
     for mirror in target.mirrors:
         own, everywhere = mirror.asides.get(service.id), mirror.asides.get("")
         operators = everywhere is not None and everywhere.by == By.OPERATOR
