@@ -74,11 +74,15 @@ def move_services(targets: Sequence[Target], wished: frozenset[str], known: Situ
     )
     passed = [pass_gates(state, found, known) for state in judged]
     states, rolls = give_turns(passed, known)
-    decision = Decision(
-        chains=(*carry_out_fields(fields, states, known.swarm), *rolls),
+    first = Decision(
+        chains=tuple(carry_out_fields(fields, states, known.swarm)),
         holds=(*_missing_services(targets, known), *refused_fields(fields, known.swarm)),
     )
-    return Services(tuple(states), total((decision, *(state.decision for state in states))))
+    # What was found of a roll is written before another begins: a failure frees a place in flight,
+    # which a bridge that is stopped in between must not have given to a second service (I7).
+    found_out = (state.decision for state in states)
+    decision = total((first, *found_out, Decision(chains=tuple(rolls))))
+    return Services(tuple(states), decision)
 
 
 def is_state_lost(known: Situation) -> bool:

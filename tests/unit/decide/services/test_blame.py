@@ -534,3 +534,24 @@ def test_an_operator_who_goes_back_to_a_credential_that_is_over_is_not_followed(
         plan = plan_of(desired_of(secrets=[leased("api")]), leased_world(secrets, [service]))
         assert bool(marks(plan)) == kept
         assert (rolls(plan) == {}) == kept
+
+
+def test_a_failure_is_marked_before_another_roll_takes_the_place_that_it_frees() -> None:
+    """I7: a bridge that is stopped in between must find the mark."""
+    failed = paused("api", "db_v2")
+    waiting = service_of("web", "db_v1")
+    world = world_of(
+        document(3),
+        [
+            secret_of(1, labels=GOOD),
+            secret_of(2, labels=rolled("api", "db_v1")),
+            secret_of(3),
+        ],
+        [failed, waiting],
+    )
+    plan = plan_of(desired_of("web", "api", rollout=replace(FAST, max_in_flight=1)), world)
+    assert set(rolls(plan)) == {"web"}
+    actions = [action for chain in plan.chains for action in chain]
+    mark = next(n for n, a in enumerate(actions) if a.reason == Reason.ROLL_FAILED)
+    roll = next(n for n, a in enumerate(actions) if isinstance(a, RollService))
+    assert mark < roll
