@@ -95,17 +95,16 @@ def files_of(
     Args:
         own: Ids of the secret's mirrors.
     """
-    references = tuple(ref for ref in service.references if ref.secret_id in own)
     mapping = next((m for m in secret.services if m.service == service.name), None)
     if mapping is None:
-        return Files(references=references)
+        return Files(references=_references(service, own))
     files = mapping.files
     if len(files) > 1:
         files = tuple(replace(f, target=f.target or secret.name) for f in files)
     taken = _hand_made(service, secret.name, files, own, swarm)
     if isinstance(taken, Hold):
-        return Files(references=references, hold=taken)
-    references = tuple(ref for ref in service.references if ref.secret_id in own | taken)
+        return Files(references=_references(service, own), hold=taken)
+    references = _references(service, own | taken)
     meant = _meant(references, files, secret.name)
     found = Files(
         references=references,
@@ -115,9 +114,23 @@ def files_of(
     )
     if meant.asks:
         return replace(found, hold=_which(service, secret.name, references))
-    if references and not found.adds and not found.changes:
-        return replace(found, shared=_shared(list(references)))  # each file stays as it is
-    swap = found.swap(secret.name, _NEW, "")
+    return _foreseen(service, secret.name, found, swarm)
+
+
+def _references(service: Service, ids: frozenset[str]) -> tuple[Reference, ...]:
+    return tuple(ref for ref in service.references if ref.secret_id in ids)
+
+
+def _foreseen(service: Service, name: str, found: Files, swarm: SwarmView) -> Files:
+    """Return the files with what the engine would make of them, or why it could not.
+
+    1. Each file stays as it is. What is in the way of another is so already, and is no reason to
+       hold a roll; only which reference is the last one is to be told.
+    2. Otherwise the service is looked at as it would be with the files moved.
+    """
+    if found.references and not found.adds and not found.changes:  # 1
+        return replace(found, shared=_shared(list(found.references)))
+    swap = found.swap(name, _NEW, "")  # 2
     after = tuple(map(Reference.read, moved([ref.write() for ref in service.references], swap)))
     hold = _obstacle(service, swap, after, swarm)
     return replace(found, hold=hold, shared=_shared([r for r in after if r.secret_id == _NEW]))
@@ -207,28 +220,49 @@ def _hand_made(
     """Return the ids of the hand-made secrets to move from.
 
     The labels decide, not the name: what carries those of a bridge was not made by hand.
+
+    1. The files have targets: each hand-made secret under one of these. The engine refuses two
+       references with one target, so what has it now is to be replaced.
+    2. A file without a target, and the service refers to a mirror: that is meant, and none is
+       taken over.
+    3. A file without a target, and what has such a name is all of bridges: it is held, since that
+       is not this bridge's to move.
+    4. A file without a target, and otherwise: the only hand-made secret, if there is any.
     """
-    named = [
-        ref
-        for ref in service.references
-        if ref.secret_id not in own and is_hand_made(name, ref.secret_name)
-    ]
+    named = _named_as_by_hand(service, name, own)
     candidates = [ref for ref in named if not is_a_bridges(ref.secret_id, swarm)]
     targets = {file.target for file in files if file.target is not None}
-    if targets:
+    if targets:  # 1
         return frozenset(ref.secret_id for ref in candidates if ref.target in targets)
-    if any(ref.secret_id in own for ref in service.references):
+    if _references(service, own):  # 2
         return frozenset()
-    if not candidates and named:
+    if named and not candidates:  # 3
         return _not_owned(service, name, named[0], swarm)
+    return _only_one(service, name, candidates)  # 4
+
+
+def _named_as_by_hand(service: Service, name: str, own: frozenset[str]) -> list[Reference]:
+    others = (ref for ref in service.references if ref.secret_id not in own)
+    return [ref for ref in others if is_hand_made(name, ref.secret_name)]
+
+
+def _only_one(service: Service, name: str, candidates: list[Reference]) -> frozenset[str] | Hold:
+    """Return the id of the hand-made secret that is meant where no target is configured.
+
+    1. There is one Docker secret at most, under however many targets.
+    2. There are several, and one has the default target, the secret's name: that is meant.
+    3. There are several otherwise: which one is meant is not guessed, since a program would read
+       another credential than its own.
+    """
     ids = frozenset(ref.secret_id for ref in candidates)
-    if len(ids) > 1:
-        ids = frozenset(ref.secret_id for ref in candidates if ref.target == name)
-    if candidates and len(ids) != 1:
-        names = ", ".join(ref.secret_name for ref in candidates)
-        message = f"{service.name} refers to {names}: give `target` to say which file is meant"
-        return Hold(secret=name, reason=Reason.TARGET_TAKEN, message=message, service=service.name)
-    return ids
+    if len(ids) <= 1:  # 1
+        return ids
+    default = frozenset(ref.secret_id for ref in candidates if ref.target == name)
+    if len(default) == 1:  # 2
+        return default
+    names = ", ".join(ref.secret_name for ref in candidates)  # 3
+    message = f"{service.name} refers to {names}: give `target` to say which file is meant"
+    return Hold(secret=name, reason=Reason.TARGET_TAKEN, message=message, service=service.name)
 
 
 def is_a_bridges(secret_id: str, swarm: SwarmView) -> bool:
