@@ -7,7 +7,7 @@ truth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.model.desired import Rollout
@@ -63,21 +63,47 @@ class Starts:
 
 
 def starts_of(tasks: Iterable[Task], wanted: frozenset[str]) -> Starts:
-    """Return how far the tasks that should hold some secrets are started."""
-    tasks = [task for task in tasks if not task.lost]
-    on_it = [task for task in tasks if wanted <= task.secret_ids]
-    latest = max((task.seen for task in on_it if task.running), default=float("-inf"))
-    starting = [task for task in on_it if task.state == "starting" and not task.ending]
-    newest = max((task.seen for task in on_it), default=0.0)
+    """Return how far the tasks that should hold some secrets are started.
+
+    Those on nodes that are down tell nothing: the engine shows what was reported last.
+    """
+    reported = [task for task in tasks if not task.lost]
+    on_it = [task for task in reported if wanted <= task.secret_ids]
     return Starts(
         unplaced=tuple(task for task in on_it if task.unplaced),
-        refused=tuple(task for task in on_it if task.refused and task.seen > latest),
+        refused=_refused_since(on_it),
         waiting=any(task.unstarted for task in on_it),
-        starting=bool(starting),
-        lasting=any(newest - task.seen >= LONGEST_START for task in starting),
+        starting=any(_is_starting(task) for task in on_it),
+        lasting=_start_lasts(on_it),
         ended=any(task.ended_by_itself for task in on_it),
-        up=sum(task.running for task in tasks),
+        up=sum(task.running for task in reported),
     )
+
+
+def _refused_since(on_it: Sequence[Task]) -> tuple[Task, ...]:
+    """Return the tasks that a node could not start since one was last seen to become good.
+
+    The engine lists tasks that ended long ago too; what hindered those is over.
+    """
+    latest = max((task.seen for task in on_it if task.running), default=float("-inf"))
+    return tuple(task for task in on_it if task.refused and task.seen > latest)
+
+
+def _is_starting(task: Task) -> bool:
+    """Return whether a task is being started, or is started and its health check has yet to pass.
+
+    The engine calls both ``starting``.
+    """
+    return task.state == "starting" and not task.ending
+
+
+def _start_lasts(on_it: Sequence[Task]) -> bool:
+    """Return whether a task has been ``starting`` for longer than a start takes.
+
+    Seconds count up to what was reported last of any task: the engine's clock may be another one.
+    """
+    newest = max((task.seen for task in on_it), default=0.0)
+    return any(_is_starting(task) and newest - task.seen >= LONGEST_START for task in on_it)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,27 +165,53 @@ def on_trial(service: Service, swarm: SwarmView, instance: str) -> frozenset[str
 
 
 def progress_of(service: Service, tasks: tuple[Task, ...], wanted: frozenset[str]) -> Progress:
-    """Judge a service's tasks against the secrets that they should hold."""
-    live = [task for task in tasks if task.live and not task.ghost]
-    good = frozenset(task.id for task in live if task.running and wanted <= task.secret_ids)
-    others = sum(not wanted <= task.secret_ids for task in live)
-    failed = frozenset(t.id for t in tasks if t.failed and wanted <= t.secret_ids)
+    """Return how a service's tasks compare with the secrets that they should hold."""
+    on_it = [task for task in tasks if wanted <= task.secret_ids]
+    lacking = [task for task in tasks if _lacks(task, wanted)]
+    good = frozenset(task.id for task in on_it if task.running)
     return Progress(
         wanted=wanted,
         good=good,
-        failed=failed,
+        failed=frozenset(task.id for task in on_it if task.failed),
         lost=frozenset(task.id for task in tasks if task.lost),
-        others=others,
-        stale=sum(not wanted <= task.secret_ids and not task.ending for task in live),
+        others=len(lacking),
+        stale=sum(not task.ending for task in lacking),
         desired=service.desired_tasks,
-        converged=not service.torn
-        and wanted <= service.secret_ids
-        and not others
-        and len(good) >= service.desired_tasks
-        and service.update not in UNFINISHED,
+        converged=_has_converged(service, wanted, len(good), len(lacking)),
         error=last_error(tasks, wanted),
         starts=starts_of(tasks, wanted),
     )
+
+
+def _lacks(task: Task, wanted: frozenset[str]) -> bool:
+    """Return whether a live task lacks one of some secrets.
+
+    One that is to end on a node that is down does not count: nothing will ever report its end.
+    """
+    return task.live and not task.ghost and not wanted <= task.secret_ids
+
+
+def _has_converged(service: Service, wanted: frozenset[str], good: int, others: int) -> bool:
+    """Return whether a service has all its tasks on some secrets, and will keep them so.
+
+    1. A look that tore shows tasks of another moment than the Spec.
+    2. The Spec refers to all of the secrets: else the engine is about to replace the tasks.
+    3. No live task lacks one. The engine calls an update ``completed`` while an old task is still
+       being shut down.
+    4. As many run as the orchestrator wants. With ``continue`` the engine calls an update
+       ``completed`` while every task crashes.
+    5. The engine is at no update and has stopped none. After writes that restart no task it reports
+       none at all, so that ``completed`` is not asked for.
+
+    Args:
+        good: How many tasks run with all of them.
+        others: How many live tasks lack one.
+    """
+    if service.torn or not wanted <= service.secret_ids:  # 1, 2
+        return False
+    if others or good < service.desired_tasks:  # 3, 4
+        return False
+    return service.update not in UNFINISHED  # 5
 
 
 def last_error(tasks: Iterable[Task], wanted: frozenset[str]) -> str:
