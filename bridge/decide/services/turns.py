@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bridge.decide.backoffs import backoff_of, trying_again
@@ -37,39 +37,54 @@ def give_turns(
        after all, and more services are under way than should be. None of them gets anything newer
        until enough have converged or failed; what goes back does not wait for that.
     """
-    backward_first = sorted(
-        range(len(states)), key=lambda place: not any(want.back for want in states[place].ready)
-    )
-    limited = hold_what_is_too_much([states[place] for place in backward_first], known)
-    sent = [state for state in limited if not state.in_flight and _may_be_sent(state, known)]
-    places = {state.service.id for state in sent}
-    placed = sum(state.in_flight for state in limited) + len(sent)
-    free = known.rollout.max_in_flight - placed
+    order = sorted(range(len(states)), key=lambda place: not _goes_back(states[place]))  # 2
+    limited = hold_what_is_too_much([states[place] for place in order], known)
+    placed = {s.service.id for s in limited if s.in_flight or _may_be_sent(s, known)}  # 1, 3
+    free = known.rollout.max_in_flight - len(placed)
     after = list(states)
     chains: list[Chain] = []
-    for place, state in zip(backward_first, limited, strict=True):
-        has_place = state.in_flight or state.service.id in places
-        forward = not any(want.back for want in state.ready)
+    for place, state in zip(order, limited, strict=True):
+        after[place] = state
         if not state.ready:
-            after[place] = state
-        elif free < 0 and has_place and forward:
-            after[place] = _wait_for_turn(state, known, f", and {placed} services are under way")
-        elif free <= 0 and not has_place:
-            after[place] = _wait_for_turn(state, known)
-        else:
-            after[place], chain = _roll(state, known)
-            chains += [chain] if chain else []
-            free -= bool(chain) and not has_place
+            continue
+        message = _why_not_now(state, free, placed, known)
+        if message:
+            after[place] = _wait_for_turn(state, message)
+            continue
+        after[place], chain = _roll(state, known)
+        chains += [chain] if chain else []
+        free -= bool(chain) and state.service.id not in placed
     return after, chains
 
 
-def _wait_for_turn(state: ServiceState, known: Situation, more: str = "") -> ServiceState:
-    most = known.rollout.max_in_flight
+def _goes_back(state: ServiceState) -> bool:
+    return any(want.back for want in state.ready)
+
+
+def _why_not_now(state: ServiceState, free: int, placed: Collection[str], known: Situation) -> str:
+    """Return why a service has to wait for its turn; empty where it has it.
+
+    1. It has a place: a newer version goes to it at once, since the engine replaces an update that
+       it is at by the next one. But not while too many are under way (see ``give_turns``).
+    2. It has none: it waits until one is free.
+
+    Args:
+        free: How many places are free; less than none where too many services are under way.
+        placed: Ids of the services that have a place.
+    """
+    message = f"it is not its turn: max_in_flight is {known.rollout.max_in_flight}"
+    if state.service.id in placed:  # 1
+        crowded = free < 0 and not _goes_back(state)
+        return f"{message}, and {len(placed)} services are under way" if crowded else ""
+    return message if free <= 0 else ""  # 2
+
+
+def _wait_for_turn(state: ServiceState, message: str) -> ServiceState:
     for want in state.ready:
         hold = Hold(
             secret=want.name,
             reason=Reason.WAITING_FOR_TURN,
-            message=f"it is not its turn: max_in_flight is {most}{more}",
+            message=message,
             service=state.service.name,
             waits=True,
         )
@@ -126,22 +141,43 @@ def _why(state: ServiceState) -> tuple[Reason, str]:
 
 
 def _reason(state: ServiceState) -> tuple[Reason, str]:
-    service = state.service
+    """Return why a service is rolled: one update moves all its secrets, and the first case counts.
+
+    1. A secret goes back: its version is set aside, or none of the tasks could be started on it.
+    2. A suspect is tried alone: of an update that moved several the engine reports one failure.
+    3. None moves to another version, and only file fields change.
+    4. Otherwise some move forward.
+    """
     back = next((want.back for want in state.ready if want.back), "")
-    if back and any(w.held and w.held.block_for(service.id) for w in state.ready):
-        return Reason.GOING_BACK, f"what it was rolled to cannot be started: {back}"
-    if back:
-        return Reason.GOING_BACK, f"what it was rolled to is set aside: {back}"
-    if state.ready[0].alone:
+    if back:  # 1
+        return Reason.GOING_BACK, f"what it was rolled to {_what_failed(state)}: {back}"
+    if state.ready[0].alone:  # 2
         return Reason.TRIED_ALONE, "it failed together with another version, and is tried alone"
     moved = [want for want in state.ready if want.mirror != want.held]
-    if not moved:
+    if not moved:  # 3
         return Reason.FIELDS_CHANGED, "file fields were changed in the configuration"
-    if any(want.mirror and want.mirror.rolled(service.id) for want in moved):
+    return _reason_forward(moved, state.service.id)  # 4
+
+
+def _what_failed(state: ServiceState) -> str:
+    service_id = state.service.id
+    blocked = any(want.held and want.held.block_for(service_id) for want in state.ready)
+    return "cannot be started" if blocked else "is set aside"
+
+
+def _reason_forward(moved: Sequence[Want], service_id: str) -> tuple[Reason, str]:
+    """Return why a service moves forward.
+
+    1. It was on one of the versions before: a stack deploy, for instance, puts the references of
+       its file into the Spec, whatever was there.
+    2. All are copies of the versions that it is on, made anew since a Docker secret never changes.
+    3. Otherwise one is newer.
+    """
+    if any(want.mirror and want.mirror.rolled(service_id) for want in moved):  # 1
         return Reason.DRIFTED, "it was moved away from the newest version"
-    if all(w.mirror and w.held and w.mirror.identity == w.held.identity for w in moved):
+    if all(w.mirror and w.held and w.mirror.identity == w.held.identity for w in moved):  # 2
         return Reason.CONTENT_CHANGED, "its version was made anew as the configuration is now"
-    return Reason.NEW_VERSION, "a newer version is mirrored"
+    return Reason.NEW_VERSION, "a newer version is mirrored"  # 3
 
 
 def _record(want: Want, mirror: Mirror, state: ServiceState, now: float) -> Annotate | None:
