@@ -131,13 +131,17 @@ def _origins(data: dict[str, Any]) -> Found:
 
 
 def _kinds(data: dict[str, Any]) -> Found:
-    """Ask the kind of source of each secret what is wrong between its keys.
+    """Ask the kind of source of each secret what is wrong between its keys, and between secrets.
 
     Where several are named, the first is asked: what they say of one content would contradict.
     """
+    by_kind: dict[str, dict[str, dict[str, Any]]] = {kind.key: {} for kind in kinds.KINDS}
     for name, secret in _mapping(data.get("secrets")).items():
         for kind in _given(secret)[:1]:
+            by_kind[kind.key][name] = secret
             yield from kind.mistakes(name, secret, data)
+    for kind in kinds.KINDS:
+        yield from kind.conflicts(by_kind[kind.key])
 
 
 def _lease_rules(data: dict[str, Any]) -> Found:

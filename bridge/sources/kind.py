@@ -117,6 +117,15 @@ class Kind(ABC, Generic[S, M]):
         del name, secret, document
         yield from ()
 
+    def conflicts(self, secrets: Mapping[str, Mapping[str, Any]]) -> Mistakes:
+        """Yield what is wrong between the secrets of this kind.
+
+        Args:
+            secrets: The raw data of them all, by name, in the order of the file.
+        """
+        del secrets
+        yield from ()
+
     # --- Vault ------------------------------------------------------------------------------------
 
     @abstractmethod

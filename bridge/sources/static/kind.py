@@ -58,24 +58,26 @@ class Static(Kind[StaticRoles, StaticSection]):
     def mistakes(
         self, name: str, secret: Mapping[str, Any], document: Mapping[str, Any]
     ) -> Mistakes:
-        """Yield mistakes about the content, and about roles that are named twice."""
+        """Yield mistakes about the content, and about a role that is named twice."""
+        del document
         yield from of_credential(name, secret)
-        mount, roles = _roles(secret)
-        for role in roles:
-            others = (
-                other
-                for other, raw in mapping(document.get("secrets")).items()
-                if (of := _roles(mapping(raw)))[0] == mount and role in of[1]
-            )
-            first = next(others, name)
-            if first != name:
-                message = (
-                    f"`{first}` has the role {role} too, and would rotate it while this uses it"
-                )
-                yield ("secrets", name, "static", "roles"), message
+        _, roles = _roles(secret)
         if len(set(roles)) < len(roles):
             message = "two different roles are needed, so that both are valid together"
             yield ("secrets", name, "static", "roles"), message
+
+    def conflicts(self, secrets: Mapping[str, Mapping[str, Any]]) -> Mistakes:
+        """Yield each role that two secrets name: one would end the password of the other."""
+        first: dict[tuple[str, str], str] = {}
+        for name, secret in secrets.items():
+            mount, roles = _roles(secret)
+            for role in roles:
+                other = first.setdefault((mount, role), name)
+                if other != name:
+                    message = (
+                        f"`{other}` has the role {role} too, and would rotate it while this uses it"
+                    )
+                    yield ("secrets", name, "static", "roles"), message
 
     def look(self, vault: Vault, source: StaticRoles, *, patient: bool) -> Document:
         """Return when each role was rotated; no password is read."""

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from bridge.config import Configuration, json_schema, load
+from bridge.config.rules import contradictions
+from bridge.config.yaml_file import Source
 from bridge.errors import ConfigError
 from bridge.keys.values import Duration, Mode
 from bridge.model.desired import (
@@ -329,6 +331,40 @@ def test_lease_rules_are_for_sources_whose_credentials_the_bridge_makes(read: Re
     assert "`database` and `static`" in problem
     both = read.refused(secret(f"{kv}\n    database: {{mount: d, role: r}}\n    {lease}"))
     assert not any("secrets.db.lease" in problem for problem in both), both
+
+
+def test_a_static_role_belongs_to_one_secret(read: Read) -> None:
+    def of(name: str, roles: str, mount: str = "d") -> str:
+        return f"  {name}: {{static: {{mount: {mount}, roles: {roles}}}, format: json}}\n"
+
+    same = of("a", "[r1, r2]") + of("b", "[r3]", "e") + of("c", "[r4, r1]", "d/")
+    (problem,) = read.refused(f"{BASE}secrets:\n{same}")
+    assert "secrets.c.static.roles: `a` has the role r1 too" in problem
+    (problem,) = read.refused(f"{BASE}secrets:\n{of('a', '[r1, r1]')}")
+    assert "two different roles" in problem
+
+
+class _Counted(dict[str, Any]):
+    """Data of a file, which counts how often it is read."""
+
+    reads = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        _Counted.reads += 1
+        return super().get(key, default)
+
+
+def test_mistakes_between_secrets_are_found_without_comparing_each_with_each() -> None:
+    def reads(count: int) -> int:
+        _Counted.reads = 0
+        secrets = {
+            f"s{n}": _Counted(static={"mount": "d", "roles": [f"r{n}"]}, format="json")
+            for n in range(count)
+        }
+        assert contradictions(Source("", {"secrets": secrets})) == []
+        return _Counted.reads
+
+    assert reads(100) == 10 * reads(10)
 
 
 def test_a_format_and_its_field(read: Read) -> None:
