@@ -67,17 +67,24 @@ def _trouble(source: Source, where: str, seen: Unreadable, desired: Desired) -> 
     """
     if not where and seen.reason == Reason.PATH_MISSING:
         message = f"{seen.message}; writing it asks for the first rotation"
-        return Finding(Level.NOTE, _asking(source, desired), message)
+        return Finding(Level.NOTE, _keys_beside(source, desired), message)
     message = f"{seen.reason}: {seen.message}"
     if seen.reason == Reason.PERMISSION_DENIED:
         message += to_grant(*rules_for(source)[: None if where else 1])
-    return Finding(Level.ERROR, where or _asking(source, desired), message, Exit.HELD)
+    return Finding(Level.ERROR, where or _keys_beside(source, desired), message, Exit.HELD)
 
 
-def _asking(source: Source, desired: Desired) -> str:
-    """Name the keys of a path that is watched for requests only."""
-    asking = (s.name for s in desired.secrets if s.lease.rotate_on == source)
-    return ", ".join(f"secrets.{name}.lease.rotate_on" for name in asking)
+def _keys_beside(source: Source, desired: Desired) -> str:
+    """Name the keys of what no secret is made from: paths of requests, and roles of pipelines."""
+    keys = {
+        f"secrets.{secret.name}.{key}": place
+        for secret in desired.secrets
+        for key, place in (
+            ("lease.rotate_on", secret.lease.rotate_on),
+            ("kv.lease", secret.content.lease.role if secret.content.lease else None),
+        )
+    }
+    return ", ".join(key for key, place in keys.items() if place == source)
 
 
 def _check_own_token(vault: Vault, auth: Auth) -> Iterator[Finding]:

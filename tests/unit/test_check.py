@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from bridge.check.lease_roles import token_role_faults
+from bridge.check.vault import check_vault
 from bridge.errors import Exit
 from bridge.model.desired import KvLease, Rollout
 from bridge.model.findings import Level
 from bridge.model.leased import RoleDocument, StaticDocument, StaticRole
-from bridge.model.settings import Custody, TokenFile, VaultSettings
+from bridge.model.reasons import Reason
+from bridge.model.settings import Custody, DockerSettings, Settings, TokenFile, VaultSettings
+from bridge.model.source import Source
+from bridge.model.vault_view import Document, Unreadable, VaultView
 from bridge.report.policy import custody_hcl, pipeline_hcl, token_role_command
+from bridge.servers.vault import Vault
 from bridge.sources.database.checks import check_role
 from bridge.sources.static.checks import check_static
 from bridge.sources.static.source import StaticRoles
-from tests.support.builders import ROLE, desired_of, leased, wanted
+from tests.support.builders import NOW, ROLE, desired_of, leased, wanted
 
 ROLLOUT = Rollout(timeout=600.0)
 
@@ -110,6 +116,50 @@ def test_leases_that_a_pipeline_makes_must_outlast_a_roll_and_an_outage() -> Non
     (finding,) = check_role(ROLE, RoleDocument(3600.0, 3600.0), desired)
     assert finding.level == Level.OK
     assert "the pipeline must write a new version before that" in finding.message
+
+
+class _Vault:
+    """A Vault that answers, and grants all."""
+
+    role = ""
+
+    def health(self) -> dict[str, object]:
+        return {}
+
+    def login(self) -> None:
+        pass
+
+    def may_look_at_itself(self) -> bool:
+        return True
+
+    def own_token(self) -> dict[str, object]:
+        return {}
+
+    def capabilities(self, paths: list[str]) -> dict[str, list[str]]:
+        return {path: ["root"] for path in paths}
+
+    def credential_end(self) -> float | None:
+        return None
+
+
+def test_a_role_that_only_a_pipeline_uses_is_named_where_it_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = wanted("ledger", "api")
+    lease = KvLease("lease_id", "accessor", ROLE)
+    desired = desired_of(secrets=[replace(secret, content=replace(secret.content, lease=lease))])
+    seen: dict[Source, Document | Unreadable] = {
+        ROLE: Unreadable(Reason.ROLE_MISSING, "there is no role app in database/")
+    }
+    view = VaultView(NOW, seen)
+    monkeypatch.setattr("bridge.check.vault.look_at_vault", lambda *_: view)
+    settings = Settings(
+        vault=VaultSettings(address="https://vault", auth=TokenFile("t")),
+        docker=DockerSettings("unix:///var/run/docker.sock"),
+    )
+    found = check_vault(cast("Vault", _Vault()), desired, settings, NOW)
+    (finding,) = [finding for finding in found if "RoleMissing" in finding.message]
+    assert (finding.level, finding.where) == (Level.ERROR, "secrets.ledger.kv.lease")
 
 
 def test_a_pipeline_gets_a_policy_of_its_own() -> None:
