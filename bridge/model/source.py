@@ -59,7 +59,10 @@ class Source(ABC):
     @property
     @abstractmethod
     def place(self) -> str:
-        """What follows the mount in messages, as Vault's own commands write it."""
+        """What follows the mount in messages, as Vault's own commands write it.
+
+        Of a leased source with leases: the API path at which a read makes a credential.
+        """
 
     # --- the label of its Docker secrets ----------------------------------------------------------
 

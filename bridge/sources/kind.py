@@ -13,10 +13,21 @@ A kind is a folder beside this file, with two modules:
 To add one, write both, and add the kind to the tuple in ``kinds.py``. Nothing else changes: the
 configuration's schema, the looks, ``policy``, ``check`` and the decisions ask the kinds.
 
-A *versioned* kind implements ``look`` and ``read_version``. A *leased* one implements ``look`` and
-``prepare``, and ``rotation`` where its credentials live by no lease. What a look returns is one of
-three documents: the versions of a path (``KvDocument``), the lives that a role gives its leases
-(``RoleDocument``), or when roles were last rotated (``StaticDocument``).
+Besides what is abstract, a kind of each sort implements:
+
+1. *Versioned* (Vault keeps versions). Its noun: ``current``, ``is_destroyed``, and ``inferred``, by
+   which commands without access to Vault know it. The kind: ``look``, which returns the versions of
+   a path (``KvDocument``), and ``read_version``.
+2. *Leased*, with leases. Its noun: ``leased``, ``role_name``, ``lease_prefix``. The kind: ``look``,
+   which returns the lives that a role gives its leases (``RoleDocument``), ``prepare``, for which
+   ``Vault.leases.issue`` makes credential and custody, and ``custody_rules``, by which ``policy``
+   and ``check`` know that there are leases.
+3. *Leased*, without leases. Its noun: ``leased``, ``has_lease``, ``holds_role``, ``state_of``,
+   ``next_role``, ``inferred``. The kind: ``look``, which returns when roles were last rotated
+   (``StaticDocument``), ``prepare``, and ``rotation``.
+
+Not covered is a credential that has an end or a handle of its own, as a certificate has its
+``NotAfter`` and its serial number: of a generation's labels only those of ``Leased`` are read back.
 """
 
 from __future__ import annotations
@@ -56,7 +67,8 @@ class NewCredential:
 
     Attributes:
         created: When, as Vault wrote it.
-        labels: What ties its Docker secret to it.
+        labels: What ties its Docker secret to it: its role always, and its lease and accessor both
+            or neither. Without a role it counts as no generation, and the next cycle makes another.
         let_go: Ends it, where its Docker secret could not be made.
     """
 

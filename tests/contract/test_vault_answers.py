@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from bridge.errors import LoginRefused, VaultError, VaultRefused, VaultUnreachable
 from bridge.model.reasons import Reason
-from bridge.model.settings import AppRole, Auth, TokenFile, VaultSettings
+from bridge.model.settings import AppRole, Auth, Custody, TokenFile, VaultSettings
+from bridge.model.source import Source
 from bridge.servers.vault import Vault
 from bridge.sources.kv.source import KvPath
 from tests.support.answers import Answers, Reply, Request, answers
@@ -29,11 +32,20 @@ def server() -> Iterator[Answers]:
         yield made
 
 
-def session(server: Answers, folder: Path, auth: Auth | None = None, clock: Any = None) -> Vault:
+def session(
+    server: Answers,
+    folder: Path,
+    auth: Auth | None = None,
+    clock: Any = None,
+    custody: Custody | None = None,
+) -> Vault:
     """Return a session that has a token from a file, or another login."""
     (folder / "token").write_text(TOKEN)
     settings = VaultSettings(
-        address=server.address, auth=auth or TokenFile(str(folder / "token")), max_rps=1e6
+        address=server.address,
+        auth=auth or TokenFile(str(folder / "token")),
+        max_rps=1e6,
+        custody=custody,
     )
     return Vault(settings, clock) if clock else Vault(settings)
 
@@ -140,6 +152,90 @@ def test_what_concerns_one_path_is_not_asked_again(
     assert raised.value.reason == reason
     assert len(server.asked(PLACE)) == 1
     vault.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply(403, {"errors": ["permission denied"]}), Reason.PERMISSION_DENIED),
+        (Reply(404, {"errors": []}), Reason.PATH_MISSING),
+        (Reply(404, {"errors": ["no handler for route x"]}), Reason.MOUNT_MISSING),
+        (Reply(400, {"errors": ["no such thing"]}), Reason.VAULT_REFUSED),
+    ],
+)
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_kind_that_has_no_reader_of_its_own_gets_the_errors_of_all(
+    server: Answers, tmp_path: Path, reply: Reply, reason: Reason, writes: bool
+) -> None:
+    """Any other would end the look at all paths (I8)."""
+    server.reply = always(reply)
+    with closing(session(server, tmp_path)) as vault:
+        with pytest.raises(VaultRefused) as raised:
+            vault.write(PATH, "engine/a b", {}) if writes else vault.read(PATH, "engine/a b")
+        assert raised.value.reason == reason
+        assert len(server.asked("/v1/engine/a%20b")) == 1
+
+
+def test_a_kind_that_has_no_reader_of_its_own_reads_and_writes(
+    server: Answers, tmp_path: Path
+) -> None:
+    server.reply = always(Reply(200, {"data": {"a": 1}}))
+    with closing(session(server, tmp_path)) as vault:
+        assert vault.read(PATH, "engine/x") == {"a": 1}
+        assert vault.write(PATH, "engine/x", {}) == {"a": 1}
+        server.reply = always(Reply(204))
+        assert vault.write(PATH, "engine/x", {}) == {}
+    assert [request.method for request in server.asked("engine/x")] == ["GET", "POST", "POST"]
+
+
+@dataclass(frozen=True, slots=True)
+class _User(Source):
+    """A credential of another engine than that of databases."""
+
+    leased: ClassVar[bool] = True
+
+    namespace: str
+    mount: str
+    user: str
+
+    __str__ = Source.__str__
+
+    @property
+    def place(self) -> str:
+        return f"sts/{self.user}"
+
+    @property
+    def label(self) -> dict[str, object]:
+        return {"user": self.user}
+
+    @classmethod
+    def from_label(cls, namespace: str, mount: str, label: Mapping[str, Any]) -> Source | None:
+        return cls(namespace, mount, str(label["user"])) if "user" in label else None
+
+    @property
+    def lease_prefix(self) -> str:
+        return f"{self.mount}/{self.place}/"
+
+
+def test_a_credential_of_any_engine_is_issued_with_a_custody(
+    server: Answers, tmp_path: Path
+) -> None:
+    def reply(request: Request) -> Reply:
+        if request.path.endswith("/v1/auth/token/create/held"):
+            return Reply(200, {"auth": {"client_token": "custody", "accessor": "accessor"}})
+        if request.path.endswith("/v1/cloud/sts/app"):
+            assert request.headers["X-Vault-Token"] == "custody"
+            return Reply(200, {"lease_id": "cloud/sts/app/1", "data": {"key": "k"}})
+        if request.path.endswith("lookup-self"):
+            return Reply(200, {"data": {"ttl": 0}})
+        assert request.path.endswith("sys/leases/lookup")
+        return Reply(200, {"data": {"issue_time": "2026-11-01T00:00:00Z"}})
+
+    server.reply = reply
+    with closing(session(server, tmp_path, custody=Custody("held", 600.0))) as vault:
+        issued = vault.leases.issue(_User("", "cloud", "app"), {})
+    assert (issued.lease, issued.accessor) == ("cloud/sts/app/1", "accessor")
+    assert issued.fields == {"key": "k"}
 
 
 def test_a_proxys_404_is_no_deletion(server: Answers, tmp_path: Path) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import quote
 
 from bridge.cancellation import Cancellation
 from bridge.clock import boot_clock
 from bridge.errors import VaultRefused, VaultUnreachable
 from bridge.model.reasons import Reason
 from bridge.model.settings import VaultSettings
+from bridge.model.source import Source
 from bridge.servers.vault.http import Answer, Http, Json
 from bridge.servers.vault.kv import Kv
 from bridge.servers.vault.leases import Leases
 from bridge.servers.vault.login import Login, login_place
-from bridge.servers.vault.session import Session, data_of
+from bridge.servers.vault.session import Session, data_of, refusal
 from bridge.servers.vault.static import Statics
 
 
@@ -26,7 +28,6 @@ class Vault:
 
     Attributes:
         namespace: In which everything is asked for; empty for the root namespace.
-        session: Requests with our token, for kinds of sources that have no reader here.
         kv: What concerns KV v2 paths.
         leases: What concerns dynamic roles of the database engine.
         statics: What concerns its static roles.
@@ -36,10 +37,10 @@ class Vault:
         self._http = Http(settings, clock)
         self.namespace = settings.namespace
         self._login = Login(self._http, settings.auth, clock)
-        self.session = Session(self._http, self._login)
-        self.kv = Kv(self.session)
-        self.leases = Leases(self.session, settings.custody, login_place(settings.auth))
-        self.statics = Statics(self.session)
+        self._session = Session(self._http, self._login)
+        self.kv = Kv(self._session)
+        self.leases = Leases(self._session, settings.custody, login_place(settings.auth))
+        self.statics = Statics(self._session)
 
     def close(self) -> None:
         """Close the connections and forget the token."""
@@ -88,10 +89,37 @@ class Vault:
         """Return whether our token may look itself up, which tells a dead one from a policy."""
         return self._login.may_look_at_itself()
 
+    def read(self, source: Source, place: str, *, patient: bool = True) -> Json:
+        """Return the ``data`` of an API path, for kinds of sources that have no reader here.
+
+        Args:
+            source: What it is read for.
+            place: Without ``v1/``, as policies write it.
+            patient: Whether to try again where there is trouble that passes.
+
+        Raises ``VaultRefused`` with ``PathMissing``, ``PermissionDenied``, ``MountMissing``,
+        ``NamespaceMissing`` and ``VaultRefused``.
+        """
+        try:
+            return data_of(self._session.read(quote(place), patient=patient))
+        except Answer as error:
+            raise refusal(error, source, place, "read") from None
+
+    def write(self, source: Source, place: str, body: Json) -> Json:
+        """Post once to an API path, as ``read`` does; returns ``data``, empty where there is none.
+
+        Where no answer comes, it may have been done or not.
+        """
+        try:
+            answer = self._session.write(quote(place), body)
+        except Answer as error:
+            raise refusal(error, source, place, "update") from None
+        return data_of(answer) if isinstance(answer, dict) and answer.get("data") else {}
+
     def own_token(self) -> Json:
         """Return what Vault says of our token; empty where it may not look itself up."""
         try:
-            return data_of(self.session.read_once("auth/token/lookup-self"))
+            return data_of(self._session.read_once("auth/token/lookup-self"))
         except Answer:
             return {}
 

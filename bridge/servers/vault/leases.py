@@ -1,4 +1,4 @@
-"""What the bridge asks of Vault's database engine: credentials, their leases, their custody.
+"""What the bridge asks of engines that give leases: credentials, their leases, their custody.
 
 Each credential is issued with a token of its own, its custody, since a lease dies with the token
 that made it. The token is used for that one request and forgotten; its accessor is what is kept.
@@ -16,6 +16,7 @@ from bridge.errors import VaultError, VaultRefused, VaultUnreachable
 from bridge.model.leased import RoleDocument
 from bridge.model.reasons import Reason
 from bridge.model.settings import Custody
+from bridge.model.source import Source
 from bridge.servers.vault.http import Answer, Json
 from bridge.servers.vault.session import Session, data_of, missing
 from bridge.sources.database.source import DatabaseRole
@@ -32,7 +33,7 @@ class Issued:
     """A fresh credential.
 
     Attributes:
-        fields: ``username`` and ``password``.
+        fields: What the engine gave; the database engine gives ``username`` and ``password``.
         issued: Vault's ``issue_time`` of the lease.
     """
 
@@ -106,8 +107,10 @@ class Leases:
 
     # --- a new credential ------------------------------------------------------------------------
 
-    def issue(self, role: DatabaseRole, meta: dict[str, str]) -> Issued:
-        """Have a credential made, held by a custody token that is provisional yet.
+    def issue(self, role: Source, meta: dict[str, str]) -> Issued:
+        """Have a credential made at the place of a source, of whichever engine that gives leases.
+
+        It is held by a custody token that is provisional yet.
 
         Nothing is tried twice: whatever came of a request without an answer ends by itself, since
         nobody makes its custody permanent.
@@ -136,7 +139,7 @@ class Leases:
         except VaultError:
             return
 
-    def _custody_token(self, role: DatabaseRole, meta: dict[str, str]) -> Json:
+    def _custody_token(self, role: Source, meta: dict[str, str]) -> Json:
         custody = self._custody
         if custody is None:
             return self._session.login.another()
@@ -161,8 +164,8 @@ class Leases:
             raise VaultUnreachable("Vault's answer is not understood")
         return answer
 
-    def _issued(self, role: DatabaseRole, token: str, accessor: str) -> Issued:
-        place = f"{quote(role.mount)}/creds/{quote(role.role)}"
+    def _issued(self, role: Source, token: str, accessor: str) -> Issued:
+        place = quote(f"{role.mount}/{role.place}")
         try:
             answer = self._session.http.get(place, token, write=True)
             lease, fields = str(answer["lease_id"]), answer["data"]

@@ -106,6 +106,25 @@ def missing(error: Answer, source: Source) -> VaultError | None:
     return None
 
 
+def refusal(error: Answer, source: Source, place: str, capability: str) -> VaultError:
+    """Return what an answer means that is not a success, for paths of any engine.
+
+    Args:
+        place: The API path.
+        capability: What our token needs there.
+    """
+    if error.forbidden:
+        return VaultRefused(
+            Reason.PERMISSION_DENIED,
+            f"our token may not use {place}",
+            hint=f'grant `{capability}` on "{place}"',
+        )
+    if error.status == requests.codes.not_found:
+        what = f"there is nothing at {place} in Vault"
+        return missing(error, source) or VaultRefused(Reason.PATH_MISSING, what)
+    return VaultRefused(Reason.VAULT_REFUSED, f"Vault answered {error.text} for {source}")
+
+
 _backoff = wait_random_exponential(multiplier=0.1, max=1.0)
 
 

@@ -56,8 +56,7 @@ class Plain(Kind[PlainPath, PlainSection]):
         return {key: data[key] for key in data if key not in ("version", "written")}
 
     def _read(self, vault: Vault, source: PlainPath, *, patient: bool) -> Mapping[str, Any]:
-        answer = vault.session.read(f"{source.mount}/{source.plain}", patient=patient)
-        data: Mapping[str, Any] = answer["data"]
+        data = vault.read(source, f"{source.mount}/{source.plain}", patient=patient)
         if "version" not in data:
             raise VaultRefused(Reason.NO_VERSION, f"{source} does not say its version")
         return data
