@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from bridge.model.desired import Content
 from bridge.model.identity import Identity
+from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
 from bridge.model.source import Source
 from bridge.model.spec import Swap
@@ -140,6 +141,27 @@ class Annotate:
     put: Mapping[str, str] = field(default_factory=dict)
     drop: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
+
+    @classmethod
+    def on(
+        cls,
+        mirror: Mirror,
+        *,
+        reason: Reason,
+        why: str,
+        put: Mapping[str, str] | None = None,
+        drop: frozenset[str] = frozenset(),
+    ) -> Annotate:
+        """Return the action that writes labels of a mirror's Docker secret."""
+        return cls(
+            secret=mirror.secret,
+            secret_id=mirror.id,
+            docker_name=mirror.docker_name,
+            reason=reason,
+            why=why,
+            put=put or {},
+            drop=drop,
+        )
 
     @property
     def summary(self) -> str:

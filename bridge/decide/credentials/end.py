@@ -252,10 +252,8 @@ def _over(mirror: Mirror) -> str:
 
 def ended(mirror: Mirror, now: float, why: str) -> Annotate:
     """Return the note of a generation's end; its Docker secret may go then."""
-    return Annotate(
-        secret=mirror.secret,
-        secret_id=mirror.id,
-        docker_name=mirror.docker_name,
+    return Annotate.on(
+        mirror,
         reason=Reason.CREDENTIAL_ENDED,
         why=why,
         put={ENDED: timestamp(now)},

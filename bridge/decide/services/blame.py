@@ -95,7 +95,7 @@ def judge_rollbacks(
     if not back:
         return state
     if fell_with_its_node(service, lost):  # case 6
-        return state.noted(*(_absolved(want, mirror, state) for want, mirror in back))
+        return state.noted(*(_absolved(mirror, state) for _, mirror in back))
     names = [want.name for want, _ in back]
     moved = frozenset(mirror.id for _, mirror in back)
     unstarted = swarmed_back(tasks, moved)
@@ -108,9 +108,9 @@ def judge_rollbacks(
     unhealthy = any(record and record.unhealthy for record in records)
     fresh = [(want, mirror) for want, mirror in back if not mirror.good]
     state = _blame(state, fresh, why, unhealthy=unhealthy, known=known)
-    for want, mirror in back:
+    for _, mirror in back:
         if mirror.good:  # case 1: it is so on other services
-            state = state.noted(set_aside(want, mirror, state, Blame(By.SERVICE, why), known.now))
+            state = state.noted(set_aside(mirror, state, Blame(By.SERVICE, why), known.now))
     return state.moved_back(names)
 
 
@@ -149,7 +149,7 @@ def _rolled_back_by_hand(
     if want.held and want.held.id in want.target.ended:
         return state
     why = "an operator rolled the service back"
-    state = state.noted(set_aside(want, mirror, state, Blame(By.OPERATOR, why), now))
+    state = state.noted(set_aside(mirror, state, Blame(By.OPERATOR, why), now))
     state = state.held(
         Hold(
             secret=want.name,
@@ -161,12 +161,10 @@ def _rolled_back_by_hand(
     return state.moved_back({want.name})
 
 
-def _absolved(want: Want, mirror: Mirror, state: ServiceState) -> Annotate:
+def _absolved(mirror: Mirror, state: ServiceState) -> Annotate:
     """Return the note that drops a roll which went back for a node's sake; it is begun anew."""
-    return Annotate(
-        secret=want.name,
-        secret_id=mirror.id,
-        docker_name=mirror.docker_name,
+    return Annotate.on(
+        mirror,
         reason=Reason.NODE_LOST,
         why=f"Swarm rolled {state.service.name} back for a task whose node had gone down",
         drop=frozenset({f"{ROLL}{state.service.id}"}),
@@ -196,7 +194,7 @@ def _blame(
     everywhere = known.rollout.all_go_back and by == By.FAILURE
     for want, mirror in moved:
         blame = Blame(by, why)
-        mark = set_aside(want, mirror, state, blame, known.now, everywhere=everywhere)
+        mark = set_aside(mirror, state, blame, known.now, everywhere=everywhere)
         state = state.noted(mark).reported(want, State.DEGRADED, _REASONS[by], why)
     return state
 
@@ -213,7 +211,7 @@ def _acquit(
         mark = mirror.asides.get(service_id)
         if good.order < mirror.order and mark and mark.by in (By.FAILURE, By.SUSPECT):
             why = f"{mark.why}; the service fails on {good.docker_name} too: {failure}"
-            state = state.noted(set_aside(want, mirror, state, Blame(By.SERVICE, why), now))
+            state = state.noted(set_aside(mirror, state, Blame(By.SERVICE, why), now))
     return state
 
 
@@ -226,7 +224,6 @@ def judge_rollback_paused(state: ServiceState, failure: str, now: float) -> Serv
 
 
 def set_aside(
-    want: Want,
     mirror: Mirror,
     state: ServiceState,
     blame: Blame,
@@ -237,10 +234,8 @@ def set_aside(
     """Return the mark that a version is not to be used for a service, or for any."""
     service = state.service
     place = "" if everywhere else service.id
-    return Annotate(
-        secret=want.name,
-        secret_id=mirror.id,
-        docker_name=mirror.docker_name,
+    return Annotate.on(
+        mirror,
         reason=_REASONS[blame.by],
         why=f"set aside for {'all services' if everywhere else service.name}: {blame.why}",
         put={aside_label(place): SetAside(blame.by, timestamp(now), blame.why).write()},

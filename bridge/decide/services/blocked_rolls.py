@@ -62,7 +62,7 @@ def block(
             continue
         before = latest[1] if latest else None
         tries = noted.tries if noted else before.tries + 1 if before else 1
-        note = _note(want, mirror, state, _mark(state, hindrance, tries, known, back=ours))
+        note = _note(mirror, state, _mark(state, hindrance, tries, known, back=ours))
         state = replace(state.noted(note), in_flight=True)
     return state
 
@@ -78,7 +78,7 @@ def note_swarm_back(
     tries = latest[1].tries + 1 if latest else 1
     mark = _mark(state, hindrance, tries, known, back=True)
     for want, mirror in back:
-        note = _note(want, mirror, state, mark)
+        note = _note(mirror, state, mark)
         state = state.noted(note).held(_hold(want, hindrance, service.name))
     return state
 
@@ -100,13 +100,11 @@ def _mark(
     )
 
 
-def _note(want: Want, mirror: Mirror, state: ServiceState, mark: Blocked) -> Annotate:
+def _note(mirror: Mirror, state: ServiceState, mark: Blocked) -> Annotate:
     service = state.service
     gone = mirror.id not in service.secret_ids
-    return Annotate(
-        secret=want.name,
-        secret_id=mirror.id,
-        docker_name=mirror.docker_name,
+    return Annotate.on(
+        mirror,
         reason=mark.reason,
         why=f"the roll of {service.name} to it is blocked: {mark.why}",
         put={f"{BLOCKED}{service.id}": mark.write()},

@@ -229,10 +229,8 @@ def _done(want: Want, service: Service, now: float) -> Annotate:
     done = RollRecord(before=(), index=record.index, at=record.at, done=timestamp(now))
     over = {aside_label(service.id)} if mirror.asides.get(service.id) else set[str]()
     over |= {f"{BLOCKED}{service.id}"} if service.id in mirror.blocks else set()
-    return Annotate(
-        secret=want.name,
-        secret_id=mirror.id,
-        docker_name=mirror.docker_name,
+    return Annotate.on(
+        mirror,
         reason=Reason.CONVERGED,
         why=f"{service.name} has converged and baked",
         put={f"{ROLL}{service.id}": done.write()},

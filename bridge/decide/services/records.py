@@ -31,10 +31,8 @@ def good_mark(target: Target, states: Sequence[ServiceState], known: Situation) 
     if not witnesses or not all(_proves(s, name, newest, known.now) for s in witnesses):
         return []
     return [
-        Annotate(
-            secret=name,
-            secret_id=newest.id,
-            docker_name=newest.docker_name,
+        Annotate.on(
+            newest,
             reason=Reason.CONVERGED,
             why="it is good: every service has converged and baked on it",
             put={GOOD: timestamp(known.now)},
@@ -88,10 +86,8 @@ def _dropped(
     """Return one note for each mirror that has labels of services which are over."""
     found = ((mirror, over(mirror)) for mirror in (*target.mirrors, *target.others))
     return [
-        Annotate(
-            secret=target.secret.name,
-            secret_id=mirror.id,
-            docker_name=mirror.docker_name,
+        Annotate.on(
+            mirror,
             reason=Reason.SUPERSEDED,
             why=why,
             drop=frozenset(f"{prefix}{place}" for place in places),

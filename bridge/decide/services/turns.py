@@ -195,10 +195,8 @@ def _record(want: Want, mirror: Mirror, state: ServiceState, now: float) -> Anno
         put[aside_label(service.id)] = SetAside(By.SUSPECT, timestamp(now), why, True).write()
     elif known and replace(known, at=record.at) == record:
         return None
-    return Annotate(
-        secret=want.name,
-        secret_id=mirror.id,
-        docker_name=mirror.docker_name,
+    return Annotate.on(
+        mirror,
         reason=Reason.NEW_VERSION,
         why=f"{service.name} is about to be rolled to it",
         put=put,

@@ -22,9 +22,9 @@ def unused_marks(target: Target, swarm: SwarmView, now: float) -> list[Annotate]
         return []
     in_use = [mirror for mirror in older if mirror.id in swarm.used_ids]
     if in_use:
-        return [_unused(target, mirror, now) for mirror in in_use if mirror.unused]
+        return [_unused(mirror, now) for mirror in in_use if mirror.unused]
     return [
-        _unused(target, mirror, now)
+        _unused(mirror, now)
         for mirror in older
         if not mirror.unused
         and (mirror.good or mirror.records)
@@ -42,17 +42,14 @@ def _tells_of_others(newest: tuple[Mirror, ...], target: Target) -> bool:
     return bool(newest) and bool(newest[0].good) and not newest[0].asides
 
 
-def _unused(target: Target, mirror: Mirror, now: float) -> Annotate:
+def _unused(mirror: Mirror, now: float) -> Annotate:
     put, drop = {UNUSED: timestamp(now)}, frozenset[str]()
     why = "no service and no task has it any more: what it holds may be retired"
     if mirror.unused:
         put, drop, why = {}, frozenset({UNUSED}), "something has it again"
     reason = Reason.NO_LONGER_USED if put else Reason.SUPERSEDED
-    name = target.secret.name
-    return Annotate(
-        secret=name,
-        secret_id=mirror.id,
-        docker_name=mirror.docker_name,
+    return Annotate.on(
+        mirror,
         reason=reason,
         why=why,
         put=put,
@@ -64,10 +61,8 @@ def outlived_marks(target: Target, now: float) -> list[Annotate]:
     """Set aside what Vault was restored to before, now that something newer is mirrored."""
     why = f"Vault was restored to before it, and {target.secret.source} was written to since"
     return [
-        Annotate(
-            secret=target.secret.name,
-            secret_id=mirror.id,
-            docker_name=mirror.docker_name,
+        Annotate.on(
+            mirror,
             reason=Reason.SUPERSEDED,
             why=why,
             put={aside_label(): SetAside(By.RESTORE, timestamp(now), why).write()},

@@ -151,12 +151,12 @@ def _rollback(target: Target, wish: Wish, known: Situation) -> tuple[Annotate, .
         return f"version {to.identity.version} is destroyed in Vault, so its credential has ended"
     why = "an operator rolled back" + (f": {wish.why}" if wish.why else "")
     notes = [
-        _mark(target, mirror, why, known.now)
+        _mark(mirror, why, known.now)
         for mirror in target.mirrors
         if to.order < mirror.order and _by(mirror) != By.OPERATOR
     ]
     if to.asides:
-        notes.append(_cleared(target, to, frozenset(to.asides), "an operator chose it"))
+        notes.append(_cleared(to, frozenset(to.asides), "an operator chose it"))
     return tuple(notes)
 
 
@@ -231,10 +231,8 @@ def _ends_early(newest: Mirror, wish: Wish) -> tuple[Annotate, ...] | None:
     put = {AT_ONCE: how} | ({RETIRING: wish.at} if wish.first else {})
     why = "an operator wants it ended " + ("before services leave it" if wish.first else "at once")
     why += f": {wish.why}" if wish.why else ""
-    note = Annotate(
-        secret=newest.secret,
-        secret_id=newest.id,
-        docker_name=newest.docker_name,
+    note = Annotate.on(
+        newest,
         reason=Reason.RETIRING,
         why=why,
         put=put,
@@ -247,11 +245,9 @@ def _by(mirror: Mirror) -> By | None:
     return mark.by if mark else None
 
 
-def _mark(target: Target, mirror: Mirror, why: str, now: float) -> Annotate:
-    return Annotate(
-        secret=target.secret.name,
-        secret_id=mirror.id,
-        docker_name=mirror.docker_name,
+def _mark(mirror: Mirror, why: str, now: float) -> Annotate:
+    return Annotate.on(
+        mirror,
         reason=Reason.SET_ASIDE,
         why=f"set aside for all services: {why}",
         put={aside_label(): SetAside(By.OPERATOR, timestamp(now), why).write()},
@@ -263,7 +259,7 @@ def _drop_marks(target: Target, by: frozenset[By], why: str) -> tuple[Annotate, 
         (mirror, frozenset(place for place, mark in mirror.asides.items() if mark.by in by))
         for mirror in target.mirrors
     )
-    return tuple(_cleared(target, mirror, places, why) for mirror, places in found if places)
+    return tuple(_cleared(mirror, places, why) for mirror, places in found if places)
 
 
 def _retry(target: Target) -> tuple[Annotate, ...]:
@@ -271,10 +267,8 @@ def _retry(target: Target) -> tuple[Annotate, ...]:
     why = "an operator wants it tried again"
     blocked = (mirror for mirror in target.mirrors if mirror.blocks)
     at_once = (
-        Annotate(
-            secret=target.secret.name,
-            secret_id=mirror.id,
-            docker_name=mirror.docker_name,
+        Annotate.on(
+            mirror,
             reason=Reason.WISHED,
             why=f"rolls to it that were blocked go on: {why}",
             drop=frozenset(f"{BLOCKED}{place}" for place in mirror.blocks),
@@ -284,17 +278,15 @@ def _retry(target: Target) -> tuple[Annotate, ...]:
     return (*_drop_marks(target, _FAILED, why), *at_once)
 
 
-def _cleared(target: Target, mirror: Mirror, places: frozenset[str], why: str) -> Annotate:
+def _cleared(mirror: Mirror, places: frozenset[str], why: str) -> Annotate:
     """Return the note that drops marks, and the record of a roll that was rolled back by hand.
 
     Else the same traces would be read again as his word.
     """
     by_hand = (place for place in places if place and mirror.asides[place].by == By.OPERATOR)
     records = frozenset(f"{ROLL}{place}" for place in by_hand if place in mirror.records)
-    return Annotate(
-        secret=target.secret.name,
-        secret_id=mirror.id,
-        docker_name=mirror.docker_name,
+    return Annotate.on(
+        mirror,
         reason=Reason.WISHED,
         why=f"no longer set aside: {why}",
         drop=frozenset(aside_label(place) for place in places) | records,
