@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bridge.decide.services.hung import PATIENCE
-from bridge.decide.services.progress import Progress
+from bridge.decide.services.progress import Progress, Starts
 from bridge.model.blocked import Blocked
 from bridge.model.memory import Watch
 from bridge.model.reasons import Reason
@@ -43,28 +43,65 @@ def hindrance_of(
 ) -> Hindrance | None:
     """Return why no process of a roll starts; None where one did, or while it still may.
 
+    1. A process was started: it has converged, a good task died, or one ended by itself.
+    2. The engine tells of no task why it is not started, or has stopped the update, which it does
+       for a task that was refused and never for one that no node takes.
+    3. The engine tells why, and a task may yet start: the orchestrator makes another one for each
+       that was refused, and the scheduler tries again with what no node takes. Once the engine has
+       stopped the update, nothing more comes of it.
+    4. The engine tells why, and it has been so for long enough. Of a roll that was found to be
+       blocked before, that is so at once, unless a task is just being started.
+
     Args:
         known: What was noted on it before.
         failure: Why the roll has failed; empty while it may still succeed.
     """
     starts = progress.starts
-    if progress.converged or watch.died or starts.ended:
+    if progress.converged or watch.died or starts.ended:  # 1
         return None
     stopped = service.update in _STOPPED
-    if not starts.hindered or (stopped and not starts.refused):
-        if not failure or stopped or starts.starting or not starts.waiting:
-            return None
-        return Hindrance(Reason.CANNOT_START, f"no task was started ({failure})")
-    early = watch.stuck < service.monitor + service.delay + PATIENCE
-    # At the time-out a task that has just been started is one more try of what does not start.
-    waits = starts.lasting if failure else starts.starting or early
-    if not stopped and not (known and not starts.starting) and waits:
+    if not starts.hindered or (stopped and not starts.refused):  # 2
+        return None if stopped else _unexplained(starts, failure)
+    noted = known is not None and not starts.starting
+    if not stopped and not noted and _may_yet_start(service, starts, watch, failure):  # 3
         return None
+    return _explained(service, progress)  # 4
+
+
+def _unexplained(starts: Starts, failure: str) -> Hindrance | None:
+    """Return that no task was started in all the time of a roll, without the engine's words.
+
+    None while the roll may still succeed, and where one is being started or none waits: then it is
+    not the start that has failed.
+    """
+    if not failure or starts.starting or not starts.waiting:
+        return None
+    return Hindrance(Reason.CANNOT_START, f"no task was started ({failure})")
+
+
+def _may_yet_start(service: Service, starts: Starts, watch: Watch, failure: str) -> bool:
+    """Return whether a task may yet start of which the engine tells why it has not.
+
+    1. The roll has failed: only a task whose start lasts, since that process runs. One that has
+       just been started is one more try of what does not start.
+    2. Otherwise one that is being started, and any for as long as the engine itself waits between
+       two tasks, and a little more.
+    """
+    if failure:  # 1
+        return starts.lasting
+    return starts.starting or watch.stuck < service.monitor + service.delay + PATIENCE  # 2
+
+
+def _explained(service: Service, progress: Progress) -> Hindrance:
+    """Return the engine's latest words on why a task is not started, and what to do about it.
+
+    Those on a task that was refused come first: only for such a one the engine stops an update.
+    """
+    starts = progress.starts
     error = max(starts.refused or starts.unplaced, key=lambda task: task.seen).error
     reason, remedy = reason_of(service, error)
-    are = "task runs" if progress.starts.up == 1 else "tasks run"
-    count = f"{progress.starts.up} of {progress.desired} {are}"
-    return Hindrance(reason, f"{error}; {count}: {remedy}")
+    are = "task runs" if starts.up == 1 else "tasks run"
+    return Hindrance(reason, f"{error}; {starts.up} of {progress.desired} {are}: {remedy}")
 
 
 def reason_of(service: Service, error: str) -> tuple[Reason, str]:
