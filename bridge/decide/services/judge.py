@@ -36,9 +36,11 @@ from bridge.decide.services.unstarted import hindrance_of
 from bridge.decide.services.wants import Want
 from bridge.decide.situation import Situation
 from bridge.model.actions import Annotate
+from bridge.model.blocked import Blocked
 from bridge.model.conditions import Hold
 from bridge.model.labels import BLOCKED, ROLL
 from bridge.model.memory import Watch
+from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason, State
 from bridge.model.roll_record import RollRecord
 from bridge.model.service import Service, Task, UpdateState
@@ -109,11 +111,16 @@ def _as_configured(state: ServiceState) -> ServiceState:
         if want.ends:
             state = state.noticed(want, Reason.TEMPLATING_ENDS, want.ends)
         if want.mirror is None or (want.held is None and want.swap is None):
-            hold = want.target.hold or want.hold
-            reason = hold.reason if hold else Reason.NEW_VERSION
-            message = "it has no version yet" if want.held is None else ""
-            state = state.reported(want, State.HELD if hold else State.ROLLING, reason, message)
+            state = _without_version(state, want)
     return state
+
+
+def _without_version(state: ServiceState, want: Want) -> ServiceState:
+    """Return the state with the report that there is no version, or that the service has none."""
+    hold = want.target.hold or want.hold
+    reason = hold.reason if hold else Reason.NEW_VERSION
+    message = "it has no version yet" if want.held is None else ""
+    return state.reported(want, State.HELD if hold else State.ROLLING, reason, message)
 
 
 def _torn(state: ServiceState, open_rolls: tuple[Want, ...], now: float) -> ServiceState:
@@ -151,14 +158,17 @@ def _judge_roll(
     """Return the state with the next step of the roll that is under way.
 
     1. It goes back already: it has failed, and leaves what it failed on.
-    2. Its tasks do not start: the roll is blocked, which says nothing of the version.
-    3. It has failed.
-    4. It has converged, and bakes or is done.
+    2. Its tasks do not start: the roll is blocked, which says nothing of the version. Not so where
+       the engine waits for, or stopped for, a task whose node went down.
+    3. It has failed. Not so where the updater hangs: it would wait for ever for that one task, and
+       has not tried the others.
+    4. It has converged, and bakes or is done: without a health check the engine calls a task
+       running as soon as its process is started.
     5. It is under way, or hangs on a node that is down.
     """
     service, tasks = state.service, observed.tasks
     progress, watch = observed.progress, observed.watch
-    if any(want.back for want in open_rolls):
+    if any(want.back for want in open_rolls):  # 1
         return state
     held = [want.held for want in open_rolls if want.held]
     latest = max((mirror.records[service.id] for mirror in held), key=lambda r: r.index)
@@ -166,18 +176,30 @@ def _judge_roll(
     state = replace(state, wake_updater=hung)
     excused = is_excused(service, watch.lost)
     failure = failure_of(service, progress, watch, known.rollout, excused=excused)
-    noted = next((found for mirror in held if (found := mirror.block_for(service.id))), None)
-    hindrance = hindrance_of(service, progress, watch, noted, failure)
-    if hindrance and not hung and not excused:
+    hindrance = hindrance_of(service, progress, watch, _noted_block(held, service), failure)
+    if hindrance and not hung and not excused:  # 2
         return block(state, open_rolls, hindrance, known)
-    if failure and not hung:
+    if failure and not hung:  # 3
         return judge_failure(state, open_rolls, failure, known)
-    if state.baked_at is not None:
+    if state.baked_at is not None:  # 4
         return _baking(state, open_rolls, observed, known.now)
+    return _under_way(state, open_rolls, observed, known)  # 5
+
+
+def _noted_block(held: Iterable[Mirror], service: Service) -> Blocked | None:
+    """Return what was noted before on a blocked roll of a service to the versions that it is on."""
+    return next((found for mirror in held if (found := mirror.block_for(service.id))), None)
+
+
+def _under_way(
+    state: ServiceState, open_rolls: tuple[Want, ...], observed: Observed, known: Situation
+) -> ServiceState:
+    """Return the state of a service whose tasks are being replaced, or whose updater hangs."""
+    hung, progress = state.wake_updater, observed.progress
+    reason, message = (Reason.NODE_LOST, hung.why) if hung else (Reason.ROLLING, progress.story)
     for want in open_rolls:
-        reason, message = (Reason.NODE_LOST, hung.why) if hung else (Reason.ROLLING, progress.story)
         state = state.reported(want, State.ROLLING, reason, message)
-    state = state.waking(timeout_at(service, watch, known.rollout, known.now))
+    state = state.waking(timeout_at(state.service, observed.watch, known.rollout, known.now))
     return replace(state, in_flight=True)
 
 
