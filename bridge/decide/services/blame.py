@@ -7,6 +7,8 @@
 5. Swarm's own rollback leaves no PreviousSpec. One that an operator ordered leaves it, so that
    tells them apart: an operator's rollback is an instruction, and blames nobody.
 6. The engine stops or rolls back an update for a task whose node went down: that says nothing.
+7. The engine stops or rolls back an update for a task whose process could not be started: that says
+   nothing either, and is noted as a blocked roll.
 """
 
 from __future__ import annotations
@@ -60,17 +62,7 @@ def judge_failure(
     held = [(want, want.held) for want in open_rolls if want.held]
     records = [record for _, mirror in held if (record := mirror.open_record(service.id))]
     if any(record.frame and record.frame != service.frame for record in records):  # case 4
-        message = f"somebody else changed {service.name} in the middle of its roll ({failure})"
-        for want, _ in held:
-            state = state.held(
-                Hold(
-                    secret=want.name,
-                    reason=Reason.CHANGED_MEANWHILE,
-                    message=message,
-                    service=service.name,
-                )
-            )
-        return state
+        return _changed_meanwhile(state, held, failure)
     for want, mirror in held:
         if mirror.good:  # case 1
             state = state.reported(want, State.DEGRADED, Reason.SERVICE_UNHEALTHY, failure)
@@ -80,10 +72,22 @@ def judge_failure(
     return _blame(state, fresh, failure, unhealthy=unhealthy, known=known)
 
 
+def _changed_meanwhile(
+    state: ServiceState, held: Iterable[tuple[Want, Mirror]], failure: str
+) -> ServiceState:
+    """Return the state with a hold on each secret of a roll that somebody else wrote into."""
+    name = state.service.name
+    message = f"somebody else changed {name} in the middle of its roll ({failure})"
+    reason = Reason.CHANGED_MEANWHILE
+    for want, _ in held:
+        state = state.held(Hold(secret=want.name, reason=reason, message=message, service=name))
+    return state
+
+
 def judge_rollbacks(
     state: ServiceState, tasks: tuple[Task, ...], lost: frozenset[str], known: Situation
 ) -> ServiceState:
-    """Return what follows from a rollback: of Swarm, or by an operator's hand.
+    """Return what follows from a rollback: of Swarm, or by an operator's hand (case 5).
 
     Args:
         lost: Ids of the service's tasks that were seen on nodes that were down.
@@ -96,12 +100,27 @@ def judge_rollbacks(
         return state
     if fell_with_its_node(service, lost):  # case 6
         return state.noted(*(_absolved(mirror, state) for _, mirror in back))
-    names = [want.name for want, _ in back]
     moved = frozenset(mirror.id for _, mirror in back)
     unstarted = swarmed_back(tasks, moved)
-    if unstarted:
-        return note_swarm_back(state, back, unstarted, known).moved_back(names)
-    error = last_error(tasks, moved)
+    if unstarted:  # case 7
+        state = note_swarm_back(state, back, unstarted, known)
+    else:
+        state = _blame_rolled_back(state, back, last_error(tasks, moved), known)
+    return state.moved_back(want.name for want, _ in back)
+
+
+def _blame_rolled_back(
+    state: ServiceState, back: list[tuple[Want, Mirror]], error: str, known: Situation
+) -> ServiceState:
+    """Return the state with marks on the versions that Swarm rolled back, so that it ends there.
+
+    The Spec is the former one again, and PreviousSpec is gone: without a mark they would be rolled
+    out once more.
+
+    Args:
+        error: The latest error of a task on them; empty where there is none.
+    """
+    service = state.service
     why = f"Swarm rolled the service back ({service.update_message})"
     why += f"; a task said: {error}" if error else ""
     records = [mirror.open_record(service.id) for _, mirror in back]
@@ -111,7 +130,7 @@ def judge_rollbacks(
     for _, mirror in back:
         if mirror.good:  # case 1: it is so on other services
             state = state.noted(set_aside(mirror, state, Blame(By.SERVICE, why), known.now))
-    return state.moved_back(names)
+    return state
 
 
 def _gone_back(
