@@ -124,6 +124,10 @@ class Custodian:
         identity = Identity(action.source, ONE_LIFE, action.version, made.created)
         own = {**labels_of(self._instance, action.secret, identity), **user_label(made.fields)}
         labels = {**own, **made.labels, **action.labels}
+        leased = Leased.read(labels)
+        if leased is None or bool(leased.lease) != action.source.has_lease:
+            # Nobody could keep or end it, and the next cycle would have another one made.
+            raise ValueError(f"a credential of {action.source} whose labels make it no generation")
         try:
             data = render(made.fields, action.content)
         except ContentRefused as error:

@@ -68,7 +68,7 @@ class NewCredential:
     Attributes:
         created: When, as Vault wrote it.
         labels: What ties its Docker secret to it: its role always, and its lease and accessor both
-            or neither. Without a role it counts as no generation, and the next cycle makes another.
+            or neither. Otherwise it is let go: nobody could keep or end it.
         let_go: Ends it, where its Docker secret could not be made.
     """
 

@@ -16,7 +16,7 @@ from bridge.model.actions import MintGeneration, Tend, TendGeneration
 from bridge.model.desired import Content, Format
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import ONE_LIFE, Identity
-from bridge.model.labels import RETIRING, ROLE, labels_of
+from bridge.model.labels import ACCESSOR, LEASE, RETIRING, ROLE, labels_of
 from bridge.model.memory import Result
 from bridge.model.reasons import Reason
 from bridge.model.swarm_view import SwarmView
@@ -24,6 +24,7 @@ from bridge.model.timestamps import timestamp
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from bridge.sources.database.source import DatabaseRole
+from bridge.sources.kind import NewCredential, Prepared
 from bridge.sources.static.source import StaticRoles
 from tests.support.builders import NOW, generation_secret
 from tests.support.builders import ROLE as DYNAMIC
@@ -232,3 +233,20 @@ def test_a_renewal_of_a_lease_needs_no_fence() -> None:
     scene = Scene((PLAIN,), fence=lambda: False)
     assert scene.do(_tend(Tend.RENEW_LEASE, PLAIN)) == Result.DONE
     assert scene.do(_tend(Tend.RENEW_CUSTODY, PLAIN)) == Result.DONE
+
+
+@pytest.mark.parametrize(
+    "labels", [{}, {LEASE: "l", ACCESSOR: "a"}, {ROLE: "app", LEASE: "l"}, {ROLE: "app"}]
+)
+def test_a_credential_that_would_count_as_no_generation_is_let_go(
+    monkeypatch: pytest.MonkeyPatch, labels: dict[str, str]
+) -> None:
+    """Otherwise each cycle would make another one, with a user in the database."""
+    scene, ended = Scene(()), list[str]()
+    made = NewCredential({"password": "p"}, timestamp(NOW), labels, lambda: ended.append("made"))
+    faulty = SimpleNamespace(prepare=lambda *_: Prepared(lambda: made))
+    monkeypatch.setattr("bridge.custodian.kind_of", lambda _: faulty)
+    with pytest.raises(ValueError, match="no generation"):
+        scene.custodian().mint(_mint(DYNAMIC))
+    assert ended == ["made"]
+    assert "create_secret" not in scene.calls
