@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bridge.errors import Cancelled, SwarmError
-from bridge.leader import Lease
+from bridge.leader_lease import Lease
 
 
 class Lead:

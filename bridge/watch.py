@@ -9,7 +9,7 @@ from dataclasses import replace
 from bridge.cadence import VaultPace
 from bridge.clock import Clock
 from bridge.config import Configuration
-from bridge.lookups import Lookups
+from bridge.lease_lookups import Lookups
 from bridge.model.actions import MintGeneration, Tend, TendGeneration
 from bridge.model.memory import Outcome
 from bridge.model.swarm_view import SwarmView

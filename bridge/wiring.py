@@ -9,7 +9,7 @@ from bridge.clock import Clock
 from bridge.config import Configuration
 from bridge.errors import Cancelled
 from bridge.lead import Lead
-from bridge.leader import Lease
+from bridge.leader_lease import Lease
 from bridge.model.leadership import TTL
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault

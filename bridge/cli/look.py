@@ -17,7 +17,7 @@ from bridge.config import Configuration
 from bridge.decide.cycle import decide
 from bridge.decide.inferred import infer_vault
 from bridge.errors import Exit
-from bridge.leader import holder_of
+from bridge.leader_lease import holder_of
 from bridge.model.desired import Desired
 from bridge.model.leadership import Holder
 from bridge.model.memory import Memory

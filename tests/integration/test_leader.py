@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.config import load
-from bridge.leader import Lease, holder_of
+from bridge.leader_lease import Lease, holder_of
 from bridge.loop import Loop
 from bridge.model.actions import MintGeneration
 from bridge.model.leadership import HOLDER, Holder, lease_config_name

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from bridge.config import load
-from bridge.leader import holder_of
+from bridge.leader_lease import holder_of
 from bridge.loop import Loop
 from bridge.model.settings import DockerSettings
 from bridge.servers.swarm import Swarm

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.custodian import Custodian
 from bridge.errors import AnswerLost, SwarmError
-from bridge.leader import Lease
+from bridge.leader_lease import Lease
 from bridge.model.actions import MintGeneration, Tend, TendGeneration
 from bridge.model.desired import Content, Format
 from bridge.model.docker_secret import DockerSecret

@@ -8,7 +8,7 @@ import pytest
 
 from bridge.errors import Cancelled, SwarmUnreachable
 from bridge.lead import Lead
-from bridge.leader import Lease
+from bridge.leader_lease import Lease
 
 
 class _Lease:

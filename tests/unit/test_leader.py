@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from bridge.errors import AnswerLost, OutOfSequence, SwarmUnreachable
-from bridge.leader import Lease, holder_of
+from bridge.leader_lease import Lease, holder_of
 from bridge.model.leadership import HOLDER, Holder, lease_config_name
 from bridge.processes import has_ended, this_container, this_process
 from bridge.servers.swarm import Swarm
@@ -247,7 +247,7 @@ def test_a_holder_whose_task_has_ended_is_none(
 def test_a_container_that_was_started_anew_has_lost_what_ran_in_it(
     rivals: Rivals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.leader.this_container", lambda: CONTAINER)
+    monkeypatch.setattr("bridge.leader_lease.this_container", lambda: CONTAINER)
     boot, _, _, _ = this_process().split("/")
     _held_by_another(rivals, container=CONTAINER, process=this_process())
     assert not rivals.lease().hold()  # that one has been started in it beside ours

@@ -13,7 +13,7 @@ from bridge import logs
 from bridge.cadence import SECOND_LOOK
 from bridge.clock import Clock as TwoClocks
 from bridge.config import Configuration
-from bridge.leader import Lease
+from bridge.leader_lease import Lease
 from bridge.model.reasons import State
 from bridge.model.settings import DockerSettings, Settings, TokenFile, VaultSettings
 from bridge.reconcile import Reconciler

@@ -2,7 +2,7 @@
 
 1. ``wants``: what should each service have of each secret?
 2. ``judge``: how far is its roll, did it fail, who is to blame?
-3. ``ready``: which changes does no gate hold up?
+3. ``eligible``: which changes does no gate hold up?
 4. ``turns``: whose turn is it?
 """
 
@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bridge.decide.decision import Decision, total
+from bridge.decide.services.eligible import pass_gates
 from bridge.decide.services.file_fields import carry_out_fields, fields_asked, refused_fields
 from bridge.decide.services.gates import JustFound
 from bridge.decide.services.judge import judge
-from bridge.decide.services.ready import pass_gates
 from bridge.decide.services.state import ServiceState
 from bridge.decide.services.turns import give_turns
 from bridge.decide.services.wants import wants_by_service
 from bridge.decide.situation import Situation
+from bridge.decide.versions.not_understood import unread_service
 from bridge.decide.versions.target import Target, missing_service
-from bridge.decide.versions.unread import unread_service
 from bridge.model.conditions import Hold
 from bridge.model.reasons import Reason
 from bridge.model.service import Service

@@ -3,7 +3,7 @@
 1. ``target``: what Vault has, and what is mirrored of it.
 2. ``second_look``: one look proves no loss.
 3. ``credentials`` adds which generations of leased credentials may be used, and which are made.
-4. ``unread``: what is not understood may be the newest version.
+4. ``not_understood``: what is not understood may be the newest version.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from bridge.decide.backoffs import backoff_of, trying_again
 from bridge.decide.decision import Decision, one_by_one
 from bridge.decide.situation import Situation
+from bridge.decide.versions.not_understood import not_understood, with_unread
 from bridge.decide.versions.second_look import many_missing, with_second_look
 from bridge.decide.versions.target import Target, find_target
-from bridge.decide.versions.unread import not_understood, with_unread
 from bridge.model.actions import Chain, NoteState
 from bridge.model.reasons import Reason
 

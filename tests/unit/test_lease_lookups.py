@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from bridge.lookups import Lookups
+from bridge.lease_lookups import Lookups
 from bridge.model.leased import Life
 from bridge.model.swarm_view import SwarmView
 from bridge.model.vault_view import VaultView
