@@ -43,6 +43,9 @@ shift
 exec "$@"
 """
 
+_TRIES = 5
+"""How often a command is run that prints nothing."""
+
 
 class Engine:
     """A Docker engine, ours or the user's, seen through its raw API.
@@ -226,13 +229,23 @@ class Engine:
 
     def run(self, name: str, *command: str) -> list[str]:
         """Run a command in each running container of a service; returns what each printed."""
-        said = []
-        for task in self.tasks(name):
-            container = task["Status"]["ContainerStatus"]["ContainerID"]
-            api = self.beside(task).api
+        return [self._printed(task, command) for task in self.tasks(name)]
+
+    def _printed(self, task: Json, command: tuple[str, ...]) -> str:
+        """Run a command in a task's container; returns what it printed.
+
+        The engine loses the output of a command that ends at once, now and then
+        (moby/moby#27289; seen under load with exit code 0). So nothing at all is asked for again.
+        """
+        container = task["Status"]["ContainerStatus"]["ContainerID"]
+        api = self.beside(task).api
+        printed = ""
+        for _ in range(_TRIES):
             started = api.exec_create(container, list(command))
-            said.append(api.exec_start(started["Id"]).decode())
-        return said
+            printed = api.exec_start(started["Id"]).decode()
+            if printed:
+                break
+        return printed
 
     def beside(self, task: Json) -> Engine:
         """Return the engine that a task runs on; this one, where there is no other."""
