@@ -130,6 +130,7 @@ def serve(requests: socket.socket) -> list[str]:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     running: dict[int, socket.socket] = {}
+    server = os.getpid()
     while True:
         readable = select.select([requests.fileno(), awake], [], [])[0]
         if awake in readable:
@@ -150,7 +151,7 @@ def serve(requests: socket.socket) -> list[str]:
                 os.close(end)
             for each in (requests, answers, *running.values()):
                 each.close()
-            return _become(request, files[1:])
+            return _become(request, files[1:], server)
         for file in files[1:]:
             os.close(file)
         running[pid] = answers
@@ -168,10 +169,10 @@ def _reap(running: dict[int, socket.socket]) -> None:
             answers.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def _become(request: bytes, output: Sequence[int]) -> list[str]:
+def _become(request: bytes, output: Sequence[int], parent: int) -> list[str]:
     """Take the environment and the files that a fork is to have; returns its arguments."""
     arguments, environ = json.loads(request)
-    _die_with_the_parent()
+    die_with(parent)
     for number, file in enumerate(output, 1):
         os.dup2(file, number)
         os.close(file)
@@ -181,10 +182,15 @@ def _become(request: bytes, output: Sequence[int]) -> list[str]:
     return list(arguments)
 
 
-def _die_with_the_parent() -> None:
-    """Ask the kernel for what ``setpriv --pdeathsig KILL`` asks for."""
+def die_with(parent: int) -> None:
+    """Ask the kernel for what ``setpriv --pdeathsig KILL`` asks for.
+
+    It kills nobody whose parent has ended before: then there is nothing left to wait for.
+    """
     pr_set_pdeathsig = 1
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _main(requests: socket.socket) -> None:

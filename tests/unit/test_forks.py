@@ -84,3 +84,24 @@ def test_all_end_with_the_server(tmp_path: Path) -> None:
     eventually(lambda: not Path(f"/proc/{left.pid}").exists())
     with pytest.raises(RuntimeError, match="the server of the forks has ended"):
         left.wait(60)
+
+
+_ORPHAN = """
+import os, time
+from tests.support.forks import die_with
+parent = os.getpid()
+if os.fork():
+    os._exit(0)
+while os.getppid() == parent:
+    time.sleep(0.001)
+die_with(parent)
+print("it lives on")
+"""
+
+
+def test_a_fork_ends_whose_server_has_ended_before_it_could_ask_for_that() -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", _ORPHAN], capture_output=True, text=True, cwd=root, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
