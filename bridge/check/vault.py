@@ -100,7 +100,7 @@ def _check_own_token(vault: Vault, auth: Auth) -> Iterator[Finding]:
         yield Finding(Level.ERROR, "vault", str(error), Exit.UNREACHABLE)
         return
     for rule in rules:
-        if not {*rule.capabilities, "root"} & set(granted[rule.path]):
+        if not rule.is_granted_by(granted[rule.path]):
             message = f"our token lacks what is needed to {rule.why}"
             yield Finding(Level.WARNING, "vault", message + to_grant(rule))
 

@@ -94,16 +94,15 @@ def _dates(known: Situation) -> Mapping[tuple[str, float], float]:
     """Return when what has a date happened by our clock."""
     return {
         (mirror.id, date): known.memory.since(mirror.id, date, known.now)
-        for mirror in known.swarm.mirrors
-        if mirror.instance == known.instance
+        for mirror in known.mirrors
         for date in mirror.dates
     }
 
 
 def _met(known: Situation) -> Mapping[tuple[str, float], float]:
     """Return when each update of a service and each Docker secret of ours was seen first."""
-    mirrors, met_at = known.swarm.mirrors, known.memory.met_at
-    own = [(mirror.id, 0.0) for mirror in mirrors if mirror.instance == known.instance]
+    met_at = known.memory.met_at
+    own = [(mirror.id, 0.0) for mirror in known.mirrors]
     updates = [(service.id, service.update_started) for service in known.swarm.services]
     return {(owner, date): met_at(owner, known.now, date) for owner, date in (*own, *updates)}
 

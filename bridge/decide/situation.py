@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bridge.model.desired import Desired, Rollout
 from bridge.model.memory import Memory
+from bridge.model.mirror import Mirror
 from bridge.model.swarm_view import SwarmView
 from bridge.model.vault_view import VaultView
 from bridge.model.world import World
@@ -33,6 +35,21 @@ class Situation:
     def rollout(self) -> Rollout:
         """How services are to be rolled."""
         return self.desired.rollout
+
+    @property
+    def mirrors(self) -> Iterator[Mirror]:
+        """The mirrors that this bridge made, also of names that are no longer configured."""
+        return (mirror for mirror in self.swarm.mirrors if mirror.instance == self.instance)
+
+    @property
+    def unmapped(self) -> dict[str, list[Mirror]]:
+        """The same of names that the configuration does not have, by name."""
+        configured = {secret.name for secret in self.desired.secrets}
+        found: dict[str, list[Mirror]] = {}
+        for mirror in self.mirrors:
+            if mirror.secret not in configured:
+                found.setdefault(mirror.secret, []).append(mirror)
+        return found
 
     @property
     def swarm(self) -> SwarmView:

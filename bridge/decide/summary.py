@@ -17,7 +17,6 @@ from bridge.decide.versions.content_change import changed_contents, content_chan
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Chain
 from bridge.model.conditions import Condition, Hold, ServiceCondition
-from bridge.model.desired import Desired
 from bridge.model.identity import Identity
 from bridge.model.mirror import Mirror
 from bridge.model.plan import Plan
@@ -83,7 +82,7 @@ def _conditions(
         condition_of(target, services.of_secret(target.secret.name), known.world, missing)
         for target in versions.targets
     ]
-    conditions += unmapped(known.desired, known.world)
+    conditions += unmapped(known)
     troubled = {hold.secret: hold for hold in reversed(credentials.decision.holds)}
     conditions = [
         _with_leases(condition, credentials, troubled.get(condition.name))
@@ -170,14 +169,10 @@ def _oldest_running(mirrors: Iterable[Mirror], world: World) -> Identity | None:
     return min((mirror.identity for mirror in mirrors if mirror.id in held), default=None)
 
 
-def unmapped(desired: Desired, world: World) -> list[Condition]:
+def unmapped(known: Situation) -> list[Condition]:
     """Return the names that we mirrored and that the configuration no longer has; they are kept."""
-    names = {secret.name for secret in desired.secrets}
-    found: dict[str, list[Mirror]] = {}
-    for mirror in world.swarm.mirrors:
-        if mirror.instance == desired.instance and mirror.secret not in names:
-            found.setdefault(mirror.secret, []).append(mirror)
-    return [_unmapped(name, mirrors, world) for name, mirrors in sorted(found.items())]
+    found = sorted(known.unmapped.items())
+    return [_unmapped(name, mirrors, known.world) for name, mirrors in found]
 
 
 def _unmapped(name: str, mirrors: Iterable[Mirror], world: World) -> Condition:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -12,6 +13,10 @@ class Rule:
     path: str
     capabilities: tuple[str, ...]
     why: str
+
+    def is_granted_by(self, capabilities: Iterable[str]) -> bool:
+        """Return whether one of the capabilities that a token has on the path is enough."""
+        return not {*self.capabilities, "root"}.isdisjoint(capabilities)
 
     @property
     def hcl(self) -> str:

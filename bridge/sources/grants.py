@@ -23,6 +23,6 @@ def check_rules(vault: Vault, where: str, rules: tuple[Rule, ...]) -> Iterator[F
         yield Finding(Level.ERROR, "vault", str(error), Exit.UNREACHABLE)
         return
     for rule in rules:
-        if not {*rule.capabilities, "root"} & set(granted[rule.path]):
+        if not rule.is_granted_by(granted[rule.path]):
             message = f"our token may not {rule.why}"
             yield Finding(Level.ERROR, where, message + to_grant(rule), Exit.HELD)

@@ -21,8 +21,3 @@ def kind_of(source: Source) -> AnyKind:
         if isinstance(source, kind.noun):
             return kind
     raise KeyError(type(source).__name__)
-
-
-def keys_of_kinds() -> tuple[str, ...]:
-    """Return the keys of a secret that say where it is from."""
-    return tuple(kind.key for kind in KINDS)

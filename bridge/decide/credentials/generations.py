@@ -50,9 +50,8 @@ def generations_by_name(known: Situation) -> dict[str, list[Generation]]:
     has no lease, or none that can be read, counts as ended.
     """
     own: dict[str, list[Generation]] = {}
-    for mirror in sorted(known.swarm.mirrors, key=lambda m: m.order, reverse=True):
-        if mirror.instance == known.instance:
-            own.setdefault(mirror.secret, []).append(generation_of(mirror, known))
+    for mirror in sorted(known.mirrors, key=lambda m: m.order, reverse=True):
+        own.setdefault(mirror.secret, []).append(generation_of(mirror, known))
     return own
 
 

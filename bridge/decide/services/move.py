@@ -90,9 +90,7 @@ def is_state_lost(known: Situation) -> bool:
 
     What was paused is gone with it. Then everything is held: its loss must let nothing go on.
     """
-    mirrors = known.swarm.mirrors
-    own = any(mirror.instance == known.instance for mirror in mirrors)
-    return own and not known.swarm.has_state
+    return not known.swarm.has_state and any(known.mirrors)
 
 
 def _in_order(targets: Iterable[Target], known: Situation) -> list[Service]:

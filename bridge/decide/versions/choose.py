@@ -82,8 +82,7 @@ def _creations(targets: Iterable[Target], known: Situation) -> tuple[Chain, ...]
     never made by itself: what was paused would be forgotten.
     """
     creates = [target.create for target in targets if target.create]
-    mirrors = known.swarm.mirrors
-    first = not known.swarm.has_state and not any(m.instance == known.instance for m in mirrors)
+    first = not known.swarm.has_state and not any(known.mirrors)
     if not (first and creates):
         return one_by_one(*creates)
     return ((NoteState("", {}, {}, Reason.NEW_VERSION, "it is new"), *creates),)

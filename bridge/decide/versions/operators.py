@@ -6,7 +6,7 @@ decided as for any other mark. A wish that cannot be carried out stays, with the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.decide.decision import Decision, one_by_one
@@ -89,10 +89,7 @@ def _answer(target: Target, wish: Wish, known: Situation) -> tuple[Annotate, ...
 def let_go(known: Situation) -> list[Chain]:
     """Return what carries out wishes for names that the configuration does not have."""
     configured = {secret.name for secret in known.desired.secrets}
-    own: dict[str, tuple[Mirror, ...]] = {}
-    for mirror in known.swarm.mirrors:
-        if mirror.instance == known.instance and mirror.secret not in configured:
-            own[mirror.secret] = (*own.get(mirror.secret, ()), mirror)
+    own = known.unmapped
     forgotten = (removal for name in sorted(own) for removal in _forget(name, own[name], known))
     nothing = (
         _done(name, wish)
@@ -102,7 +99,7 @@ def let_go(known: Situation) -> list[Chain]:
     return [*one_by_one(*forgotten), *one_by_one(*nothing)]
 
 
-def _forget(name: str, mirrors: tuple[Mirror, ...], known: Situation) -> tuple[RemoveSecret, ...]:
+def _forget(name: str, mirrors: Sequence[Mirror], known: Situation) -> tuple[RemoveSecret, ...]:
     """Return the removals of a secret that the configuration no longer has, on a wish.
 
     What something still refers to is kept until nothing does.

@@ -18,7 +18,7 @@ from bridge.model.reasons import Reason
 from bridge.model.settings import Custody
 from bridge.model.source import Source
 from bridge.servers.vault.http import Answer, Json
-from bridge.servers.vault.session import Session, data_of, missing
+from bridge.servers.vault.session import Session, data_of, refusal
 from bridge.sources.database.source import DatabaseRole
 
 VAULTS_OWN_MAX = 768 * 3600.0
@@ -94,16 +94,15 @@ class Leases:
         return RoleDocument(min(float(default or VAULTS_OWN_MAX), longest), longest)
 
     def _role_refusal(self, error: Answer, role: DatabaseRole) -> VaultError:
-        if error.forbidden:
-            return VaultRefused(
-                Reason.PERMISSION_DENIED,
-                f"our token may not read the role of {role}",
-                hint=f'grant `read` on "{role.mount}/roles/{role.role}"',
-            )
-        if error.status == requests.codes.not_found:
-            what = f"there is no role {role.role} in {role.mount}/"
-            return missing(error, role) or VaultRefused(Reason.ROLE_MISSING, what)
-        return VaultRefused(Reason.VAULT_REFUSED, f"Vault answered {error.text} for {role}")
+        what = f"there is no role {role.role} in {role.mount}/"
+        return refusal(
+            error,
+            role,
+            f"{role.mount}/roles/{role.role}",
+            "read",
+            denied=f"our token may not read the role of {role}",
+            absent=VaultRefused(Reason.ROLE_MISSING, what),
+        )
 
     # --- a new credential ------------------------------------------------------------------------
 

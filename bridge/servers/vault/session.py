@@ -106,23 +106,35 @@ def missing(error: Answer, source: Source) -> VaultError | None:
     return None
 
 
-def refusal(error: Answer, source: Source, place: str, capability: str) -> VaultError:
+def refusal(
+    error: Answer,
+    source: Source,
+    place: str,
+    capability: str,
+    *,
+    denied: str = "",
+    absent: VaultRefused | None = None,
+    asked: object = None,
+) -> VaultError:
     """Return what an answer means that is not a success, for paths of any engine.
 
     Args:
         place: The API path.
         capability: What our token needs there.
+        denied: What our token may not do, in words; else it may not use the path.
+        absent: What a 404 means; else there is nothing at the path.
+        asked: What was asked for, where that is not the whole source.
     """
     if error.forbidden:
         return VaultRefused(
             Reason.PERMISSION_DENIED,
-            f"our token may not use {place}",
+            denied or f"our token may not use {place}",
             hint=f'grant `{capability}` on "{place}"',
         )
     if error.status == requests.codes.not_found:
         what = f"there is nothing at {place} in Vault"
-        return missing(error, source) or VaultRefused(Reason.PATH_MISSING, what)
-    return VaultRefused(Reason.VAULT_REFUSED, f"Vault answered {error.text} for {source}")
+        return missing(error, source) or absent or VaultRefused(Reason.PATH_MISSING, what)
+    return VaultRefused(Reason.VAULT_REFUSED, f"Vault answered {error.text} for {asked or source}")
 
 
 _backoff = wait_random_exponential(multiplier=0.1, max=1.0)

@@ -6,14 +6,12 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-import requests
-
 from bridge.errors import VaultError, VaultRefused, VaultUnreachable
 from bridge.model.leased import StaticDocument, StaticRole
 from bridge.model.reasons import Reason
 from bridge.model.timestamps import instant
 from bridge.servers.vault.http import Answer, Json
-from bridge.servers.vault.session import Session, data_of, missing
+from bridge.servers.vault.session import Session, data_of, missing, refusal
 from bridge.sources.static.source import StaticRoles
 
 
@@ -93,13 +91,8 @@ _UNKNOWN = re.compile("no static role|unknown role")
 def _refusal(
     error: Answer, source: StaticRoles, role: str, place: str, capability: str = "read"
 ) -> VaultError:
-    if error.forbidden:
-        return VaultRefused(
-            Reason.PERMISSION_DENIED,
-            f"our token may not use {place}",
-            hint=f'grant `{capability}` on "{place}"',
-        )
-    if error.status == requests.codes.not_found or _UNKNOWN.search(error.text):
-        what = f"there is no static role {role} in {source.mount}/"
-        return missing(error, source) or VaultRefused(Reason.ROLE_MISSING, what)
-    return VaultRefused(Reason.VAULT_REFUSED, f"Vault answered {error.text} for {role}")
+    what = f"there is no static role {role} in {source.mount}/"
+    absent = VaultRefused(Reason.ROLE_MISSING, what)
+    if _UNKNOWN.search(error.text) and not error.forbidden:
+        return missing(error, source) or absent
+    return refusal(error, source, place, capability, absent=absent, asked=role)

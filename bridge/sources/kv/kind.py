@@ -154,7 +154,7 @@ class Kv(Kind[KvPath, KvSection]):
         except VaultError as error:
             yield Finding(Level.ERROR, where, str(error), Exit.UNREACHABLE)
             return
-        if not {"read", "root"} & set(capabilities):
+        if not read.is_granted_by(capabilities):
             message = f"our token sees the versions of {path} and may not read them"
             yield Finding(Level.ERROR, where, message + to_grant(read), Exit.HELD)
 
