@@ -61,6 +61,9 @@ class Cancellation:
         lost: Asked again and again while something is waited for: whether to give up although
             nobody asked for a stop. Not asked about a write in flight.
         hasty: Whether a write in flight is given up as a look is.
+
+    Attributes:
+        progress: When the latest wait by this very one came to its end, on its clock.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Cancellation:
         self._clock = clock
         self._hasty = hasty
         self._state = _State()
+        self.progress = clock()
 
     def also(self, lost: Callable[[], bool], *, hasty: bool = False) -> Cancellation:
         """Return one that is cancelled together with this one, and where something is lost."""
@@ -168,6 +172,7 @@ class Cancellation:
                 except Cancelled:
                     self._state.unfinished |= write
                     raise
+            self.progress = self._clock()
             answer()
             return found[0]
 

@@ -22,6 +22,7 @@ from bridge.model.reasons import Reason
 from bridge.model.timestamps import timestamp
 from bridge.model.wishes import FIELDS, FieldsWish
 from bridge.model.world import World
+from bridge.pulse import Pulse
 from bridge.reconcile import Reconciler, Step
 from bridge.report.lifecycle import Lifecycle
 from bridge.servers.state_config import write_state
@@ -47,6 +48,7 @@ class Loop:
         ttl: Seconds for which the leader's lease keeps other bridges away.
         vault: A session to go on with, which outlives the loop.
         swarm: A connection to use in place of one of its own.
+        pulse: Where it tells that its cycles go on, for those who ask.
 
     Attributes:
         ended: Whether somebody asked it to stop for good.
@@ -60,6 +62,7 @@ class Loop:
         ttl: float = TTL,
         vault: Vault | None = None,
         swarm: Swarm | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         log = structlog.get_logger("bridge")
         self._desired = configuration.desired
@@ -70,6 +73,8 @@ class Loop:
         self._reconciler = Reconciler(configuration, self._wiring, self._clock, log)
         self._lifecycle = Lifecycle(log)
         self._bell = Bell()
+        self._pulse = pulse or Pulse(self._clock.boot)
+        self._pulse.follow(lambda: self._wiring.work.progress)
         self.ended = False
 
     @property
@@ -176,13 +181,16 @@ class Loop:
                     continue
                 except Exception as error:  # noqa: BLE001 - the service goes on whatever happens
                     troubles += 1
-                    self._lifecycle.tell_trouble(error)
-                    self._pause(pause_after_trouble(troubles))
+                    pause = pause_after_trouble(troubles)
+                    self._pulse.failed(self._lifecycle.tell_trouble(error), pause)
+                    self._pause(pause)
                     continue
                 if step is not None:
                     troubles = 0
                     self._lifecycle.tell_cycle()
-                self._pause(self.pause_after(step))
+                pause = self.pause_after(step)
+                self._pulse.ended(pause, self.leader, step.world if step else None)
+                self._pause(pause)
 
     def sync(
         self,

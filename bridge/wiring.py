@@ -31,6 +31,7 @@ class Wiring:
 
     Attributes:
         cancellation: Ends what waits for a server.
+        work: The same for what the cycles wait for, and not for the lease's own requests.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Wiring:
         settings, desired = configuration.settings, configuration.desired
         self.cancellation = Cancellation()
         work = self.cancellation.also(lambda: not self.lead.keep())
+        self.work = work
         self.vault = vault or Vault(settings.vault)
         self.vault.heed(work)
         self._owns_vault = vault is None

@@ -173,7 +173,8 @@ def _commands() -> Iterator[str]:
 
 _MEANINGS = {
     Exit.DONE: "done",
-    Exit.UNEXPECTED: "something unexpected; the log has a traceback without values",
+    Exit.UNEXPECTED: "something unexpected; the log has a traceback without values. Of `health`:"
+    " the bridge is stuck or gone",
     Exit.USAGE: "the command line or the configuration is wrong",
     Exit.HELD: "something is held or was refused; `status` has the reason",
     Exit.UNREACHABLE: "Vault or the swarm is not reachable, or Vault refuses our login",

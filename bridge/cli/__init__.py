@@ -38,6 +38,7 @@ for _command in (
     ask.approve,
     ask.forget,
     look.check,
+    look.health,
     look.policy,
     look.render,
 ):

@@ -14,8 +14,11 @@ from bridge import __version__, logs
 from bridge.cli.option_values import seconds
 from bridge.cli.shared import Options, command, console, open_loop, print_json
 from bridge.errors import ConfigError, Exit
+from bridge.health_socket import answering
 from bridge.loop import Loop
 from bridge.model.reasons import State
+from bridge.model.vitals import judge
+from bridge.pulse import Pulse
 from bridge.reconcile import Step
 from bridge.report.status import (
     exit_code,
@@ -42,8 +45,12 @@ def run(options: Options) -> None:
         secrets=len(configuration.desired.secrets),
     )
     vault = Vault(configuration.settings.vault)
+    pulse = Pulse()
     while True:
-        with open_loop(configuration, vault) as loop:
+        with (
+            open_loop(configuration, vault, pulse) as loop,
+            answering(configuration.desired.instance, lambda: judge(*pulse.look())),
+        ):
             hangup = _on_hangup(loop)
             loop.run()
         if loop.ended or not hangup:

@@ -17,6 +17,7 @@ from bridge.config import Configuration
 from bridge.decide.cycle import decide
 from bridge.decide.inferred import infer_vault
 from bridge.errors import Exit
+from bridge.health_socket import ask
 from bridge.leader_lease import holder_of
 from bridge.model.desired import Desired
 from bridge.model.leadership import Holder
@@ -125,6 +126,23 @@ def _with_vault(configuration: Configuration, otherwise: Plan | None) -> tuple[P
     if otherwise is not None and world.vault.login_refused:
         return otherwise, ends
     return planned, ends
+
+
+@command
+@click.pass_obj
+def health(options: Options) -> None:
+    """Ask the bridge that runs here how it is; for health checks of containers.
+
+    Ends with 0, or with 1 where the bridge is stuck or gone, so that a restart helps. A server that
+    is away is waited for, and is no illness: the line that is printed says so. It needs no server
+    and no file but the configuration.
+    """
+    found = ask(options.load().desired.instance)
+    if options.as_json:
+        print_json({"healthy": found.healthy, "message": found.message})
+    else:
+        click.echo(f"{'healthy' if found.healthy else 'unhealthy'}: {found.message}")
+    sys.exit(Exit.DONE if found.healthy else Exit.UNEXPECTED)
 
 
 @command

@@ -19,6 +19,7 @@ from rich.console import Console
 from bridge import logs
 from bridge.config import Configuration, load
 from bridge.loop import Loop
+from bridge.pulse import Pulse
 from bridge.servers.vault import Vault
 
 DEFAULT_CONFIG = "/etc/vault-bridge/bridge.yaml"
@@ -136,13 +137,16 @@ def command(function: Callable[..., None], *more: click.Option) -> click.Command
 
 
 @contextmanager
-def open_loop(configuration: Configuration, vault: Vault | None = None) -> Iterator[Loop]:
+def open_loop(
+    configuration: Configuration, vault: Vault | None = None, pulse: Pulse | None = None
+) -> Iterator[Loop]:
     """Make a loop that SIGTERM and SIGINT end after the action in hand.
 
     Args:
         vault: A session to go on with, which outlives the loop.
+        pulse: Where it tells that its cycles go on.
     """
-    loop = Loop(configuration, vault=vault)
+    loop = Loop(configuration, vault=vault, pulse=pulse)
 
     def on_signal(*_: object) -> None:
         loop.stop()

@@ -30,16 +30,22 @@ class Lifecycle:
         """Log that a cycle was given up in its middle."""
         self._log.warning("given up", because=str(error))
 
-    def tell_trouble(self, error: Exception) -> None:
-        """Log why a cycle failed, once while it is the same kind of trouble."""
-        kind = SwarmError if isinstance(error, SwarmError) else type(error)
+    def tell_trouble(self, error: Exception) -> str:
+        """Log why a cycle failed, once while it is the same kind of trouble; returns it in words.
+
+        The words have no value in them.
+        """
+        known = isinstance(error, SwarmError)
+        words = str(error) if known else f"unexpected error: {where(error)}"
+        kind = SwarmError if known else type(error)
         if self._trouble == kind:
-            return
+            return words
         self._trouble = kind
-        if isinstance(error, SwarmError):
-            self._log.warning("swarm not reachable", because=str(error))
+        if known:
+            self._log.warning("swarm not reachable", because=words)
         else:
             self._log.error("unexpected error, the next cycle begins anew", error=where(error))
+        return words
 
     def tell_cycle(self) -> None:
         """Log that cycles run again, at the first one after trouble."""
