@@ -17,8 +17,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import structlog
-
+from bridge.logs import logger
 from bridge.model.vitals import Health
 
 PATIENCE = 5.0
@@ -79,7 +78,7 @@ def answering(instance: str, look: Callable[[], Health]) -> Generator[None]:
             listening.bind(_address(instance))
             listening.listen()
         except OSError as error:
-            structlog.get_logger("bridge").warning(
+            logger().warning(
                 "`vault-bridge health` does not ask this bridge", because=_words(error)
             )
             yield

@@ -7,11 +7,9 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
-import structlog
-
 from bridge.bell import Bell
 from bridge.errors import SwarmUnreachable
-from bridge.logs import where
+from bridge.logs import logger, where
 from bridge.model.leadership import lease_config_name
 from bridge.servers.swarm import Swarm
 
@@ -46,7 +44,7 @@ class Listener:
         self._matters = matters
         self._over = threading.Event()
         self._reported: type[Exception] | None = None
-        self._log = structlog.get_logger("bridge")
+        self._log = logger()
 
     @contextlib.contextmanager
     def listening(self) -> Generator[None]:

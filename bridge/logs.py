@@ -1,5 +1,8 @@
 """Logs: JSON lines, or words where a person looks at a terminal.
 
+structlog is imported with the first line that is logged: that takes longer than most commands run
+that have nothing to log.
+
 No local variable is ever printed with a traceback (I6): structlog's usual recipes do that, and so
 does its console where rich is installed. Nor is the message of an error that nobody expected.
 """
@@ -9,12 +12,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO, cast
-
-import structlog
+from typing import Any, TextIO, cast
 
 
 def where(error: BaseException) -> str:
@@ -72,12 +75,46 @@ def configure(
         as_json: Write JSON lines to a terminal as well.
     """
     stream = stream or sys.stderr
+    unfailing = cast("TextIO", _Unfailing(stream))
+    level = logging.DEBUG if verbose else logging.INFO
+    if quiet and stream.isatty() and not verbose:
+        level = logging.CRITICAL
+    in_words = stream.isatty() and not as_json
+    with _lock:
+        _asked[:] = [lambda: _set_up(unfailing, level, in_words=in_words)]
+    # The SDKs log requests, never answers, and even those only where somebody asks for them.
+    logging.basicConfig(level=logging.ERROR, stream=unfailing, force=True)
+
+
+def logger() -> Any:
+    """Return the bridge's log: a structlog logger, which is made with its first line."""
+    return _Logger()
+
+
+class _Logger:
+    def __getattr__(self, name: str) -> Any:
+        import structlog  # noqa: PLC0415 - see above
+
+        with _lock:
+            while _asked:
+                _asked.pop()()
+        return getattr(structlog.get_logger("bridge"), name)
+
+
+_lock = threading.Lock()
+_asked: list[Callable[[], None]] = []
+"""What sets structlog up as it was asked for last, where that is not done yet."""
+
+
+def _set_up(stream: TextIO, level: int, *, in_words: bool) -> None:
+    import structlog  # noqa: PLC0415 - see above
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    if stream.isatty() and not as_json:
+    if in_words:
         shared.append(
             structlog.dev.ConsoleRenderer(
                 colors="NO_COLOR" not in os.environ,
@@ -86,15 +123,9 @@ def configure(
         )
     else:
         shared += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    unfailing = cast("TextIO", _Unfailing(stream))
-    level = logging.DEBUG if verbose else logging.INFO
-    if quiet and stream.isatty() and not verbose:
-        level = logging.CRITICAL
     structlog.configure(
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(unfailing),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
-    # The SDKs log requests, never answers, and even those only where somebody asks for them.
-    logging.basicConfig(level=logging.ERROR, stream=unfailing, force=True)

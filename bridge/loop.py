@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
-import structlog
-
 from bridge.bell import Bell
 from bridge.cadence import pause_after_cycle, pause_after_trouble
 from bridge.clock import Clock
 from bridge.config import Configuration
 from bridge.errors import BridgeError, Cancelled, Exit, VaultError
 from bridge.listen import Event, Listener, is_heartbeat
+from bridge.logs import logger
 from bridge.model.leadership import TTL
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
@@ -64,7 +63,7 @@ class Loop:
         swarm: Swarm | None = None,
         pulse: Pulse | None = None,
     ) -> None:
-        log = structlog.get_logger("bridge")
+        log = logger()
         self._desired = configuration.desired
         self._docker = configuration.settings.docker
         self._clock = clock or Clock()

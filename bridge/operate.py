@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from enum import StrEnum
 
 from bridge.clock import Clock
 from bridge.decide.cycle import decide
@@ -27,6 +26,7 @@ from bridge.model.reasons import Reason, State
 from bridge.model.set_aside import By
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
+from bridge.model.until import Until
 from bridge.model.wishes import APPROVED, WISH, Approval, Do, Pause, Wish, pause_label
 from bridge.model.world import World
 from bridge.observe_swarm import look_at_swarm
@@ -35,13 +35,6 @@ from bridge.servers.swarm import Swarm
 
 LOOK = 0.5
 """Seconds between two looks while a wish is followed."""
-
-
-class Until(StrEnum):
-    """How far a wish is followed."""
-
-    ROLLED = "rolled"  # services have come to rest
-    ENDED = "ended"  # former credentials are over as well
 
 
 class NoSuchSecret(BridgeError):

@@ -1,4 +1,8 @@
-"""The command line: reads arguments, calls the loop, prints, and ends with a documented code."""
+"""The command line: reads arguments, calls the loop, prints, and ends with a documented code.
+
+A command imports what it needs when it is called: `--help` needs no SDK, and a script that asks
+for the status each minute pays for that, not for all that the bridge is made of.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ import sys
 from typing import NoReturn
 
 import click
-import structlog
 
 from bridge import __version__, logs
 from bridge.cli import act, ask, look
@@ -64,7 +67,7 @@ def main() -> NoReturn:
     except click.Abort:
         sys.exit(Exit.UNEXPECTED)
     except Exception as error:  # noqa: BLE001 - the last resort
-        structlog.get_logger("bridge").error("unexpected error", error=logs.where(error))
+        logs.logger().error("unexpected error", error=logs.where(error))
         sys.exit(Exit.UNEXPECTED)
     finally:
         logs.let_go()

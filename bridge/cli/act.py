@@ -6,26 +6,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
-import structlog
 
 from bridge import __version__, logs
 from bridge.cli.option_values import seconds
 from bridge.cli.shared import Options, command, console, open_loop, print_json
 from bridge.errors import ConfigError, Exit
-from bridge.health_socket import answering
-from bridge.loop import Loop
-from bridge.model.reasons import State
-from bridge.model.vitals import judge
-from bridge.pulse import Pulse
-from bridge.reconcile import Step
-from bridge.report.status import (
-    exit_code,
-    print_status,
-    status_json,
-)
-from bridge.servers.vault import Vault
+
+if TYPE_CHECKING:
+    from bridge.loop import Loop
+    from bridge.reconcile import Step
 
 
 @command
@@ -36,7 +28,12 @@ def run(options: Options) -> None:
     SIGTERM and SIGINT end it within seconds and hand over to another bridge: looks and waits are
     given up, a write in flight is waited for. SIGHUP reads the configuration again.
     """
-    log = structlog.get_logger("bridge")
+    from bridge.health_socket import answering
+    from bridge.model.vitals import judge
+    from bridge.pulse import Pulse
+    from bridge.servers.vault import Vault
+
+    log = logs.logger()
     configuration = options.load()
     log.info(
         "bridge runs",
@@ -96,6 +93,8 @@ def _on_hangup(loop: Loop) -> list[int]:
 @click.pass_obj
 def sync(options: Options, *, timeout: float | None, apply_fields: bool) -> None:
     """Run cycles until nothing is left to do, showing each step, then exit."""
+    from bridge.report.status import exit_code, print_status, status_json
+
     logs.configure(verbose=options.verbose, quiet=True, as_json=options.as_json)
     progress = None if options.as_json else _progress()
     with open_loop(options.load()) as loop:
@@ -111,6 +110,8 @@ def sync(options: Options, *, timeout: float | None, apply_fields: bool) -> None
 
 def _progress() -> Callable[[Step], None]:
     """Print what each cycle did and, once per change, what it waits for."""
+    from bridge.model.reasons import State
+
     last: dict[str, str] = {}
     leader = ""
     out = console()

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from functools import update_wrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bridge.cli.option_values import seconds, version
 from bridge.cli.shared import OptionalValue, Options, command, print_json
-from bridge.operate import Operator, Until
-from bridge.servers.swarm import Swarm
+from bridge.model.until import Until
+
+if TYPE_CHECKING:
+    from bridge.operate import Operator
 
 _REASON = click.Option(["--reason"], default="", help="Why, in your words; it is kept and shown.")
 _WAIT = click.Option(["--wait"], is_flag=True, help="Wait until it is carried out.")
@@ -56,6 +58,9 @@ def _asking(ask: Callable[..., str]) -> Callable[..., None]:
     def write(
         options: Options, /, *, wait: str | bool | None = None, timeout: float = 0, **given: Any
     ) -> None:
+        from bridge.operate import Operator
+        from bridge.servers.swarm import Swarm
+
         configuration = options.load()
         with closing(Swarm(configuration.settings.docker)) as swarm:
             operator = Operator(swarm, configuration.desired)

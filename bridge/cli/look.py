@@ -7,47 +7,19 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
-from bridge.check import Finding
-from bridge.check import check as check_all
 from bridge.cli.shared import Options, command, console, open_loop, print_json
-from bridge.config import Configuration
-from bridge.decide.cycle import decide
-from bridge.decide.inferred import infer_vault
 from bridge.errors import Exit
-from bridge.health_socket import ask
-from bridge.leader_lease import holder_of
-from bridge.model.desired import Desired
-from bridge.model.leadership import Holder
-from bridge.model.memory import Memory
-from bridge.model.plan import Plan
-from bridge.model.world import World
-from bridge.observe_swarm import look_at_swarm
-from bridge.report.policy import (
-    CUSTODY_NAME,
-    NAME,
-    PIPELINE_NAME,
-    commands,
-    custody_hcl,
-    pipeline_hcl,
-    policy_hcl,
-)
-from bridge.report.render import current_names, override, variables
-from bridge.report.status import (
-    credential_json,
-    exit_code,
-    leader_json,
-    plan_json,
-    print_credential,
-    print_finding,
-    print_leader,
-    print_plan,
-    print_status,
-    status_json,
-)
-from bridge.servers.swarm import Swarm
+
+if TYPE_CHECKING:
+    from bridge.config import Configuration
+    from bridge.model.desired import Desired
+    from bridge.model.leadership import Holder
+    from bridge.model.plan import Plan
+    from bridge.servers.swarm import Swarm
 
 
 @command
@@ -56,6 +28,8 @@ from bridge.servers.swarm import Swarm
 @click.pass_obj
 def plan(options: Options, *, tell: bool, now: bool) -> None:
     """Show what a cycle would do, and what is held and why; change nothing."""
+    from bridge.report.status import exit_code, plan_json, print_plan
+
     with open_loop(options.load(apply_fields=now)) as loop:
         _, planned = loop.plan()
     if options.as_json:
@@ -76,6 +50,18 @@ def status(options: Options, *, ask_vault: bool) -> None:
     Where a bridge leads, the swarm answers and Vault is not asked, unless the configuration has
     leased credentials: how long their leases last is known to Vault alone.
     """
+    from bridge.leader_lease import holder_of
+    from bridge.report.status import (
+        credential_json,
+        exit_code,
+        leader_json,
+        print_credential,
+        print_leader,
+        print_status,
+        status_json,
+    )
+    from bridge.servers.swarm import Swarm
+
     configuration = options.load()
     desired, now = configuration.desired, time.time()
     with closing(Swarm(configuration.settings.docker)) as swarm:
@@ -104,6 +90,12 @@ def _without_vault(
 
     When leases end is not known then, so none is shown.
     """
+    from bridge.decide.cycle import decide
+    from bridge.decide.inferred import infer_vault
+    from bridge.model.memory import Memory
+    from bridge.model.world import World
+    from bridge.observe_swarm import look_at_swarm
+
     if holder is None or not (holder.leads(now) and holder.goes_by(desired)):
         return None
     view = look_at_swarm(swarm, desired.instance, now)
@@ -137,6 +129,8 @@ def health(options: Options) -> None:
     is away is waited for, and is no illness: the line that is printed says so. It needs no server
     and no file but the configuration.
     """
+    from bridge.health_socket import ask
+
     found = ask(options.load().desired.instance)
     if options.as_json:
         print_json({"healthy": found.healthy, "message": found.message})
@@ -149,6 +143,10 @@ def health(options: Options) -> None:
 @click.pass_obj
 def check(options: Options) -> None:
     """Check the configuration and that Vault and the swarm can be reached."""
+    from bridge.check import Finding
+    from bridge.check import check as check_all
+    from bridge.report.status import print_finding
+
     configuration = options.load()
     findings: list[Finding] = []
     for finding in check_all(configuration.desired, configuration.settings, time.time()):
@@ -172,19 +170,23 @@ def policy(options: Options, *, custody: bool, pipeline: bool, only: bool) -> No
     a second one, for the tokens that hold their leases, and a pipeline that writes such credentials
     into KV one of its own.
     """
+    from bridge.report import policy as written
+
     configuration = options.load()
     desired, vault = configuration.desired, configuration.settings.vault
     printed = {
-        NAME: policy_hcl(desired, vault),
-        CUSTODY_NAME: custody_hcl(desired, vault),
-        PIPELINE_NAME: pipeline_hcl(desired, vault),
+        written.NAME: written.policy_hcl(desired, vault),
+        written.CUSTODY_NAME: written.custody_hcl(desired, vault),
+        written.PIPELINE_NAME: written.pipeline_hcl(desired, vault),
     }
-    chosen = CUSTODY_NAME if custody else PIPELINE_NAME if pipeline else NAME
+    chosen = written.NAME
+    if custody or pipeline:
+        chosen = written.CUSTODY_NAME if custody else written.PIPELINE_NAME
     if options.as_json:
         policies = {name: hcl for name, hcl in printed.items() if hcl}
-        print_json({"policies": policies, "commands": list(commands(desired, vault))})
+        print_json({"policies": policies, "commands": list(written.commands(desired, vault))})
     elif only:
-        click.echo("\n".join(commands(desired, vault)))
+        click.echo("\n".join(written.commands(desired, vault)))
     elif not printed[chosen]:
         what = "custody tokens" if custody else "pipeline with custody tokens that writes leases"
         raise click.UsageError(f"this configuration has no {what}: it needs no such policy")
@@ -216,6 +218,10 @@ def render(options: Options, *, env: bool, compose_version: str) -> None:
     An override file for a second -c, or variables for `name: x_v${X_VERSION:?}`. Needs the swarm
     only. Secrets without any version yet are left out, and it ends with code 3.
     """
+    from bridge.observe_swarm import look_at_swarm
+    from bridge.report.render import current_names, override, variables
+    from bridge.servers.swarm import Swarm
+
     configuration = options.load()
     with closing(Swarm(configuration.settings.docker)) as swarm:
         view = look_at_swarm(swarm, configuration.desired.instance, time.time())

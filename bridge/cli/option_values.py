@@ -6,7 +6,7 @@ import re
 
 import click
 
-from bridge.keys.values import duration
+from bridge.keys.durations import duration
 
 
 def seconds(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:

@@ -9,18 +9,20 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import structlog
 from click.core import ParameterSource
-from rich.console import Console
 
 from bridge import logs
-from bridge.config import Configuration, load
-from bridge.loop import Loop
-from bridge.pulse import Pulse
-from bridge.servers.vault import Vault
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bridge.config import Configuration
+    from bridge.loop import Loop
+    from bridge.pulse import Pulse
+    from bridge.servers.vault import Vault
 
 DEFAULT_CONFIG = "/etc/vault-bridge/bridge.yaml"
 
@@ -40,11 +42,13 @@ class Options:
 
     def load(self, *, apply_fields: bool = False) -> Configuration:
         """Read the configuration. Raises ``ConfigError``."""
+        from bridge.config import load
+
         configuration = load(self.config, os.environ)
         desired = replace(configuration.desired, apply_fields=apply_fields)
         configuration = replace(configuration, desired=desired)
         for warning in configuration.warnings:
-            structlog.get_logger("bridge").warning("configuration", because=warning)
+            logs.logger().warning("configuration", because=warning)
         return configuration
 
 
@@ -146,6 +150,8 @@ def open_loop(
         vault: A session to go on with, which outlives the loop.
         pulse: Where it tells that its cycles go on.
     """
+    from bridge.loop import Loop
+
     loop = Loop(configuration, vault=vault, pulse=pulse)
 
     def on_signal(*_: object) -> None:
@@ -163,6 +169,8 @@ def open_loop(
 
 def console() -> Console:
     """Return where people read: lines are not cut where no terminal is."""
+    from rich.console import Console
+
     return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), markup=False)
 
 

@@ -6,14 +6,19 @@ Every key of the contract is here from the start. Which of them are not built ye
 
 from __future__ import annotations
 
+import ast
 import copy
+import inspect
+import sys
 from functools import cache
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
 from bridge.config.secrets import Secret, Tree, secret_model
 from bridge.keys.base import Model, Text
+from bridge.keys.durations import duration_text
 from bridge.keys.values import (
     Address,
     AuthMount,
@@ -26,7 +31,6 @@ from bridge.keys.values import (
     Role,
     ServiceName,
     VaultPath,
-    duration_text,
 )
 from bridge.sources import kinds
 from bridge.sources.kind import AnyKind
@@ -214,15 +218,15 @@ class Document(Model):
     """Name of this bridge; two bridges of different names never touch each other's secrets."""
     vault: Vault
     """Where Vault is and how to log in."""
-    docker: Docker = Docker()
+    docker: Docker = Field(default_factory=Docker)
     """Where the swarm manager's engine is."""
-    poll: Poll = Poll()
+    poll: Poll = Field(default_factory=Poll)
     """How often Vault is looked at."""
-    rollout: Rollout = Rollout()
+    rollout: Rollout = Field(default_factory=Rollout)
     """How carefully services are rolled."""
     limits: Limits | None = None
     """How much a plan may touch without `approve`."""
-    retain: Retain = Retain()
+    retain: Retain = Field(default_factory=Retain)
     """How many old versions stay."""
     discovery: Discovery | None = None
     """Which services may ask for a secret by label."""
@@ -241,12 +245,11 @@ class Document(Model):
 def document_model(known: tuple[AnyKind, ...]) -> type[Document]:
     """Return the model of the whole file, whose secrets may be of these kinds."""
     secret: Any = secret_model(known)
-    field: Any = Field(default={}, description=Document.model_fields["secrets"].description)
     return create_model(
         "Document",
         __base__=Document,
         __doc__=Document.__doc__,
-        secrets=(dict[Name, secret], field),
+        secrets=(dict[Name, secret], {}),
     )
 
 
@@ -262,9 +265,12 @@ def _schema_of(known: tuple[AnyKind, ...]) -> dict[str, Any]:
 def json_schema() -> dict[str, Any]:
     """Return the configuration's JSON Schema, for editors."""
     schema = copy.deepcopy(_schema())
+    docs = _docstrings()
     for model in (schema, *schema["$defs"].values()):
-        for field in model["properties"].values():
-            _as_written(field)
+        for name, field in model["properties"].items():
+            if (model["title"], name) in docs:
+                field.setdefault("description", docs[model["title"], name])
+            model["properties"][name] = _as_written(field)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
@@ -273,8 +279,28 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _as_written(field: dict[str, Any]) -> None:
-    """Give a field's default as the file has it; one of a whole section says nothing more."""
+def _docstrings() -> dict[tuple[str, str], str]:
+    """Return the text below each field of the models, by the model's name and its own."""
+    models, found = [Model], {}
+    for model in models:  # which grows by those that are made of it
+        models += model.__subclasses__()
+    for module in {model.__module__ for model in models}:
+        tree = ast.parse(inspect.getsource(sys.modules[module]))
+        for made in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+            for field, text in pairwise(made.body):
+                if (
+                    isinstance(field, ast.AnnAssign)
+                    and isinstance(field.target, ast.Name)
+                    and isinstance(text, ast.Expr)
+                    and isinstance(text.value, ast.Constant)
+                ):
+                    said = inspect.cleandoc(str(text.value.value))
+                    found[made.name, field.target.id] = said
+    return found
+
+
+def _as_written(field: dict[str, Any]) -> dict[str, Any]:
+    """Return a field with its default as the file has it; one of a whole section says nothing."""
     field.pop("title", None)
     if "description" in field:
         field["description"] = " ".join(field["description"].split())
@@ -283,6 +309,7 @@ def _as_written(field: dict[str, Any]) -> None:
         field["default"] = duration_text(default)
     elif default is None or isinstance(default, dict | list):
         field.pop("default", None)
+    return dict(sorted(field.items()))
 
 
 def keys_at(place: tuple[str | int, ...]) -> list[str]:

@@ -12,28 +12,15 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from bridge.keys.durations import UNITS, duration
 from bridge.keys.written import WrittenInt
 from bridge.model.names import MAX_INSTANCE, MAX_NAME, is_valid_name
 from bridge.model.service import SECRETS, short_target
 from bridge.model.settings import SshAddress
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"\s*(?:\d+(?:\.\d+)?\s*(?:ms|s|m|h|d)\s*)+")
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _MODE = re.compile(r"0o?([0-7]{1,4})")
 _MAX_MODE = 0o777
 _SOCKET = re.compile(r"(?:unix:)?(/(?!/).+)", re.IGNORECASE)
-
-
-def duration(value: object) -> float:
-    """Read a duration as people write it, in seconds.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if not isinstance(value, str) or _DURATION.fullmatch(value) is None:
-        raise ValueError("a duration with its unit is needed, as in 500ms, 30s, 1h30m, 24h or 90d")
-    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
 
 
 def _whole(value: object) -> object:
@@ -42,18 +29,8 @@ def _whole(value: object) -> object:
     return int(text) if text.isascii() and text.isdigit() else value
 
 
-def duration_text(seconds: float) -> str:
-    """Write a duration as people do: in the largest unit that divides it."""
-    if seconds < 1:
-        return f"{seconds * 1000:g}ms" if seconds else "0s"
-    units = (("d", 2), ("h", 1), ("m", 1), ("s", 1))
-    fits = (u for u, least in units if not seconds % _UNITS[u] and seconds >= least * _UNITS[u])
-    unit = next(fits, "s")
-    return f"{seconds / _UNITS[unit]:g}{unit}"
-
-
 def _interval(seconds: float) -> float:
-    if seconds < _UNITS["ms"] * 100:
+    if seconds < UNITS["ms"] * 100:
         raise ValueError("100ms at least")
     return seconds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from bridge.keys.values import duration_text
+from bridge.keys.durations import duration_text
 
 _MINUTES = 120.0
 """Seconds from which times are written in whole minutes."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bridge.errors import ContentRefused
-from bridge.model.content.template import fill, mistake_in
 
 Mistakes = Iterator[tuple[tuple[str | int, ...], str]]
 """Keys from the top of the file, and what is wrong there; never with a value."""
@@ -22,6 +21,9 @@ def of_template(name: str, secret: Mapping[str, Any]) -> Mistakes:
     for key in ("format", "decode"):
         if key in secret:
             yield ("secrets", name, key), "`template` says it all: leave this out"
+    # Few files have a template, and jinja2 takes longer to import than most commands to run.
+    from bridge.model.content.template import mistake_in  # noqa: PLC0415
+
     text = secret["template"]
     mistake = mistake_in(text) if isinstance(text, str) else ""
     if mistake:
@@ -45,6 +47,8 @@ def of_credential(name: str, secret: Mapping[str, Any]) -> Mistakes:
     mistakes = list(of_template(name, secret))
     yield from mistakes
     if not mistakes and isinstance(secret["template"], str):
+        from bridge.model.content.template import fill  # noqa: PLC0415 - as above
+
         try:
             fill(secret["template"], {"username": "u", "password": "p"})
         except ContentRefused as error:

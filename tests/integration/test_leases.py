@@ -12,7 +12,8 @@ from functools import partial
 import pytest
 
 from bridge.config import load
-from bridge.operate import NotFollowed, Operator, Until
+from bridge.model.until import Until
+from bridge.operate import NotFollowed, Operator
 from bridge.servers.swarm import Swarm
 from tests.support.lab import ALONE, BridgeProcess, Lab
 from tests.support.leases import ASKS, LeasedDatabase

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import cast
 
-import structlog
 from hypothesis.stateful import RuleBasedStateMachine
 
 from bridge import logs
@@ -85,7 +84,7 @@ class Bench(RuleBasedStateMachine):
             instance="default",
             look=self.look,
             fence=lambda: self.fence,
-            tell=Journal(structlog.get_logger("bridge")).tell,
+            tell=Journal(logs.logger()).tell,
         )
         self.plan = plan
         outcomes = applier.apply(plan, lambda: False)

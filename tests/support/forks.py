@@ -11,8 +11,10 @@ from __future__ import annotations
 import array
 import ctypes
 import gc
+import importlib
 import json
 import os
+import pkgutil
 import runpy
 import select
 import signal
@@ -26,6 +28,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
+
+import bridge
 
 _LONGEST = 1 << 20
 
@@ -194,8 +198,11 @@ def die_with(parent: int) -> None:
 
 
 def _main(requests: socket.socket) -> None:
-    import bridge.cli  # noqa: F401, PLC0415 - this is what it is for
-
+    for module in pkgutil.walk_packages(bridge.__path__, "bridge."):
+        if module.name != "bridge.__main__":
+            importlib.import_module(module.name)
+    for late in ("structlog", "rich.console"):  # which commands import when they need them
+        importlib.import_module(late)
     gc.freeze()
     sys.argv[1:] = serve(requests)
     runpy.run_module("bridge", run_name="__main__", alter_sys=True)

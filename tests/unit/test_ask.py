@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from bridge.cli import ask, cli
+from bridge import operate
+from bridge.cli import cli
 from bridge.cli.shared import Options
 from bridge.config import Configuration
 from bridge.model.settings import DockerSettings, Settings, TokenFile, VaultSettings
-from bridge.operate import NotFollowed, Until
+from bridge.model.until import Until
+from bridge.operate import NotFollowed
 from tests.support.builders import desired_of
 
 CALLS = [
@@ -63,7 +65,7 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> _Operator:
     )
     configuration = Configuration(desired_of("api"), servers)
     monkeypatch.setattr(Options, "load", lambda _options, **_: configuration)
-    monkeypatch.setattr(ask, "Operator", lambda _swarm, _desired: made)
+    monkeypatch.setattr(operate, "Operator", lambda _swarm, _desired: made)
     return made
 
 

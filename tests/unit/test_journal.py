@@ -7,7 +7,6 @@ from io import StringIO
 from typing import Any
 
 import pytest
-import structlog
 
 from bridge import logs
 from bridge.model.actions import Action, Annotate, CreateSecret, RemoveSecret, Tend, TendGeneration
@@ -52,7 +51,7 @@ def _tend(step: Tend, reason: Reason) -> TendGeneration:
 def _line(outcome: Outcome) -> dict[str, Any]:
     stream = StringIO()
     logs.configure(stream)
-    Journal(structlog.get_logger("bridge")).tell(outcome)
+    Journal(logs.logger()).tell(outcome)
     line: dict[str, Any] = json.loads(stream.getvalue())
     del line["timestamp"]
     return line

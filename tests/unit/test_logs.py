@@ -6,8 +6,6 @@ import errno
 import io
 import logging
 
-import structlog
-
 from bridge import logs
 
 
@@ -25,6 +23,6 @@ class _FullDisk(io.StringIO):
 def test_a_full_disk_stops_nobody() -> None:
     full = _FullDisk()
     logs.configure(full)
-    structlog.get_logger("bridge").info("rolling", secret="db")
+    logs.logger().info("rolling", secret="db")
     logging.getLogger("sdk").error("trouble")
     assert full.tries >= 2

@@ -7,7 +7,6 @@ from io import StringIO
 from typing import Any, cast
 
 import pytest
-import structlog
 
 from bridge import logs
 from bridge.cadence import SECOND_LOOK
@@ -68,7 +67,7 @@ class _Scene:
         )
         self.out = StringIO()
         logs.configure(self.out)
-        log = structlog.get_logger("bridge")
+        log = logs.logger()
         self.bridge = Reconciler(configuration, self.wiring, clock, log)
         self.other = Lease(cast("Swarm", self.swarm), instance="default", ttl=TTL, clock=self.clock)
 

@@ -11,7 +11,6 @@ from typing import Any, NoReturn, assert_never
 from bridge.errors import ContentRefused
 from bridge.model.content.dotenv import dotenv
 from bridge.model.content.fields import text_of
-from bridge.model.content.template import fill
 from bridge.model.desired import Content, Decode, Format, TrailingNewline
 from bridge.model.reasons import Reason
 
@@ -67,6 +66,9 @@ def render(fields: Mapping[str, Any], content: Content) -> Concealed:
         case Format.DOTENV:
             data = _encoded(dotenv({name: text_of(fields, name) for name in fields}))
         case Format.TEMPLATE:
+            # jinja2 takes longer to import than most commands to run.
+            from bridge.model.content.template import fill  # noqa: PLC0415
+
             data = _encoded(fill(content.template or "", fields))
         case _:
             assert_never(content.format)
