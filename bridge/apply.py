@@ -16,6 +16,7 @@ from bridge.errors import (
     LoginRefused,
     NameTaken,
     NotFound,
+    NotGranted,
     OutOfSequence,
     SwarmRefused,
     SwarmUnreachable,
@@ -185,9 +186,9 @@ class Applier:
             self._swarm.create_secret(action.docker_name, data, {**action.labels, **held}, driver)
         except NameTaken:
             return self._compared(action, data)
+        except NotGranted:
+            raise
         except SwarmRefused as error:
-            if error.denied:
-                raise
             return self._refused(action, Reason.SWARM_REFUSED, error.message)
         return Outcome(action, Result.DONE)
 

@@ -17,6 +17,7 @@
         ├── NameTaken           an object of that name exists already
         ├── NotFound            the object is gone
         └── SwarmRefused        the engine rejected the request for what it says
+            └── NotGranted      it, or a proxy before it, rejected it for who asks
 
 No message carries a byte of a value (I6): callers may log and print them as they are. Errors of the
 SDKs keep whole answers in their attributes, so they are mapped here with ``raise ... from None``.
@@ -202,14 +203,10 @@ class NotFound(SwarmError):
 
 
 class SwarmRefused(SwarmError):
-    """The engine rejected the request for what it says; repeating it would not help.
-
-    Args:
-        denied: Whether it was refused for who asks, and not for what was asked.
-    """
+    """The engine rejected the request for what it says; repeating it would not help."""
 
     exit_code = Exit.HELD
 
-    def __init__(self, message: str, *, hint: str = "", denied: bool = False) -> None:
-        super().__init__(message, hint=hint)
-        self.denied = denied
+
+class NotGranted(SwarmRefused):
+    """The engine, or a proxy before it, rejected the request for who asks; nothing was done."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from bridge.bell import Bell
-from bridge.errors import SwarmUnreachable
+from bridge.errors import NotGranted, SwarmUnreachable
 from bridge.logs import logger, where
 from bridge.model.leadership import lease_config_name
 from bridge.servers.swarm import Swarm
@@ -79,9 +79,20 @@ class Listener:
                     self._bell.ring()
         except SwarmUnreachable:
             pass  # the next look at the swarm says so
+        except NotGranted as error:
+            self._report_missing(error)
         finally:
             events.close()
         return opened
+
+    def _report_missing(self, error: NotGranted) -> None:
+        """Report that we may not listen, once; no look at the swarm would say so."""
+        if self._reported is not NotGranted:
+            self._log.warning(
+                "events are not heard: what others do is seen with the next look only",
+                because=str(error),
+            )
+        self._reported = NotGranted
 
     def _report(self, error: Exception) -> None:
         """Report an unexpected error, once while it is the same."""

@@ -14,6 +14,7 @@ from bridge.cli.shared import COMMON
 from bridge.config import json_schema
 from bridge.config.rules import is_built
 from bridge.errors import Exit
+from bridge.report.engine_policy import haproxy, table
 
 ROOT = Path(__file__).parents[1]
 _GENERATED = "<!-- Made from the code by `make docs`; change it there. -->"
@@ -27,6 +28,8 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "config/schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         ROOT / "docs/reference/configuration.md": "\n".join(_configuration(schema)) + "\n",
+        ROOT / "compose/haproxy.cfg": haproxy(),
+        ROOT / "docs/reference/engine-calls.md": "\n".join(_engine_calls()) + "\n",
         ROOT / "docs/reference/commands.md": "\n".join(_commands()) + "\n",
     }
 
@@ -132,6 +135,29 @@ def _text(default: object) -> str:
 
 def _dotted(place: tuple[str, ...]) -> str:
     return ".".join(place).replace("*", "NAME")
+
+
+# --- the calls of the engine ----------------------------------------------------------------------
+
+
+def _engine_calls() -> Iterator[str]:
+    yield _GENERATED
+    yield "# Calls of the engine"
+    yield ""
+    yield (
+        "All that the bridge asks of the engine's API. Its calls are made from this list, and so"
+        " are the rules that `vault-bridge policy --engine` prints for a filtering proxy: what is"
+        " not here gets no further than 403. Each path begins with the API version, `/v1.41` or a"
+        " newer one; the question for that version may go without. Queries are shown as they are"
+        " encoded, as regular expressions, and a call has no other. Ids are whole ones."
+    )
+    yield ""
+    yield from table()
+    yield ""
+    yield (
+        "What such a proxy does not protect from, and how to narrow it further, is in"
+        " [A proxy before the engine](../explanation/engine-proxy.md)."
+    )
 
 
 # --- the commands ---------------------------------------------------------------------------------

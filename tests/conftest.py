@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from bridge.model.engine_rights import RIGHTS
 from tests.support.database import Database
+from tests.support.haproxy import FilteringProxy
 from tests.support.lab import Lab
 from tests.support.nodes import MultiNodeSwarm
 from tests.support.postgres import Postgres
@@ -43,9 +46,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
-def _require(*, engine: bool = False, postgres: bool = False, ssh: bool = False) -> None:
+def _require(
+    *, engine: bool = False, postgres: bool = False, ssh: bool = False, haproxy: bool = False
+) -> None:
     """Skip a test whose servers cannot run here; where CI says so, that is a failure."""
-    problems = missing(engine=engine, postgres=postgres, ssh=ssh)
+    problems = missing(engine=engine, postgres=postgres, ssh=ssh, haproxy=haproxy)
     if problems:
         reason = f"the servers cannot run here: {'; '.join(problems)}"
         if os.environ.get("CI") == "true":
@@ -111,10 +116,36 @@ def ssh_server(run_directory: Path) -> Iterator[SshServer]:
     made.close()
 
 
+@pytest.fixture(scope="session")
+def filtered(run_directory: Path, swarm: Engine) -> Iterator[Callable[..., FilteringProxy]]:
+    """Start a filtering proxy before the engine, as ``FilteringProxy`` is told to."""
+    _require(haproxy=True)
+    made: list[FilteringProxy] = []
+
+    def new(**more: Any) -> FilteringProxy:
+        folder = Path(tempfile.mkdtemp(dir=run_directory)) / "haproxy"
+        made.append(FilteringProxy(folder, swarm.host, **more))
+        return made[-1]
+
+    yield new
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def engine_host(request: pytest.FixtureRequest, swarm: Engine) -> str:
+    """Where bridges reach the engine: through a filtering proxy where ``$BRIDGE_TEST_FILTERED``."""
+    if not os.environ.get("BRIDGE_TEST_FILTERED"):
+        return swarm.host
+    optional = [right for right in RIGHTS if right.optional]
+    proxy: FilteringProxy = request.getfixturevalue("filtered")(more=optional)
+    return proxy.address
+
+
 @pytest.fixture
-def lab(tmp_path: Path, swarm: Engine, vault: VaultServer) -> Iterator[Lab]:
+def lab(tmp_path: Path, swarm: Engine, vault: VaultServer, engine_host: str) -> Iterator[Lab]:
     """A corner of both servers for one test."""
-    made = Lab(tmp_path, swarm, vault)
+    made = Lab(tmp_path, swarm, vault, engine_host)
     yield made
     made.close()
 

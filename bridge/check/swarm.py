@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from bridge.check.room import lack_of_room
 from bridge.decide.services.files import files_of, is_a_bridges
 from bridge.decide.versions.target import missing_service
-from bridge.errors import BridgeError, Exit, SwarmUnreachable
+from bridge.errors import BridgeError, Exit, NotGranted, SwarmUnreachable
 from bridge.model.desired import Desired, DesiredSecret
 from bridge.model.findings import Finding, Level
 from bridge.model.names import is_hand_made
@@ -21,6 +21,7 @@ from bridge.report.advice import advice, pinned_by
 from bridge.servers.swarm import Swarm
 
 Json = dict[str, Any]
+_T = TypeVar("_T")
 
 
 def check_swarm(
@@ -28,25 +29,23 @@ def check_swarm(
 ) -> Iterator[Finding]:
     """Report on the engine and on each service that is configured."""
     host = settings.docker.host
+    missing = _Missing()
     try:
-        control = swarm.info().get("Swarm") or {}
-        if control.get("LocalNodeState") != "active" or not control.get("ControlAvailable"):
-            raise SwarmUnreachable(
-                f"the engine at {host} is not a swarm manager",
-                hint="run `docker swarm init`, or set `docker.host` to a manager",
-            )
+        _must_be_a_manager(missing.unless_granted(swarm.info), host)
         engine = swarm.version()
-        locked = swarm.autolock()
+        locked = missing.unless_granted(swarm.autolock)
         view = look_at_swarm(swarm, desired.instance, now)
         services = {raw["ID"]: raw for raw in swarm.services()}
         nodes = swarm.nodes()
-        images = {image: swarm.image(image) for image in set(map(_image, services.values()))}
+        names = set(map(_image, services.values()))
+        images = missing.unless_granted(lambda: {name: swarm.image(name) for name in names})
     except BridgeError as error:
         yield Finding(Level.ERROR, "docker", str(error), Exit.UNREACHABLE)
         return
     version, api = engine.get("Version"), engine.get("ApiVersion")
     yield Finding(Level.OK, "docker", f"{host} is a swarm manager, engine {version}, API {api}")
-    if not locked:
+    yield from missing.notes
+    if locked is False:
         yield Finding(
             Level.NOTE,
             "docker",
@@ -55,6 +54,35 @@ def check_swarm(
         )
     yield from _check_verdicts(desired, view)
     yield from _check_services(desired, view, services, images, nodes)
+
+
+class _Missing:
+    """What was left out since a proxy before the engine does not grant it.
+
+    Attributes:
+        notes: A finding for each.
+    """
+
+    def __init__(self) -> None:
+        self.notes: list[Finding] = []
+
+    def unless_granted(self, look: Callable[[], _T]) -> _T | None:
+        """Return what a look sees; None where we may not look. Raises ``SwarmError``."""
+        try:
+            return look()
+        except NotGranted as error:
+            self.notes.append(Finding(Level.NOTE, "docker", f"not looked at: {error}"))
+            return None
+
+
+def _must_be_a_manager(info: Json | None, host: str) -> None:
+    """Raise ``SwarmUnreachable`` where an engine says that it is none; else a look shows it."""
+    control = (info or {}).get("Swarm") or {}
+    if info and not (control.get("LocalNodeState") == "active" and control.get("ControlAvailable")):
+        raise SwarmUnreachable(
+            f"the engine at {host} is not a swarm manager",
+            hint="run `docker swarm init`, or set `docker.host` to a manager",
+        )
 
 
 def _check_verdicts(desired: Desired, view: SwarmView) -> Iterator[Finding]:
@@ -69,7 +97,7 @@ def _check_services(
     desired: Desired,
     view: SwarmView,
     services: Mapping[str, Json],
-    images: Mapping[str, Any],
+    images: Mapping[str, Any] | None,
     nodes: list[Json],
 ) -> Iterator[Finding]:
     advised: set[str] = set()
@@ -89,7 +117,8 @@ def _check_services(
                 if lack:
                     message = f"{Reason.CANNOT_BE_SCHEDULED}: {lack}"
                     yield Finding(Level.ERROR, service.name, message, Exit.HELD)
-                for words in advice(raw, images.get(_image(raw))):
+                image = (images or {}).get(_image(raw))
+                for words in advice(raw, image, looked=images is not None):
                     yield Finding(Level.WARNING, service.name, words)
 
 

@@ -162,16 +162,27 @@ def check(options: Options) -> None:
 @click.option("--custody", is_flag=True, help="Print the policy of custody tokens instead.")
 @click.option("--pipeline", is_flag=True, help="Print that of a pipeline that writes leases to KV.")
 @click.option("--commands", "only", is_flag=True, help="Print the commands that put it in place.")
+@click.option(
+    "--engine", is_flag=True, help="Print what a proxy before the engine lets through, for HAProxy."
+)
 @click.pass_obj
-def policy(options: Options, *, custody: bool, pipeline: bool, only: bool) -> None:
+def policy(options: Options, *, custody: bool, pipeline: bool, only: bool, engine: bool) -> None:
     """Print the least Vault policy for this configuration.
 
     `vault policy write` takes it as it is; its comments have the commands. Leased credentials need
     a second one, for the tokens that hold their leases, and a pipeline that writes such credentials
-    into KV one of its own.
+    into KV one of its own. With `--engine` it prints the least that the engine must grant: that is
+    the same for every configuration, and none is read.
     """
+    from bridge.report import engine_policy
     from bridge.report import policy as written
 
+    if engine:
+        if options.as_json:
+            print_json({"engine": engine_policy.rights_json()})
+        else:
+            click.echo(engine_policy.haproxy(), nl=False)
+        return
     configuration = options.load()
     desired, vault = configuration.desired, configuration.settings.vault
     printed = {

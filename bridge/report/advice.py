@@ -13,12 +13,13 @@ Json = Mapping[str, Any]
 _STACK = "com.docker.stack.namespace"
 
 
-def advice(service: Json, image: Json | None) -> Iterator[str]:
+def advice(service: Json, image: Json | None, *, looked: bool = True) -> Iterator[str]:
     """Return what keeps a service from rolling well, each with what to do about it.
 
     Args:
         service: As the engine lists it.
         image: Its image, as the engine inspects it; None where this engine does not have it.
+        looked: Whether the image was looked for at all; else it may well have a health check.
     """
     spec = service["Spec"]
     update: Json = spec.get("UpdateConfig") or {}
@@ -29,7 +30,8 @@ def advice(service: Json, image: Json | None) -> Iterator[str]:
             "not zero-downtime: its one task stops before the next one starts; give it a second"
             " replica or `update_config: {order: start-first}`"
         )
-    yield from _health(spec["TaskTemplate"].get("ContainerSpec") or {}, image, start_first)
+    if looked:
+        yield from _health(spec["TaskTemplate"].get("ContainerSpec") or {}, image, start_first)
     if update.get("FailureAction", "pause") == "pause":
         yield (
             "a roll that fails stays paused half-way, on both versions; with"

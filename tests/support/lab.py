@@ -48,9 +48,14 @@ class Lab:
     """What one test has.
 
     Names of secrets and services are written without the prefix everywhere but in ``config``.
+
+    Args:
+        engine_host: Where its bridges reach the engine, where that is not the engine itself.
     """
 
-    def __init__(self, folder: Path, swarm: Engine, vault: VaultServer) -> None:
+    def __init__(
+        self, folder: Path, swarm: Engine, vault: VaultServer, engine_host: str = ""
+    ) -> None:
         self.folder = folder
         self.swarm = swarm
         self.vault = vault
@@ -59,7 +64,7 @@ class Lab:
         self.config = folder / "bridge.yaml"
         self.token_file = folder / "token"
         self.canaries: list[str] = []
-        self.docker_host = swarm.host
+        self.docker_host = engine_host or swarm.host
         self.vault_address = vault.address
         self._settings: Json = {}
         self._secrets: Json = {}
@@ -170,7 +175,7 @@ class Lab:
 
     def through_proxies(self) -> tuple[Proxy, Proxy]:
         """Put a proxy before each server; returns Vault's and the engine's."""
-        proxies = Proxy(self.vault.address, self.folder), Proxy(self.swarm.host, self.folder)
+        proxies = Proxy(self.vault.address, self.folder), Proxy(self.docker_host, self.folder)
         self._proxies += proxies
         self.vault_address, self.docker_host = (proxy.address for proxy in proxies)
         return proxies

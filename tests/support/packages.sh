@@ -19,6 +19,9 @@ need /usr/sbin/sshd openssh-server
 need iptables iptables
 need faketime faketime
 need /usr/lib/postgresql postgresql
+need /usr/sbin/haproxy haproxy
+need docker-registry docker-registry
+need /usr/sbin/debootstrap debootstrap
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing="$missing busybox-static"
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 [ -n "$missing" ] || exit 0

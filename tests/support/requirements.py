@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+
+HAPROXY = "/usr/sbin/haproxy"
 
 _COMMANDS = {
     "docker": "docker.io (its command line; docker-cli where there is such a package)",
@@ -19,13 +22,16 @@ _COMMANDS = {
 }
 
 
-def missing(*, engine: bool = True, postgres: bool = False, ssh: bool = False) -> tuple[str, ...]:
+def missing(
+    *, engine: bool = True, postgres: bool = False, ssh: bool = False, haproxy: bool = False
+) -> tuple[str, ...]:
     """Say what is missing, each as an instruction; empty where all is there.
 
     Args:
         engine: Whether a private engine is needed, or one is there already.
         postgres: Whether a private PostgreSQL is needed.
         ssh: Whether an ssh server is needed, and its client.
+        haproxy: Whether a filtering proxy is needed.
     """
     found = []
     packages: set[str] = set()
@@ -35,20 +41,25 @@ def missing(*, engine: bool = True, postgres: bool = False, ssh: bool = False) -
         what = "a private Docker engine needs it" if engine else "PostgreSQL has a user of its own"
         found.append(f"run as root on Linux: {what}")
     if engine:
-        packages |= {package for command, package in _COMMANDS.items() if not shutil.which(command)}
+        packages |= _absent(_COMMANDS)
         if not Path("/bin/busybox").exists():
             packages.add("busybox-static")
     if postgres:
+        packages |= _absent({"setpriv": _COMMANDS["setpriv"]})
         if not postgres_programs():
             packages.add("postgresql")
-        if not shutil.which("setpriv"):
-            packages.add(_COMMANDS["setpriv"])
     if ssh:
-        needed = {"ssh": "openssh-client", "/usr/sbin/sshd": "openssh-server"}
-        packages |= {package for command, package in needed.items() if not shutil.which(command)}
+        packages |= _absent({"ssh": "openssh-client", "/usr/sbin/sshd": "openssh-server"})
+    if haproxy:
+        packages |= _absent({HAPROXY: "haproxy"})
     if packages:
         found.append(f"install {' '.join(sorted(packages))}")
     return tuple(found)
+
+
+def _absent(commands: Mapping[str, str]) -> set[str]:
+    """Return the packages of those commands that are not there."""
+    return {package for command, package in commands.items() if not shutil.which(command)}
 
 
 def postgres_programs() -> Path | None:

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from bridge.apply import LONGEST, MOST_REMOVALS, Applier
-from bridge.errors import SwarmRefused
+from bridge.errors import NotGranted, SwarmRefused
 from bridge.model.actions import CreateSecret, RemoveSecret
 from bridge.model.content.payload import Concealed
 from bridge.model.labels import labels_of
@@ -137,7 +137,7 @@ def test_content_that_the_engine_refuses_is_not_tried_again(denied: bool) -> Non
     )
 
     def refuse(_what: str, _after: bool) -> None:
-        raise SwarmRefused("the engine says no", denied=denied)
+        raise (NotGranted if denied else SwarmRefused)("the engine says no")
 
     scene.fake.trouble = refuse
     content = wanted("db").content

@@ -7,10 +7,8 @@ tasks at the next stack deploy, and it has no update of secrets or configs at al
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
-from urllib.parse import quote
 
 from bridge.cancellation import Cancellation
 from bridge.errors import (
@@ -21,7 +19,9 @@ from bridge.errors import (
     SwarmRefused,
     SwarmUnreachable,
 )
+from bridge.model import engine_rights as rights
 from bridge.model.content.payload import Concealed
+from bridge.model.engine_rights import Right
 from bridge.model.settings import DockerSettings
 from bridge.servers.swarm.connection import Connection
 
@@ -52,52 +52,52 @@ class Swarm:
 
     def info(self) -> Json:
         """Return the engine's ``/info``."""
-        return cast("Json", self._call("GET", "/info"))
+        return cast("Json", self._call(rights.INFO))
 
     def version(self) -> Json:
         """Return the engine's ``/version``."""
-        return cast("Json", self._call("GET", "/version"))
+        return cast("Json", self._call(rights.VERSION))
 
     def autolock(self) -> bool:
         """Return whether managers ask for a key before they unlock what they have on disk."""
-        encryption = (self._call("GET", "/swarm").get("Spec") or {}).get("EncryptionConfig") or {}
+        encryption = (self._call(rights.SWARM).get("Spec") or {}).get("EncryptionConfig") or {}
         return bool(encryption.get("AutoLockManagers"))
 
     def image(self, name: str) -> Json | None:
         """Inspect an image; None where this engine does not have it."""
         try:
-            return cast("Json", self._call("GET", f"/images/{quote(name, safe='')}/json"))
+            return cast("Json", self._call(rights.IMAGE, image=name))
         except NotFound:
             return None
 
     def secrets(self) -> list[Json]:
         """List all Docker secrets, without their data: the engine never gives it."""
-        return cast("list[Json]", self._call("GET", "/secrets"))
+        return cast("list[Json]", self._call(rights.SECRETS))
 
     def services(self) -> list[Json]:
         """List all services with how many tasks each should have."""
-        return cast("list[Json]", self._call("GET", "/services", {"status": "true"}))
+        return cast("list[Json]", self._call(rights.SERVICES, {"status": "true"}))
 
     def tasks(self) -> list[Json]:
         """List all tasks that the manager remembers."""
-        return cast("list[Json]", self._call("GET", "/tasks"))
+        return cast("list[Json]", self._call(rights.TASKS))
 
     def nodes(self) -> list[Json]:
         """List all nodes."""
-        return cast("list[Json]", self._call("GET", "/nodes"))
+        return cast("list[Json]", self._call(rights.NODES))
 
     def config(self, name: str) -> Json | None:
         """Return the Docker config of exactly this name."""
-        found = self._call("GET", "/configs", {"filters": json.dumps({"name": [name]})})
+        found = self._call(rights.CONFIGS, {"filters": rights.config_filters(name)})
         return next((c for c in found if _name(c) == name), None)  # the filter is a prefix
 
     def service(self, service_id: str) -> Json:
         """Inspect one service. Raises ``NotFound``."""
-        return cast("Json", self._call("GET", f"/services/{service_id}"))
+        return cast("Json", self._call(rights.SERVICE, id=service_id))
 
     def secret(self, secret_id: str) -> Json:
         """Inspect one Docker secret. Raises ``NotFound``."""
-        return cast("Json", self._call("GET", f"/secrets/{secret_id}"))
+        return cast("Json", self._call(rights.SECRET, id=secret_id))
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ class Swarm:
         body: Json = {"Name": name, "Data": _encoded(data), "Labels": dict(labels)}
         if template_driver:
             body["Templating"] = {"Name": template_driver}
-        return str(self._write("POST", "/secrets/create", body=body)["ID"])
+        return str(self._write(rights.CREATE_SECRET, body=body)["ID"])
 
     def holds(self, secret_id: str, name: str, data: Concealed) -> bool:
         """Return whether a Docker secret holds exactly this data; nothing is written.
@@ -123,7 +123,7 @@ class Swarm:
         """
         body = {"Name": name, "Data": _encoded(data), "Labels": {}}
         try:
-            self._write("POST", f"/secrets/{secret_id}/update", {"version": 0}, body)
+            self._write(rights.LABEL_SECRET, {"version": 0}, body, id=secret_id)
         except OutOfSequence:
             return True
         except SwarmRefused as error:
@@ -137,22 +137,22 @@ class Swarm:
     ) -> None:
         """Replace all labels of a Docker secret. Raises ``OutOfSequence``, ``NotFound``."""
         body = {"Name": name, "Labels": dict(labels)}
-        self._write("POST", f"/secrets/{secret_id}/update", {"version": index}, body)
+        self._write(rights.LABEL_SECRET, {"version": index}, body, id=secret_id)
 
     def remove_secret(self, secret_id: str) -> None:
         """Remove a Docker secret. Raises ``NotFound``, and ``SwarmRefused`` while a Spec has it."""
-        self._write("DELETE", f"/secrets/{secret_id}")
+        self._write(rights.REMOVE_SECRET, id=secret_id)
 
     def create_config(self, name: str, data: bytes, labels: Mapping[str, str]) -> str:
         """Create a Docker config and return its id. Raises ``NameTaken``."""
         body = {"Name": name, "Data": base64.b64encode(data).decode(), "Labels": dict(labels)}
-        return str(self._write("POST", "/configs/create", body=body)["ID"])
+        return str(self._write(rights.CREATE_CONFIG, body=body)["ID"])
 
     def set_config_labels(self, config: Json, labels: Mapping[str, str]) -> None:
         """Replace all labels of a Docker config, as it was looked at. Raises ``OutOfSequence``."""
         body = {**config["Spec"], "Labels": dict(labels)}
         params = {"version": config["Version"]["Index"]}
-        self._write("POST", f"/configs/{config['ID']}/update", params, body)
+        self._write(rights.LABEL_CONFIG, params, body, id=config["ID"])
 
     def update_service(self, service_id: str, index: int, spec: Json) -> None:
         """Replace a service's spec. Raises ``OutOfSequence``, ``NotFound``.
@@ -161,7 +161,7 @@ class Swarm:
         credentials of the service, any other way may lose them.
         """
         params = {"version": index}
-        self._write("POST", f"/services/{service_id}/update", params, spec, whole=True)
+        self._write(rights.UPDATE_SERVICE, params, spec, whole=True, id=service_id)
 
     # --- events ----------------------------------------------------------------------------------
 
@@ -171,37 +171,36 @@ class Swarm:
         The first is empty and says that the stream is open: what happened before is not told.
         Raises ``SwarmUnreachable`` when it breaks off.
         """
-        filters = json.dumps({"type": ["service", "secret", "node", "config"]})
-        yield from self._connection.events("/events", {"filters": filters})
+        yield from self._connection.events(rights.EVENTS, {"filters": rights.event_filters()})
 
     # --- requests --------------------------------------------------------------------------------
 
-    def _call(self, method: str, path: str, params: Json | None = None) -> Any:
+    def _call(self, right: Right, params: Json | None = None, **parts: str) -> Any:
         try:
-            return self._in_time(method, path, params, None)
+            return self._in_time(right, parts, params, None)
         except AnswerLost as lost:
             raise SwarmUnreachable(lost.message, hint=lost.hint) from None
 
     def _write(
         self,
-        method: str,
-        path: str,
+        right: Right,
         params: Json | None = None,
         body: Json | None = None,
         *,
         whole: bool = False,
+        **parts: str,
     ) -> Any:
         """Write.
 
         Args:
             whole: Whether fields that an older API version does not know would be lost.
         """
-        return self._in_time(method, path, params, body, anew=whole, write=True)
+        return self._in_time(right, parts, params, body, anew=whole, write=True)
 
     def _in_time(
         self,
-        method: str,
-        path: str,
+        right: Right,
+        parts: Mapping[str, str],
         params: Json | None,
         body: Json | None,
         *,
@@ -212,7 +211,7 @@ class Swarm:
         connection = self._connection
         try:
             return self._cancellation.run(
-                lambda: connection.request(method, path, params, body, anew=anew), write=write
+                lambda: connection.request(right, parts, params, body, anew=anew), write=write
             )
         except Cancelled:
             # The request still has the connection, and does with it what it likes.

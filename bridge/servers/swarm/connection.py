@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import docker
@@ -24,11 +24,13 @@ from bridge.errors import (
     AnswerLost,
     NameTaken,
     NotFound,
+    NotGranted,
     OutOfSequence,
     SwarmError,
     SwarmRefused,
     SwarmUnreachable,
 )
+from bridge.model.engine_rights import VERSION, Right
 from bridge.model.settings import DockerSettings, SshAddress
 from bridge.servers.swarm.ssh import SshAdapter, SshFailed
 
@@ -77,45 +79,57 @@ class Connection:
             self._session = None
 
     def request(
-        self, method: str, path: str, params: Json | None, body: Json | None, *, anew: bool = False
+        self,
+        right: Right,
+        parts: Mapping[str, str],
+        params: Json | None,
+        body: Json | None,
+        *,
+        anew: bool = False,
     ) -> Any:
         """Send a request and return the answer's JSON; None where the answer is empty.
 
         Args:
+            parts: The parts of the path by name.
             anew: Negotiate the API version immediately before, since what this request writes
                 would lose the fields that an older version does not know.
 
         Raises:
             SwarmUnreachable: There is no usable engine; the request was not sent.
+            NotGranted: We have not this right; nothing was done.
             AnswerLost: The answer did not come, or says nothing of what became of the request.
             SwarmError: As the engine answered.
         """
-        answer = self._send(method, path, params, body, anew=anew)
+        path = right.place(parts)
+        answer = self._send(right.method, path, params, body, anew=anew)
         if _OTHER_VERSION.search(_error_message(answer)):  # then nothing was done
-            answer = self._send(method, path, params, body, anew=True)
+            answer = self._send(right.method, path, params, body, anew=True)
         if message := _error_message(answer):
+            self._must_be_granted(right, answer)
             raise self._mapped(answer.status_code, message)
         try:
             return answer.json() if answer.content else None
         except ValueError as error:
             raise self._lost(error) from None
 
-    def events(self, path: str, params: Json) -> Iterator[Json]:
+    def events(self, right: Right, params: Json) -> Iterator[Json]:
         """Yield the objects of a stream until it ends; the first is empty: the stream is open.
 
         Raises:
+            NotGranted: We have not this right.
             SwarmUnreachable: It broke off, or could not be opened.
         """
         session = self._negotiated(anew=True)
         try:
             answer = session.get(
-                self._url(path),
+                self._url(right.place({})),
                 params=params,
                 stream=True,
                 timeout=(TIMEOUT, SILENCE),
                 allow_redirects=False,
             )
             with answer:
+                self._must_be_granted(right, answer)
                 if message := _error_message(answer):
                     raise requests.exceptions.HTTPError(message)
                 yield {}
@@ -160,8 +174,9 @@ class Connection:
             if anew or not self._version:
                 self._version = ""
                 answer = session.get(
-                    f"{self._base}/version", timeout=TIMEOUT, allow_redirects=False
+                    f"{self._base}{VERSION.path}", timeout=TIMEOUT, allow_redirects=False
                 )
+                self._must_be_granted(VERSION, answer)
                 answer.raise_for_status()
                 self._version = self._accepted(answer.json())
         except _TROUBLE as error:
@@ -187,6 +202,15 @@ class Connection:
 
     # --- what went wrong -------------------------------------------------------------------------
 
+    def _must_be_granted(self, right: Right, answer: requests.Response) -> None:
+        """Raise ``NotGranted`` where an answer says that we may not ask for this at all."""
+        if answer.status_code in _DENIED:
+            said = f"{answer.status_code}: {_error_message(answer)}"
+            raise NotGranted(
+                f"{right} is not granted at {self._settings.host} ({said})",
+                hint="`vault-bridge policy --engine` prints all that the bridge needs there",
+            )
+
     def _mapped(self, status: int, text: str) -> SwarmError:
         if _OTHER_VERSION.search(text):
             return SwarmUnreachable(
@@ -208,7 +232,7 @@ class Connection:
             return AnswerLost(f"the swarm has no leader just now ({text})")
         if status >= requests.codes.server_error:
             return AnswerLost(f"the engine failed ({status}: {text})")
-        return SwarmRefused(text, denied=status in _DENIED)
+        return SwarmRefused(text)
 
     def _lost(self, error: Exception) -> AnswerLost:
         lost = self._unreachable(error)

@@ -26,7 +26,9 @@ class FakeEngine:
         api: Its API version; it may change at any time, as if another engine had been started.
         least: The oldest API version that it accepts.
         requests: All that it was asked, as ``METHOD path`` without the query.
+        targets: The same with the query, as it was sent.
         headers: The headers of the latest request.
+        forbidden: The end of paths that it answers with 403; empty for none.
         services: Specs by id.
         moved: Where it redirects all but the question for its version; empty for nowhere.
 
@@ -38,6 +40,8 @@ class FakeEngine:
         self.api = api
         self.least = least
         self.requests: list[str] = []
+        self.targets: list[str] = []
+        self.forbidden = ""
         self.headers: dict[str, str] = {}
         self.services: dict[str, Json] = {}
         self.moved = ""
@@ -66,6 +70,8 @@ class FakeEngine:
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         """Return the status and the body of an answer."""
+        if self.forbidden and path.endswith(self.forbidden):
+            return 403, {"message": "not for you"}
         if path == "/version":
             document = {"Version": "0", "ApiVersion": self.api, "MinAPIVersion": self.least}
             return 200, document if self.api else {}
@@ -141,6 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _do(self) -> None:
         engine, path = self.engine, urlsplit(self.path).path
         engine.requests.append(f"{self.command} {path}")
+        engine.targets.append(f"{self.command} {self.path}")
         engine.headers = dict(self.headers.items())
         content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         status, body = engine.answer(self.command, path, json.loads(content) if content else None)
