@@ -10,6 +10,7 @@ from bridge.decide.services.files import files_of, is_a_bridges
 from bridge.decide.versions.target import missing_service
 from bridge.errors import BridgeError, Exit, NotGranted, SwarmUnreachable
 from bridge.model.desired import Desired, DesiredSecret
+from bridge.model.desired import Mapping as ServiceMapping
 from bridge.model.findings import Finding, Level
 from bridge.model.names import is_hand_made
 from bridge.model.reasons import Reason
@@ -103,14 +104,14 @@ def _check_services(
     advised: set[str] = set()
     for secret in desired.secrets:
         for mapping in secret.services:
-            where = f"secrets.{secret.name}.services.{mapping.service}"
+            where = _where(secret, mapping)
             service = view.service_by_name.get(mapping.service)
             raw = services.get(service.id) if service else None
             if service is None or raw is None:
                 message = missing_service(mapping.service, view)
                 yield Finding(Level.ERROR, where, message, Exit.HELD)
                 continue
-            yield from _check_mapping(secret, where, service, raw, view, desired.instance)
+            yield from _check_mapping(secret, mapping, service, raw, view, desired.instance)
             if service.id not in advised and not service.reruns:
                 advised.add(service.id)
                 lack = lack_of_room(raw["Spec"], nodes)
@@ -122,9 +123,19 @@ def _check_services(
                     yield Finding(Level.WARNING, service.name, words)
 
 
+def _where(secret: DesiredSecret, mapping: ServiceMapping) -> str:
+    return f"secrets.{secret.name}.services.{mapping.service}"
+
+
 def _check_mapping(
-    secret: DesiredSecret, where: str, service: Service, raw: Json, view: SwarmView, instance: str
+    secret: DesiredSecret,
+    mapping: ServiceMapping,
+    service: Service,
+    raw: Json,
+    view: SwarmView,
+    instance: str,
 ) -> Iterator[Finding]:
+    where = _where(secret, mapping)
     if service.reruns:
         message = "WouldRerun: an update would run its tasks again, so it is never rolled"
         yield Finding(Level.WARNING, where, message)
@@ -132,7 +143,7 @@ def _check_mapping(
     count = service.desired_tasks
     yield Finding(Level.OK, where, f"{count} task{'s' * (count != 1)}")
     own = {mirror.id: mirror.docker_name for mirror in view.mirrors_of(instance, secret.name)}
-    files = files_of(service, secret, frozenset(own), view)
+    files = files_of(service, secret.name, mapping.files, own.keys(), view)
     if files.hold:
         message = f"{files.hold.reason}: {files.hold.message}"
         yield Finding(Level.ERROR, where, message, Exit.HELD)

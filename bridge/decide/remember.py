@@ -92,11 +92,8 @@ def _rolls(
 
 def _dates(known: Situation) -> Mapping[tuple[str, float], float]:
     """Return when what has a date happened by our clock."""
-    return {
-        (mirror.id, date): known.memory.since(mirror.id, date, known.now)
-        for mirror in known.mirrors
-        for date in mirror.dates
-    }
+    events = (event for mirror in known.mirrors for event in mirror.events)
+    return known.memory.all_since(events, known.now)
 
 
 def _met(known: Situation) -> Mapping[tuple[str, float], float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from bridge.model.desired import Desired, Rollout
 from bridge.model.memory import Memory
@@ -13,7 +14,7 @@ from bridge.model.vault_view import VaultView
 from bridge.model.world import World
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Situation:
     """Everything that a decision rests on; the same situation always gives the same plan.
 
@@ -36,12 +37,21 @@ class Situation:
         """How services are to be rolled."""
         return self.desired.rollout
 
-    @property
-    def mirrors(self) -> Iterator[Mirror]:
+    @cached_property
+    def mirrors(self) -> tuple[Mirror, ...]:
         """The mirrors that this bridge made, also of names that are no longer configured."""
-        return (mirror for mirror in self.swarm.mirrors if mirror.instance == self.instance)
+        instance = self.instance
+        return tuple(mirror for mirror in self.swarm.mirrors if mirror.instance == instance)
 
-    @property
+    @cached_property
+    def rolled_at(self) -> Mapping[str, float]:
+        """When this process sent its latest update of a service, by the service's id."""
+        sent: dict[str, float] = {}
+        for (service_id, _), times in self.memory.rolls.items():
+            sent[service_id] = max(times[-1], sent.get(service_id, times[-1]))
+        return sent
+
+    @cached_property
     def unmapped(self) -> dict[str, list[Mirror]]:
         """The same of names that the configuration does not have, by name."""
         configured = {secret.name for secret in self.desired.secrets}

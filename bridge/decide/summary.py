@@ -13,7 +13,7 @@ from bridge.decide.services.move import Services
 from bridge.decide.services.state import ServiceState
 from bridge.decide.situation import Situation
 from bridge.decide.versions.choose import Versions
-from bridge.decide.versions.content_change import changed_contents, content_change
+from bridge.decide.versions.content_change import changed_contents
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Chain
 from bridge.model.conditions import Condition, Hold, ServiceCondition
@@ -37,14 +37,17 @@ def summarise(
 ) -> Plan:
     """Return the plan: what every step concluded, and how each secret is doing."""
     wanted = decision.chains
-    conditions, holds = _conditions(decision.holds, versions, services, credentials, known)
+    changes = changed_contents(versions.targets)
+    conditions, holds = _conditions(
+        decision.holds, versions, services, credentials, known, changes=changes
+    )
     names = frozenset(secret.name for secret in known.desired.secrets)
     wake = (*decision.wake, *(backoff.until for backoff in known.memory.backoffs.values()))
     return Plan(
         chains=tuple(chain for chain in wanted if not backoffs_of(chain, known)),
         holds=holds,
         conditions=conditions,
-        notices=(*decision.notices, *changed_contents(versions.targets)),
+        notices=(*decision.notices, *changes.values()),
         wake_at=min((at for at in wake if at > known.now), default=None),
         rolling=decision.ending or services.moving or _is_waited_for(wanted, conditions, known),
         doubtful=any(_is_doubtful(target) for target in versions.targets),
@@ -75,13 +78,21 @@ def _conditions(
     services: Services,
     credentials: Credentials,
     known: Situation,
+    *,
+    changes: Mapping[str, Hold],
 ) -> tuple[tuple[Condition, ...], tuple[Hold, ...]]:
-    """Return how each secret is doing, and the holds with those that only the swarm knows."""
+    """Return how each secret is doing, and the holds with those that only the swarm knows.
+
+    Args:
+        changes: Contents that come with the next version, by secret's name.
+    """
     missing = _missing_services(holds)
-    conditions = [
-        condition_of(target, services.of_secret(target.secret.name), known.world, missing)
-        for target in versions.targets
-    ]
+    conditions: list[Condition] = []
+    for target in versions.targets:
+        name = target.secret.name
+        states, change = services.of_secret(name), changes.get(name)
+        found = condition_of(target, states, known.world, missing.get(name, ()), change)
+        conditions.append(found)
     conditions += unmapped(known)
     troubled = {hold.secret: hold for hold in reversed(credentials.decision.holds)}
     conditions = [
@@ -97,21 +108,26 @@ def condition_of(
     target: Target,
     states: Iterable[ServiceState],
     world: World,
-    missing: Mapping[str, Sequence[ServiceCondition]],
+    missing: Iterable[ServiceCondition],
+    change: Hold | None,
 ) -> Condition:
-    """Return one secret's condition: trouble before holds, holds before what is on its way."""
+    """Return one secret's condition: trouble before holds, holds before what is on its way.
+
+    Args:
+        missing: The conditions of services that are not in the swarm.
+        change: The content that comes with the next version, if it is another.
+    """
     name = target.secret.name
     services = [state.conditions[name] for state in states if name in state.conditions]
-    services += missing.get(name, ())
+    services += missing
     state, reason, message = _worst(target, services)
     pause = pause_of(world.swarm.pauses, name)
     if pause and state == State.SYNCED:
         # Nothing is held up just now, and whoever looks must know that the next roll would be.
         state, reason, message = State.HELD, Reason.PAUSED, pause.text
-    change = content_change(target)
     if change and state == State.SYNCED:
-        reason, message = Reason.CONTENT_CHANGED, change
-    mirrors = (*target.mirrors, *target.others)
+        reason, message = change.reason, change.message
+    mirrors = target.own
     running = _oldest_running(mirrors, world)
     return Condition(
         name=name,
@@ -140,6 +156,8 @@ def _missing_services(holds: Iterable[Hold]) -> Mapping[str, Sequence[ServiceCon
 def _with_leases(condition: Condition, credentials: Credentials, trouble: Hold | None) -> Condition:
     """Return the condition with its leases; where all else is well their trouble is reported."""
     leases = credentials.conditions.get(condition.name, ())
+    if not (leases or trouble):
+        return condition
     if trouble and condition.state == State.SYNCED:
         reason, message = trouble.reason, trouble.message
         condition = replace(condition, state=State.HELD, reason=reason, message=message)
@@ -147,6 +165,9 @@ def _with_leases(condition: Condition, credentials: Credentials, trouble: Hold |
 
 
 def _worst(target: Target, services: list[ServiceCondition]) -> tuple[State, Reason, str]:
+    well = all(service.state == State.SYNCED for service in services)
+    if well and target.hold is None and target.create is None:
+        return State.SYNCED, Reason.UP_TO_DATE, ""
     for state in _WORST_FIRST:
         hold = target.hold
         if state == State.HELD and hold:
@@ -166,7 +187,8 @@ def _created(running: Identity | None) -> float | None:
 
 def _oldest_running(mirrors: Iterable[Mirror], world: World) -> Identity | None:
     held = world.swarm.running_ids
-    return min((mirror.identity for mirror in mirrors if mirror.id in held), default=None)
+    running = [mirror.identity for mirror in mirrors if mirror.id in held]
+    return min(running, default=None)
 
 
 def unmapped(known: Situation) -> list[Condition]:

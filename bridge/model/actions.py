@@ -295,6 +295,12 @@ def action_key(action: Action) -> str:
             return f"state {action.secret} {action.reason}"
 
 
+def rolled_service(key: str) -> str:
+    """Return the id of the service whose roll has this key; empty where it is another action's."""
+    verb, _, rest = key.partition(" ")
+    return rest.partition(" ")[0] if verb == "roll" else ""
+
+
 def concerns(action: Action) -> tuple[tuple[str, ...], str]:
     """Return the names of the secrets that an action is for, and of the service that it writes."""
     match action:

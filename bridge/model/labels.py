@@ -110,9 +110,12 @@ def labels_by_service(labels: Mapping[str, str]) -> dict[str, frozenset[str]]:
     These are set-aside marks, marks of blocked rolls and roll records, damaged ones too.
     """
     found: dict[str, frozenset[str]] = {}
-    for prefix in (f"{ASIDE}.", ROLL, BLOCKED):
-        for label in labels:
-            if label.startswith(prefix):
-                service = label.removeprefix(prefix)
-                found[service] = found.get(service, frozenset()) | {label}
+    for label in labels:
+        if label.startswith(_BY_SERVICE):
+            prefix = next(prefix for prefix in _BY_SERVICE if label.startswith(prefix))
+            service = label.removeprefix(prefix)
+            found[service] = found.get(service, frozenset()) | {label}
     return found
+
+
+_BY_SERVICE = (f"{ASIDE}.", ROLL, BLOCKED)

@@ -5,7 +5,7 @@ Losing it only delays. What must not be lost is in the labels of Docker secrets.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -118,6 +118,13 @@ class Memory:
         as now.
         """
         return self.dates.get((owner, date), min(date, now))
+
+    def all_since(
+        self, events: Iterable[tuple[str, float]], now: float
+    ) -> dict[tuple[str, float], float]:
+        """Return ``since`` of many events, by their owners and dates."""
+        dates = self.dates
+        return {event: dates.get(event, min(event[1], now)) for event in events}
 
     def met_at(self, owner: str, now: float, date: float = 0.0) -> float:
         """Return when something was first seen: now, where that is news."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from operator import attrgetter
 
 from bridge.model.blocked import Blocked
 from bridge.model.docker_secret import DockerSecret
@@ -21,6 +22,7 @@ from bridge.model.labels import (
     ROLL,
     SHAPE,
     UNUSED,
+    labels_by_service,
     origin_of,
     read_by_name,
 )
@@ -51,6 +53,7 @@ class Mirror:
         remade: Which copy of its version it is: 0 for the first, 1 for one that an operator wanted
             made anew.
         blocks: Marks of blocked rolls, by service id.
+        about: Ids of all services that its labels are about, damaged labels too.
     """
 
     id: str
@@ -67,11 +70,17 @@ class Mirror:
     shape: str = ""
     remade: int = 0
     blocks: Mapping[str, Blocked] = field(default_factory=dict)
+    about: frozenset[str] = frozenset()
 
     @cached_property
     def order(self) -> tuple[int, ...]:
         """The sort key: the identity's, then which copy of the version it is."""
-        return (*self.identity.order, self.remade)
+        return (*self.identity_order, self.remade)
+
+    @cached_property
+    def identity_order(self) -> tuple[int, int, int]:
+        """The sort key of its version alone."""
+        return self.identity.order
 
     @property
     def lease_role(self) -> Source | None:
@@ -86,8 +95,8 @@ class Mirror:
         return mark is not None and mark.by == By.RESTORE
 
     @cached_property
-    def dates(self) -> frozenset[float]:
-        """All dates about it from which seconds are counted, seconds since the epoch.
+    def events(self) -> frozenset[tuple[str, float]]:
+        """Its id with each date about it from which seconds are counted, seconds since the epoch.
 
         They were written by the engine's clock, Vault's, or that of a bridge on another machine.
         """
@@ -95,7 +104,8 @@ class Mirror:
         texts += [block.at for block in self.blocks.values()]
         if self.leased:
             texts += [self.leased.retiring, *self.leased.vanished]
-        return frozenset((self.created, *(moment(text) for text in texts if text)))
+        dates = (self.created, *(moment(text) for text in texts if text))
+        return frozenset((self.id, date) for date in dates)
 
     def made_before(self, other: Mirror) -> bool:
         """Return whether Vault made it before another mirror, whatever their numbers."""
@@ -108,6 +118,8 @@ class Mirror:
 
     def aside_for(self, service_id: str) -> SetAside | None:
         """Return the mark that sets it aside for a service: for all, or for that service alone."""
+        if not self.asides:
+            return None
         return self.asides.get("") or self.asides.get(service_id)
 
     def block_for(self, service_id: str) -> Blocked | None:
@@ -126,8 +138,7 @@ class Mirror:
         Args:
             services: Ids of those that exist.
         """
-        named = self.asides.keys() | self.records.keys() | self.blocks.keys()
-        if all(not service or service in services for service in named):
+        if all(service in services for service in self.about):
             return self
         records = {s: record for s, record in self.records.items() if s in services}
         asides = {s: mark for s, mark in self.asides.items() if not s or s in services}
@@ -138,6 +149,10 @@ class Mirror:
     def read(cls, secret: DockerSecret) -> Mirror | None:
         """Return the mirror that a Docker secret is; None where no bridge made it."""
         return _read(secret.id, secret.name, secret.created, tuple(secret.labels.items()))
+
+
+by_order = attrgetter("order")
+"""The sort key of mirrors: ``Mirror.order``."""
 
 
 @lru_cache(maxsize=16_384)
@@ -169,4 +184,5 @@ def _read(
         shape=labels.get(SHAPE, ""),
         remade=int(remade) if remade.isdecimal() else 0,
         blocks=read_by_name(labels, BLOCKED, Blocked.read),
+        about=frozenset(labels_by_service(labels)),
     )

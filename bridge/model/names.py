@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b32encode
+from functools import lru_cache
 
 from bridge.model.identity import Identity
 from bridge.model.labels import PREFIX, source_label
@@ -22,7 +23,7 @@ _SUFFIX = 4
 _SUFFIXES = 3
 
 _NAME = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]*[a-zA-Z0-9])?")
-_VERSION = re.compile(r"_v\d+")
+_VERSION = re.compile(r"_v\d+\Z")
 
 
 def is_valid_name(name: str) -> bool:
@@ -58,8 +59,17 @@ def _short(text: str) -> str:
 
 def is_hand_made(name: str, docker_name: str) -> bool:
     """Return whether a Docker secret is named as those that people rotate by hand."""
-    rest = docker_name.removeprefix(name)
-    return docker_name.startswith(name) and (not rest or _VERSION.fullmatch(rest) is not None)
+    return name in names_by_hand(docker_name)
+
+
+@lru_cache(maxsize=16_384)
+def names_by_hand(docker_name: str) -> tuple[str, ...]:
+    """Return the names of which a Docker secret may be a version that people rotate by hand.
+
+    That is the whole name, and what is left of it without ``_vN``.
+    """
+    version = _VERSION.search(docker_name)
+    return (docker_name, docker_name[: version.start()]) if version else (docker_name,)
 
 
 def state_config_name(instance: str) -> str:

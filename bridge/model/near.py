@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 
 def respelt(name: str, names: Iterable[str]) -> str:
@@ -14,7 +15,11 @@ def respelt(name: str, names: Iterable[str]) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """Return the known name that is most likely meant; empty where none is near."""
-    names = tuple(names)
+    return _nearest(name, tuple(names))
+
+
+@lru_cache(maxsize=4096)
+def _nearest(name: str, names: tuple[str, ...]) -> str:
     return respelt(name, names) or next(iter(difflib.get_close_matches(name, names, n=1)), "")
 
 

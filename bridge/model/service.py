@@ -7,12 +7,14 @@ a changed reference takes effect as an update that replaces the tasks one after 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from posixpath import join, normpath
 from typing import Any
+
+from bridge.model.names import names_by_hand
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +71,7 @@ def _place(target: str) -> str:
     return normpath("/" + join(SECRETS, target).lstrip("/"))
 
 
+@lru_cache(maxsize=16_384)
 def short_target(target: str) -> str:
     """Return a target in its short form: ``/run/secrets/x``, ``./x`` and ``x`` are one file."""
     return _place(target).removeprefix(f"{SECRETS}/")
@@ -146,7 +149,33 @@ class Service:
     @cached_property
     def secret_ids(self) -> frozenset[str]:
         """Ids of the Docker secrets that the Spec refers to."""
-        return frozenset(reference.secret_id for reference in self.references)
+        return frozenset(self._references_by_id)
+
+    def references_to(self, secret_ids: Iterable[str]) -> tuple[Reference, ...]:
+        """Return the references to some Docker secrets, in the order of the Spec."""
+        held = self.secret_ids.intersection(secret_ids)
+        if len(held) > 1:
+            return tuple(ref for ref in self.references if ref.secret_id in held)
+        return next((self._references_by_id[secret_id] for secret_id in held), ())
+
+    def named_as_by_hand(self, name: str) -> tuple[Reference, ...]:
+        """Return the references to Docker secrets named as those of a secret rotated by hand."""
+        return self._references_by_hand.get(name, ())
+
+    @cached_property
+    def _references_by_hand(self) -> Mapping[str, tuple[Reference, ...]]:
+        found: dict[str, tuple[Reference, ...]] = {}
+        for reference in self.references:
+            for name in names_by_hand(reference.secret_name):
+                found[name] = (*found.get(name, ()), reference)
+        return found
+
+    @cached_property
+    def _references_by_id(self) -> Mapping[str, tuple[Reference, ...]]:
+        found: dict[str, tuple[Reference, ...]] = {}
+        for reference in self.references:
+            found[reference.secret_id] = (*found.get(reference.secret_id, ()), reference)
+        return found
 
     @property
     def reruns(self) -> bool:

@@ -5,6 +5,7 @@ A look-up is made when it is first asked for, and kept: the view never changes.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import TypeVar
 
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.leased import Leased
-from bridge.model.mirror import Mirror
+from bridge.model.mirror import Mirror, by_order
 from bridge.model.service import Service, Task
 from bridge.model.verdicts import Refusal, Verdict
 from bridge.model.wishes import Approval, FieldsWish, Pause, Wish
@@ -117,7 +118,7 @@ class SwarmView:
 
     @cached_property
     def _mirrors_by_name(self) -> Mapping[tuple[str, str], tuple[Mirror, ...]]:
-        newest_first = sorted(self.mirrors, key=lambda mirror: mirror.order, reverse=True)
+        newest_first = sorted(self.mirrors, key=by_order, reverse=True)
         return _grouped(((m.instance, m.secret), m) for m in newest_first)
 
     @cached_property
@@ -253,7 +254,7 @@ class SwarmView:
 
 def _grouped(pairs: Iterable[tuple[_K, _V]]) -> dict[_K, tuple[_V, ...]]:
     """Return the values of each key, in their order."""
-    found: dict[_K, list[_V]] = {}
+    found: defaultdict[_K, list[_V]] = defaultdict(list)
     for key, value in pairs:
-        found.setdefault(key, []).append(value)
+        found[key].append(value)
     return {key: tuple(values) for key, values in found.items()}

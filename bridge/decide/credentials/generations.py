@@ -22,6 +22,7 @@ from bridge.decide.versions.second_look import MANY
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Tend, TendGeneration, action_key
 from bridge.model.conditions import Hold, LeaseCondition
+from bridge.model.mirror import by_order
 from bridge.model.reasons import Reason
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import Unreadable
@@ -46,19 +47,22 @@ class Credentials:
 def generations_by_name(known: Situation) -> dict[str, list[Generation]]:
     """Return where each generation of ours is in its life.
 
-    Also those from another role, and those of secrets that the configuration no longer has. What
-    has no lease, or none that can be read, counts as ended.
+    Also those from another role, and those of secrets that the configuration no longer has. Of a
+    leased secret, what has no lease, or none that can be read, counts as ended.
     """
+    leased = {s.name for s in known.desired.secrets if s.leased or s.content.lease}
+    mirrors = [m for m in known.mirrors if m.leased or m.secret in leased]
     own: dict[str, list[Generation]] = {}
-    for mirror in sorted(known.mirrors, key=lambda m: m.order, reverse=True):
+    for mirror in sorted(mirrors, key=by_order, reverse=True):
         own.setdefault(mirror.secret, []).append(generation_of(mirror, known))
     return own
 
 
 def generations_of(target: Target, generations: Generations) -> list[Generation]:
     """Return those that come from where the secret comes from now."""
-    current = {mirror.id for mirror in target.mirrors}
-    return [g for g in generations.get(target.secret.name, ()) if g.mirror.id in current]
+    found = generations.get(target.secret.name, ())
+    current = {mirror.id for mirror in target.mirrors} if found else set()
+    return [generation for generation in found if generation.mirror.id in current]
 
 
 def with_leases(
@@ -66,8 +70,8 @@ def with_leases(
 ) -> list[Target]:
     """Return the targets with the generations that may be used, and those that are made."""
     found = {t.secret.name: generations_of(t, generations) for t in targets if t.secret.leased}
-    many = _many_vanished(found.values())
-    coming = False
+    in_turn = _many_vanished(found.values())
+    coming = in_turn and _replacing(found.values(), known)
     made: list[Target] = []
     for target in targets:
         answer = target
@@ -75,14 +79,20 @@ def with_leases(
         if target.secret.content.lease:
             answer = with_kv_leases(target, generations_of(target, generations), known)
         elif target.secret.leased:
-            in_turn = many and (coming or _replacing(found.values(), known))
             answer = with_generations(target, current)
-            answer = with_mint(answer, current, known, in_turn=in_turn)
+            answer = with_mint(answer, current, known, in_turn=in_turn and coming)
             coming = coming or answer.create is not None
-        former = {mirror.id for mirror in target.others if mirror.leased}
-        left = [g for g in generations.get(target.secret.name, ()) if g.mirror.id in former]
-        made.append(replace(answer, urgent=_urgent([*current, *left], known)))
+        urgent = _urgent([*current, *_former(target, generations)], known)
+        made.append(replace(answer, urgent=urgent) if urgent else answer)
     return with_company(made, found, known)
+
+
+def _former(target: Target, generations: Generations) -> list[Generation]:
+    """Return those that come from where the secret came from before."""
+    former = {mirror.id for mirror in target.others if mirror.leased}
+    if not former:
+        return []
+    return [g for g in generations.get(target.secret.name, ()) if g.mirror.id in former]
 
 
 def look_after_leases(

@@ -37,7 +37,7 @@ def mint(
     """Return the action that makes a new generation; its number and its name are free."""
     secret = target.secret
     newest = found[0].mirror if found else None
-    last = max((m.identity.version for m in (*target.mirrors, *target.others)), default=0)
+    last = max((m.identity.version for m in target.own), default=0)
     taken = known.swarm.secret_by_lower_name
     version = next(n for n in count(last + 1) if f"{secret.name}_v{n}".lower() not in taken)
     in_use = (g.mirror.leased for g in found if g.live and not failed(g.mirror))

@@ -29,7 +29,10 @@ AFTER_CHANGE = (5.0, 60.0)
 is seen to have changed, and where the nodes, the service or its configuration did."""
 
 
-def latest_block(service_id: str, wants: Iterable[Want]) -> tuple[Mirror, Blocked] | None:
+LatestBlock = tuple[Mirror, Blocked]
+
+
+def latest_block(service_id: str, wants: Iterable[Want]) -> LatestBlock | None:
     """Return the latest note on a blocked roll of a service, and the version that it is on."""
     found = (
         (mirror, mirror.blocks[service_id])
@@ -140,14 +143,18 @@ def tried_again(state: ServiceState, now: float) -> dict[str, str]:
     return {f"{BLOCKED}{state.service.id}": again.write()}
 
 
-def blocked(state: ServiceState, want: Want, known: Situation) -> Hold | None:
+def blocked(
+    state: ServiceState, want: Want, latest: LatestBlock | None, known: Situation
+) -> Hold | None:
     """Return the hold on a service whose roll was blocked, until it is tried again.
 
     Newer versions wait with it. A service whose present tasks do not start either waits for them:
     the cause is still there.
+
+    Args:
+        latest: The latest note on a blocked roll of the service.
     """
     service = state.service
-    latest = latest_block(service.id, state.wants.values())
     if latest is None or latest[1].again or want.back or latest[0].id in service.secret_ids:
         return None
     mirror, mark = latest

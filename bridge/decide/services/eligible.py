@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bridge.decide.services import gates
 from bridge.decide.services.blame import ROLLED_BACK
+from bridge.decide.services.blocked_rolls import latest_block
 from bridge.decide.services.gates import JustFound
 from bridge.decide.services.progress import MOVING, overdue_at
 from bridge.decide.services.state import ServiceState
@@ -33,21 +34,18 @@ def pass_gates(state: ServiceState, found: JustFound, known: Situation) -> Servi
     if ready and any(_is_coming(want, known) for want in state.wants.values()):
         # Another version is being made in this very cycle: it shall come with the same update.
         message = "waits for the newest version to be mirrored"
-        for want in ready:
-            hold = _waiting(want, state, Reason.LOOKING_AGAIN, message)
-            state = state.held(hold)
-        return state
+        holds = (_waiting(want, state, Reason.LOOKING_AGAIN, message) for want in ready)
+        return state.held(*holds)
     until = gates.settling(ready, known) if ready else known.now
     if until > known.now:
-        for want in ready:
-            hold = _waiting(want, state, Reason.SETTLING, "waits whether more changes come")
-            state = state.held(replace(hold, until=until))
-        return state
+        message = "waits whether more changes come"
+        holds = (_waiting(want, state, Reason.SETTLING, message) for want in ready)
+        return state.held(*(replace(hold, until=until) for hold in holds))
     closed = opening_of(known.rollout.windows, known.now) is not None
     for want in ready:
         if want.urgent and closed:
             state = state.forced(want, "rollout.windows is closed")
-    return replace(state, ready=ready)
+    return replace(state, ready=ready) if ready else state
 
 
 def _waiting(want: Want, state: ServiceState, reason: Reason, message: str) -> Hold:
@@ -59,18 +57,22 @@ def _passed(
     state: ServiceState, found: JustFound, known: Situation
 ) -> tuple[ServiceState, list[Want]]:
     """Return the wants that no gate holds, each for itself; the others are held."""
-    ours = _is_ours(state, known)
     passed: list[Want] = []
+    if not any(want.hold or want.swap for want in state.wants.values()):
+        return state, passed
+    ours, latest = _is_ours(state, known), latest_block(state.service.id, state.wants.values())
+    holds: list[Hold] = []
     for want in state.wants.values():
-        if want.hold:
-            state = state.held(want.hold)
-        elif want.swap and want.name not in state.went_back:
-            hold = gates.hold_of(state, want, found, known, ours=ours)
-            if hold:
-                state = state.held(hold)
-            else:
-                passed.append(want)
-    return state, passed
+        hold = want.hold
+        if not hold:
+            if not want.swap or want.name in state.went_back:
+                continue
+            hold = gates.hold_of(state, want, found, known, ours=ours, latest=latest)
+        if hold:
+            holds.append(hold)
+        else:
+            passed.append(want)
+    return state.held(*holds), passed
 
 
 def _is_ours(state: ServiceState, known: Situation) -> bool:
@@ -100,8 +102,9 @@ def _apart(state: ServiceState, passed: list[Want]) -> tuple[ServiceState, tuple
     moving = state.has_open_roll or state.service.update in MOVING
     unhealthy = state.unhealthy and not moving
     chosen = back or plain or ([] if moving or unhealthy else passed[:1])
+    names = {want.name for want in chosen}
     for want in passed:
-        if want not in chosen:
+        if want.name not in names:
             event = "the service has its full number of tasks"
             message = f"waits until {event if unhealthy else 'the other had its turn'}"
             hold = _waiting(want, state, Reason.TRIED_ALONE, message)

@@ -76,6 +76,8 @@ def carry_out_fields(
     A service that is being rolled may yet be rolled back. Those that are never rolled (jobs) do not
     count.
     """
+    if not swarm.fields:
+        return []
     differing = {
         want.name
         for state in states

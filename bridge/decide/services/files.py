@@ -29,11 +29,12 @@ nobody can read more than some reference says, but a program may not take the fi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 from bridge.model.conditions import Hold
-from bridge.model.desired import DesiredSecret, FileFields
+from bridge.model.desired import FileFields
 from bridge.model.labels import PREFIX
 from bridge.model.names import is_hand_made
 from bridge.model.reasons import Reason
@@ -88,37 +89,39 @@ class _Meant:
 
 
 def files_of(
-    service: Service, secret: DesiredSecret, own: frozenset[str], swarm: SwarmView
+    service: Service,
+    name: str,
+    files: tuple[FileFields, ...],
+    own: AbstractSet[str],
+    swarm: SwarmView,
 ) -> Files:
     """Return the files that a service has or should have of a secret.
 
     Args:
+        name: The secret's name.
+        files: What the configuration says of them; empty where it does not list the service.
         own: Ids of the secret's mirrors.
     """
-    mapping = next((m for m in secret.services if m.service == service.name), None)
-    if mapping is None:
-        return Files(references=_references(service, own))
-    files = mapping.files
+    references = service.references_to(own)
+    if not files:
+        return Files(references=references)
     if len(files) > 1:
-        files = tuple(replace(f, target=f.target or secret.name) for f in files)
-    taken = _hand_made(service, secret.name, files, own, swarm)
+        files = tuple(replace(f, target=f.target or name) for f in files)
+    taken = _hand_made(service, name, files, own, swarm)
     if isinstance(taken, Hold):
-        return Files(references=_references(service, own), hold=taken)
-    references = _references(service, own | taken)
-    meant = _meant(references, files, secret.name)
+        return Files(references=references, hold=taken)
+    if taken:
+        references = service.references_to(own | taken)
+    meant = _meant(references, files, name)
     found = Files(
         references=references,
         edits=tuple(meant.edits),
         adds=tuple(meant.adds),
         changes=_changes(references, meant),
+        hold=_which(service, name, references) if meant.asks else None,
+        shared="" if meant.asks else _shared(references),
     )
-    if meant.asks:
-        return replace(found, hold=_which(service, secret.name, references))
-    return _foreseen(service, secret.name, found, swarm)
-
-
-def _references(service: Service, ids: frozenset[str]) -> tuple[Reference, ...]:
-    return tuple(ref for ref in service.references if ref.secret_id in ids)
+    return found if meant.asks else _foreseen(service, name, found, swarm)
 
 
 def _foreseen(service: Service, name: str, found: Files, swarm: SwarmView) -> Files:
@@ -129,23 +132,23 @@ def _foreseen(service: Service, name: str, found: Files, swarm: SwarmView) -> Fi
     2. Otherwise the service is looked at as it would be with the files moved.
     """
     if found.references and not found.adds and not found.changes:  # 1
-        return replace(found, shared=_shared(list(found.references)))
+        return found
     swap = found.swap(name, _NEW, "")  # 2
     after = tuple(map(Reference.read, moved([ref.write() for ref in service.references], swap)))
     hold = _obstacle(service, swap, after, swarm)
-    return replace(found, hold=hold, shared=_shared([r for r in after if r.secret_id == _NEW]))
+    return replace(found, hold=hold, shared=_shared(tuple(r for r in after if r.secret_id == _NEW)))
 
 
 def _meant(references: tuple[Reference, ...], files: tuple[FileFields, ...], name: str) -> _Meant:
     """Return the reference that each file means; the numbers are those of the cases above."""
-    meant = _Meant()
     targets = {ref.target for ref in references}
     if len(files) == 1 and files[0].target is None and references:
         if len(targets) == 1:  # 4
-            return replace(meant, edits=[FileEdit(references[0].target, files[0])])
+            return _Meant([FileEdit(references[0].target, files[0])])
         if name in targets:  # 5
-            return replace(meant, edits=[FileEdit(name, files[0])])
-        return replace(meant, asks=files[0] != NO_FIELDS)  # 6
+            return _Meant([FileEdit(name, files[0])])
+        return _Meant(asks=files[0] != NO_FIELDS)  # 6
+    meant = _Meant()
     for file in files:
         if file.target is not None and file.target in targets:  # 1
             meant.edits.append(FileEdit(file.target, file))
@@ -175,11 +178,13 @@ def _changes(references: tuple[Reference, ...], meant: _Meant) -> tuple[str, ...
     found: dict[str, None] = {}
     several = len(references) + len(meant.adds) > 1
     for edit in meant.edits:
+        if edit.file == NO_FIELDS:
+            continue
         for ref in references:
             if ref.target == edit.at:
                 prefix = f"{ref.target}: " if several else ""
                 found |= dict.fromkeys(f"{prefix}{words}" for words in _differences(ref, edit.file))
-    if references or len(meant.adds) > 1:
+    if len(meant.adds) > (0 if references else 1):
         found |= dict.fromkeys(f"add the target {file.target}" for file in meant.adds)
     return tuple(found)
 
@@ -195,9 +200,9 @@ def _differences(ref: Reference, file: FileFields) -> Iterator[str]:
             yield f"{key} {now} -> {wanted}"
 
 
-def _shared(references: list[Reference]) -> str:
+def _shared(references: tuple[Reference, ...]) -> str:
     """Return which file decides on owner and mode of them all; empty where they are the same."""
-    if len({(ref.uid, ref.gid, ref.mode) for ref in references}) <= 1:
+    if len(references) <= 1 or len({(ref.uid, ref.gid, ref.mode) for ref in references}) == 1:
         return ""
     last = references[-1]
     others = ", ".join(ref.target for ref in references[:-1])
@@ -214,7 +219,7 @@ def _hand_made(
     service: Service,
     name: str,
     files: tuple[FileFields, ...],
-    own: frozenset[str],
+    own: AbstractSet[str],
     swarm: SwarmView,
 ) -> frozenset[str] | Hold:
     """Return the ids of the hand-made secrets to move from.
@@ -229,21 +234,18 @@ def _hand_made(
        is not this bridge's to move.
     4. A file without a target, and otherwise: the only hand-made secret, if there is any.
     """
-    named = _named_as_by_hand(service, name, own)
+    named = [ref for ref in service.named_as_by_hand(name) if ref.secret_id not in own]
+    if not named:
+        return frozenset()
     candidates = [ref for ref in named if not is_a_bridges(ref.secret_id, swarm)]
     targets = {file.target for file in files if file.target is not None}
     if targets:  # 1
         return frozenset(ref.secret_id for ref in candidates if ref.target in targets)
-    if _references(service, own):  # 2
+    if service.references_to(own):  # 2
         return frozenset()
-    if named and not candidates:  # 3
+    if not candidates:  # 3
         return _not_owned(service, name, named[0], swarm)
     return _only_one(service, name, candidates)  # 4
-
-
-def _named_as_by_hand(service: Service, name: str, own: frozenset[str]) -> list[Reference]:
-    others = (ref for ref in service.references if ref.secret_id not in own)
-    return [ref for ref in others if is_hand_made(name, ref.secret_name)]
 
 
 def _only_one(service: Service, name: str, candidates: list[Reference]) -> frozenset[str] | Hold:

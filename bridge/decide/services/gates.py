@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bridge.decide.services.blocked_rolls import blocked
+from bridge.decide.services.blocked_rolls import LatestBlock, blocked
 from bridge.decide.services.progress import MOVING, overdue_at
 from bridge.decide.services.state import ServiceState
 from bridge.decide.services.wants import Want
@@ -47,12 +47,19 @@ class JustFound:
 
 
 def hold_of(
-    state: ServiceState, want: Want, found: JustFound, known: Situation, *, ours: bool
+    state: ServiceState,
+    want: Want,
+    found: JustFound,
+    known: Situation,
+    *,
+    ours: bool,
+    latest: LatestBlock | None,
 ) -> Hold | None:
     """Return what holds up a change of a service, the weightiest first; None where nothing does.
 
     Args:
         ours: Whether the service's latest update is one of ours.
+        latest: The latest note on a blocked roll of the service.
     """
     service = state.service
     return (
@@ -62,7 +69,7 @@ def hold_of(
         or (None if ours else busy(service, want, known))
         or failed_elsewhere(service, want, found)
         or outside_windows(service, want, known)
-        or blocked(state, want, known)
+        or blocked(state, want, latest, known)
         or moved_away(service, want, known)
     )
 

@@ -8,7 +8,7 @@ sent is seen from the Spec and from the service's version index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from bridge.decide.services.blame import (
@@ -31,13 +31,13 @@ from bridge.decide.services.progress import (
     timeout_at,
     watched,
 )
-from bridge.decide.services.state import ServiceState
+from bridge.decide.services.state import ServiceState, notice_of, service_condition
 from bridge.decide.services.unstarted import hindrance_of
 from bridge.decide.services.wants import Want
 from bridge.decide.situation import Situation
 from bridge.model.actions import Annotate
 from bridge.model.blocked import Blocked
-from bridge.model.conditions import Hold
+from bridge.model.conditions import Hold, ServiceCondition
 from bridge.model.labels import BLOCKED, ROLL
 from bridge.model.memory import Watch
 from bridge.model.mirror import Mirror
@@ -53,40 +53,52 @@ JUST = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """The tasks of a service, against the versions that are on trial there."""
+    """The tasks of a service, against the versions that are on trial there.
+
+    Attributes:
+        baked_at: When they will have baked as they are; None while they have not converged.
+    """
 
     tasks: tuple[Task, ...]
     progress: Progress
     watch: Watch
+    baked_at: float | None
+
+    @property
+    def wake(self) -> tuple[float, ...]:
+        """When time alone changes what is concluded from them."""
+        return () if self.baked_at is None else (self.baked_at,)
+
+    @property
+    def not_starting(self) -> bool:
+        """Whether some are missing, and the engine says why they do not start."""
+        missing = len(self.progress.good) < self.progress.desired
+        return missing and self.progress.starts.hindered
 
 
 def judge(service: Service, wants: Iterable[Want], known: Situation) -> ServiceState:
     """Return how one service is doing: how far is a roll of ours, is it healthy?"""
-    state = _as_configured(ServiceState(service=service, wants={w.name: w for w in wants}))
-    open_rolls = tuple(
-        want for want in state.wants.values() if want.held and want.held.open_record(service.id)
-    )
-    overdue = overdue_at(service, known.memory, known.rollout, known.now)
-    updating = service.update in MOVING and known.now < overdue
-    state = replace(
-        state,
+    wants = tuple(wants)
+    open_rolls = tuple(want for want in wants if want.held and want.held.open_record(service.id))
+    observed = None if service.torn else _observe(service, known)
+    state = ServiceState(
+        service=service,
+        wants={want.name: want for want in wants},
         has_open_roll=bool(open_rolls),
-        updating=updating or _just_sent(service, known),
+        updating=_is_updating(service, known) or _just_sent(service, known),
+        not_starting=observed is not None and observed.not_starting,
+        baked_at=observed.baked_at if observed else None,
+        notices=tuple(notice for want in wants for notice in _notices(service, want)),
+        wake=observed.wake if observed else (),
+        conditions={want.name: _as_configured(service, want) for want in wants},
     )
-    if service.torn:
+    if observed is None:
         return _torn(state, open_rolls, known.now)
-    observed = _observe(service, known)
     state = judge_rollbacks(state, observed.tasks, observed.watch.lost, known)
-    progress = observed.progress
-    missing = len(progress.good) < progress.desired
-    baked = baked_at(service, observed.watch, known.rollout) if progress.converged else None
-    state = replace(
-        state, not_starting=missing and progress.starts.hindered, baked_at=baked
-    ).waking(*(() if baked is None else (baked,)))
     if open_rolls:
         state = _judge_roll(state, open_rolls, observed, known)
     else:
-        state = _judge_health(state, progress, known.now)
+        state = _judge_health(state, observed.progress, known.now)
     return report_set_aside(state)
 
 
@@ -95,32 +107,48 @@ def _observe(service: Service, known: Situation) -> Observed:
     tasks = known.swarm.tasks_by_service.get(service.id, ())
     progress = progress_of(service, tasks, trial or service.secret_ids)
     watch = watched(service, progress, known.memory.watches.get(service.id), known.now)
-    return Observed(tasks, progress, watch)
+    baked = baked_at(service, watch, known.rollout) if progress.converged else None
+    return Observed(tasks, progress, watch, baked)
 
 
-def _as_configured(state: ServiceState) -> ServiceState:
-    """Return the state with what follows from the wants alone, before any task is looked at."""
-    for want in state.wants.values():
-        state = state.reported(want, State.SYNCED, Reason.UP_TO_DATE)
-        if want.changes and not want.swap:
-            message = f"{', '.join(want.changes)} with the next roll"
-            state = state.noticed(want, Reason.FIELDS_CHANGED, message)
-            state = state.reported(want, State.SYNCED, Reason.FIELDS_CHANGED, message)
-        if want.shared and not want.hold:
-            state = state.noticed(want, Reason.FIELDS_SHARED, want.shared)
-        if want.ends:
-            state = state.noticed(want, Reason.TEMPLATING_ENDS, want.ends)
-        if want.mirror is None or (want.held is None and want.swap is None):
-            state = _without_version(state, want)
-    return state
+def _is_updating(service: Service, known: Situation) -> bool:
+    """Return whether the engine is at an update that should still end by itself."""
+    if service.update not in MOVING:
+        return False
+    return known.now < overdue_at(service, known.memory, known.rollout, known.now)
 
 
-def _without_version(state: ServiceState, want: Want) -> ServiceState:
-    """Return the state with the report that there is no version, or that the service has none."""
-    hold = want.target.hold or want.hold
-    reason = hold.reason if hold else Reason.NEW_VERSION
-    message = "it has no version yet" if want.held is None else ""
-    return state.reported(want, State.HELD if hold else State.ROLLING, reason, message)
+def _as_configured(service: Service, want: Want) -> ServiceCondition:
+    """Return what follows from a want alone, before any task is looked at.
+
+    1. There is no version, or the service has none.
+    2. Its files are not as they are configured.
+    3. Otherwise it is as it should be, as far as the Spec tells.
+    """
+    if want.mirror is None or (want.held is None and want.swap is None):  # 1
+        hold = want.target.hold or want.hold
+        reason = hold.reason if hold else Reason.NEW_VERSION
+        message = "it has no version yet" if want.held is None else ""
+        state = State.HELD if hold else State.ROLLING
+        return service_condition(service, want, state, reason, message)
+    if want.changes and not want.swap:  # 2
+        message = _with_next_roll(want)
+        return service_condition(service, want, State.SYNCED, Reason.FIELDS_CHANGED, message)
+    return service_condition(service, want, State.SYNCED, Reason.UP_TO_DATE)  # 3
+
+
+def _notices(service: Service, want: Want) -> Iterator[Hold]:
+    """Yield what may be good to know of the files that a service has of a secret."""
+    if want.changes and not want.swap:
+        yield notice_of(service, want, Reason.FIELDS_CHANGED, _with_next_roll(want))
+    if want.shared and not want.hold:
+        yield notice_of(service, want, Reason.FIELDS_SHARED, want.shared)
+    if want.ends:
+        yield notice_of(service, want, Reason.TEMPLATING_ENDS, want.ends)
+
+
+def _with_next_roll(want: Want) -> str:
+    return f"{', '.join(want.changes)} with the next roll"
 
 
 def _torn(state: ServiceState, open_rolls: tuple[Want, ...], now: float) -> ServiceState:
@@ -129,8 +157,8 @@ def _torn(state: ServiceState, open_rolls: tuple[Want, ...], now: float) -> Serv
     So it keeps its place in flight.
     """
     service = state.service
-    for want in state.wants.values():
-        hold = Hold(
+    holds = (
+        Hold(
             secret=want.name,
             reason=Reason.LOOKING_AGAIN,
             message=f"{service.name} changed while it was looked at",
@@ -138,8 +166,9 @@ def _torn(state: ServiceState, open_rolls: tuple[Want, ...], now: float) -> Serv
             until=now,
             waits=True,
         )
-        state = state.held(hold)
-    return replace(state, in_flight=any(not want.back for want in open_rolls))
+        for want in state.wants.values()
+    )
+    return replace(state.held(*holds), in_flight=any(not want.back for want in open_rolls))
 
 
 def _just_sent(service: Service, known: Situation) -> bool:
@@ -147,9 +176,8 @@ def _just_sent(service: Service, known: Situation) -> bool:
 
     ``UpdateStatus`` is absent for some milliseconds after every write.
     """
-    rolls = known.memory.rolls.items()
-    sent = (times[-1] for (where, _), times in rolls if where == service.id)
-    return any(known.now - at < JUST for at in sent)
+    sent = known.rolled_at.get(service.id)
+    return sent is not None and known.now - sent < JUST
 
 
 def _judge_roll(
@@ -225,7 +253,8 @@ def _judge_health(state: ServiceState, progress: Progress, now: float) -> Servic
     service = state.service
     if service.reruns or service.update in MOVING:
         return state
-    state = replace(state, unhealthy=len(progress.good) < progress.desired)
+    if len(progress.good) < progress.desired:
+        state = replace(state, unhealthy=True)
     if service.update == UpdateState.ROLLBACK_PAUSED:
         state = judge_rollback_paused(state, progress.story, now)
     for want in state.wants.values():

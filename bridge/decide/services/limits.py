@@ -39,6 +39,7 @@ def _held(
     state: ServiceState, counted: int, most: int, approvals: Mapping[str, Approval]
 ) -> ServiceState:
     ready: list[Want] = []
+    holds: list[Hold] = []
     for want in state.ready:
         if not _counts(want, approvals):
             ready.append(want)
@@ -56,8 +57,8 @@ def _held(
                 message=message,
                 service=state.service.name,
             )
-            state = state.held(hold)
-    return replace(state, ready=tuple(ready))
+            holds.append(hold)
+    return replace(state.held(*holds), ready=tuple(ready))
 
 
 def _counts(want: Want, approvals: Mapping[str, Approval]) -> bool:

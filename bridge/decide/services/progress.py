@@ -43,13 +43,13 @@ class Starts:
         up: How many tasks of the service run and shall, whatever they hold.
     """
 
-    unplaced: tuple[Task, ...]
-    refused: tuple[Task, ...]
-    waiting: bool
-    starting: bool
-    lasting: bool
-    ended: bool
-    up: int
+    unplaced: tuple[Task, ...] = ()
+    refused: tuple[Task, ...] = ()
+    waiting: bool = False
+    starting: bool = False
+    lasting: bool = False
+    ended: bool = False
+    up: int = 0
 
     @property
     def hindered(self) -> bool:
@@ -62,21 +62,27 @@ class Starts:
         return self.hindered and not self.starting and not self.ended
 
 
-def starts_of(tasks: Iterable[Task], wanted: frozenset[str]) -> Starts:
+def _starts_of(tasks: Iterable[Task], on_it: Iterable[Task]) -> Starts:
     """Return how far the tasks that should hold some secrets are started.
 
     Those on nodes that are down tell nothing: the engine shows what was reported last.
+
+    Args:
+        tasks: All tasks of the service.
+        on_it: Those that should hold the secrets.
     """
-    reported = [task for task in tasks if not task.lost]
-    on_it = [task for task in reported if wanted <= task.secret_ids]
+    up = sum(task.running for task in tasks if not task.lost)
+    reported = [task for task in on_it if not task.lost]
+    if all(task.running for task in reported):
+        return Starts(up=up)
     return Starts(
-        unplaced=tuple(task for task in on_it if task.unplaced),
-        refused=_refused_since(on_it),
-        waiting=any(task.unstarted for task in on_it),
-        starting=any(_is_starting(task) for task in on_it),
-        lasting=_start_lasts(on_it),
-        ended=any(task.ended_by_itself for task in on_it),
-        up=sum(task.running for task in reported),
+        unplaced=tuple(task for task in reported if task.unplaced),
+        refused=_refused_since(reported),
+        waiting=any(task.unstarted for task in reported),
+        starting=any(_is_starting(task) for task in reported),
+        lasting=_start_lasts(reported),
+        ended=any(task.ended_by_itself for task in reported),
+        up=up,
     )
 
 
@@ -166,8 +172,12 @@ def on_trial(service: Service, swarm: SwarmView, instance: str) -> frozenset[str
 
 def progress_of(service: Service, tasks: tuple[Task, ...], wanted: frozenset[str]) -> Progress:
     """Return how a service's tasks compare with the secrets that they should hold."""
-    on_it = [task for task in tasks if wanted <= task.secret_ids]
-    lacking = [task for task in tasks if _lacks(task, wanted)]
+    on_it: list[Task] = []
+    others: list[Task] = []
+    for task in tasks:
+        (on_it if wanted <= task.secret_ids else others).append(task)
+    # One that is to end on a node that is down does not count: nothing will ever report its end.
+    lacking = [task for task in others if task.live and not task.ghost]
     good = frozenset(task.id for task in on_it if task.running)
     return Progress(
         wanted=wanted,
@@ -178,17 +188,9 @@ def progress_of(service: Service, tasks: tuple[Task, ...], wanted: frozenset[str
         stale=sum(not task.ending for task in lacking),
         desired=service.desired_tasks,
         converged=_has_converged(service, wanted, len(good), len(lacking)),
-        error=last_error(tasks, wanted),
-        starts=starts_of(tasks, wanted),
+        error=_latest_error(on_it),
+        starts=_starts_of(tasks, on_it),
     )
-
-
-def _lacks(task: Task, wanted: frozenset[str]) -> bool:
-    """Return whether a live task lacks one of some secrets.
-
-    One that is to end on a node that is down does not count: nothing will ever report its end.
-    """
-    return task.live and not task.ghost and not wanted <= task.secret_ids
 
 
 def _has_converged(service: Service, wanted: frozenset[str], good: int, others: int) -> bool:
@@ -216,7 +218,11 @@ def _has_converged(service: Service, wanted: frozenset[str], good: int, others: 
 
 def last_error(tasks: Iterable[Task], wanted: frozenset[str]) -> str:
     """Return the latest error of a task that should have held these secrets, if any."""
-    troubled = [task for task in tasks if task.error and wanted <= task.secret_ids]
+    return _latest_error([task for task in tasks if wanted <= task.secret_ids])
+
+
+def _latest_error(tasks: Iterable[Task]) -> str:
+    troubled = [task for task in tasks if task.error]
     return max(troubled, key=lambda task: task.seen).error if troubled else ""
 
 

@@ -56,6 +56,8 @@ def records_over(
     """Return the notes that drop open records which nothing will close: the service moved on."""
     if known.swarm.blind:
         return []
+    if not any(mirror.records for mirror in target.own):
+        return []
     services = _services(target, states)
 
     def over(mirror: Mirror) -> list[str]:
@@ -67,6 +69,8 @@ def records_over(
 
 def blocks_over(target: Target, states: Sequence[ServiceState]) -> list[Annotate]:
     """Return the notes that drop marks of blocked rolls which are over."""
+    if not any(mirror.blocks for mirror in target.own):
+        return []
     services = _services(target, states)
 
     def over(mirror: Mirror) -> list[str]:
@@ -84,7 +88,7 @@ def _dropped(
     target: Target, over: Callable[[Mirror], list[str]], prefix: str, why: str
 ) -> list[Annotate]:
     """Return one note for each mirror that has labels of services which are over."""
-    found = ((mirror, over(mirror)) for mirror in (*target.mirrors, *target.others))
+    found = ((mirror, over(mirror)) for mirror in target.own)
     return [
         Annotate.on(
             mirror,

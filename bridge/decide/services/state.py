@@ -73,21 +73,25 @@ class ServiceState:
 
     def reported(self, want: Want, state: State, reason: Reason, message: str = "") -> ServiceState:
         """Return the state with the condition of one secret set; the latest one counts."""
-        condition = ServiceCondition(
-            name=self.service.name,
-            version=want.held.identity.version if want.held else None,
-            state=state,
-            reason=reason,
-            message=message,
-        )
+        condition = service_condition(self.service, want, state, reason, message)
         return replace(self, conditions={**self.conditions, want.name: condition})
 
-    def held(self, hold: Hold) -> ServiceState:
-        """Return the state with a hold on one secret, which its condition reports."""
-        state = State.ROLLING if hold.waits else State.HELD
-        held = self.reported(self.wants[hold.secret], state, hold.reason, hold.message)
-        wake = self.wake if hold.until is None else (*self.wake, hold.until)
-        return replace(held, holds=(*self.holds, hold), wake=wake)
+    def held(self, *holds: Hold) -> ServiceState:
+        """Return the state with holds on single secrets, which their conditions report."""
+        if not holds:
+            return self
+        conditions = dict(self.conditions)
+        for hold in holds:
+            state, want = State.ROLLING if hold.waits else State.HELD, self.wants[hold.secret]
+            condition = service_condition(self.service, want, state, hold.reason, hold.message)
+            conditions[hold.secret] = condition
+        until = [hold.until for hold in holds if hold.until is not None]
+        return replace(
+            self,
+            holds=(*self.holds, *holds),
+            wake=(*self.wake, *until),
+            conditions=conditions,
+        )
 
     def noted(self, *notes: Annotate) -> ServiceState:
         """Return the state with labels that are to be written."""
@@ -95,7 +99,7 @@ class ServiceState:
 
     def noticed(self, want: Want, reason: Reason, message: str) -> ServiceState:
         """Return the state with something that may be good to know."""
-        notice = Hold(secret=want.name, reason=reason, message=message, service=self.service.name)
+        notice = notice_of(self.service, want, reason, message)
         return replace(self, notices=(*self.notices, notice))
 
     def forced(self, want: Want, despite: str) -> ServiceState:
@@ -110,3 +114,16 @@ class ServiceState:
     def moved_back(self, names: Iterable[str]) -> ServiceState:
         """Return the state with the names of secrets whose roll has gone back."""
         return replace(self, went_back=self.went_back | frozenset(names))
+
+
+def service_condition(
+    service: Service, want: Want, state: State, reason: Reason, message: str = ""
+) -> ServiceCondition:
+    """Return what is reported of a service with regard to one secret."""
+    version = want.held.identity.version if want.held else None
+    return ServiceCondition(service.name, version, state, reason, message)
+
+
+def notice_of(service: Service, want: Want, reason: Reason, message: str) -> Hold:
+    """Return something about a service and one secret that may be good to know."""
+    return Hold(secret=want.name, reason=reason, message=message, service=service.name)

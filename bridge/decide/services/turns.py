@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from bridge.decide.backoffs import backoff_of, trying_again
@@ -12,7 +12,7 @@ from bridge.decide.services.progress import PAUSED
 from bridge.decide.services.state import ServiceState
 from bridge.decide.services.wants import Want
 from bridge.decide.situation import Situation
-from bridge.model.actions import Annotate, Chain, RollService
+from bridge.model.actions import Annotate, Chain, RollService, rolled_service
 from bridge.model.conditions import Hold
 from bridge.model.labels import ROLL
 from bridge.model.mirror import Mirror
@@ -39,7 +39,8 @@ def give_turns(
     """
     order = sorted(range(len(states)), key=lambda place: not _goes_back(states[place]))  # 2
     limited = hold_what_is_too_much([states[place] for place in order], known)
-    placed = {s.service.id for s in limited if s.in_flight or _may_be_sent(s, known)}  # 1, 3
+    sent = _may_be_sent(known)
+    placed = {s.service.id for s in limited if s.in_flight or s.service.id in sent}  # 1, 3
     free = known.rollout.max_in_flight - len(placed)
     after = list(states)
     chains: list[Chain] = []
@@ -80,24 +81,24 @@ def _why_not_now(state: ServiceState, free: int, placed: Collection[str], known:
 
 
 def _wait_for_turn(state: ServiceState, message: str) -> ServiceState:
-    for want in state.ready:
-        hold = Hold(
-            secret=want.name,
-            reason=Reason.WAITING_FOR_TURN,
-            message=message,
-            service=state.service.name,
-            waits=True,
+    service = state.service.name
+    reason = Reason.WAITING_FOR_TURN
+    return state.held(
+        *(
+            Hold(secret=want.name, reason=reason, message=message, service=service, waits=True)
+            for want in state.ready
         )
-        state = state.held(hold)
-    return state
+    )
 
 
-def _may_be_sent(state: ServiceState, known: Situation) -> bool:
-    """Return whether an update of the service may yet come true whose answer was lost (I13)."""
-    place = f"roll {state.service.id} "
-    backoffs = known.memory.backoffs.items()
-    unknown = (b.until for key, b in backoffs if b.unknown and key.startswith(place))
-    return any(known.now < until + LONGEST_ELECTION for until in unknown)
+def _may_be_sent(known: Situation) -> frozenset[str]:
+    """Return the ids of the services of which an update may yet come true (I13).
+
+    The answer to it was lost.
+    """
+    unknown = ((key, b.until) for key, b in known.memory.backoffs.items() if b.unknown)
+    lost = (key for key, until in unknown if known.now < until + LONGEST_ELECTION)
+    return frozenset(service for key in lost if (service := rolled_service(key)))
 
 
 def _roll(state: ServiceState, known: Situation) -> tuple[ServiceState, Chain]:
@@ -119,10 +120,11 @@ def _roll(state: ServiceState, known: Situation) -> tuple[ServiceState, Chain]:
     backoff = backoff_of(action, known)
     if backoff:
         return state.held(trying_again(state.ready[0].name, service.name, backoff)), ()
+    again = tried_again(state, known.now)
     records = [
         note
         for want in state.ready
-        if want.mirror and (note := _record(want, want.mirror, state, known.now))
+        if want.mirror and (note := _record(want, want.mirror, state, again, known.now))
     ]
     for want in state.ready:
         to = want.swap.to_name if want.swap else ""
@@ -180,16 +182,21 @@ def _reason_forward(moved: Sequence[Want], service_id: str) -> tuple[Reason, str
     return Reason.NEW_VERSION, "a newer version is mirrored"  # 3
 
 
-def _record(want: Want, mirror: Mirror, state: ServiceState, now: float) -> Annotate | None:
+def _record(
+    want: Want, mirror: Mirror, state: ServiceState, again: Mapping[str, str], now: float
+) -> Annotate | None:
     """Return the note of where the service was, so that it can go back there (I10).
 
     What goes back needs no way back. None where that is noted already.
+
+    Args:
+        again: The label that a blocked roll is tried again.
     """
     service = state.service
     known = mirror.open_record(service.id)
     record = _record_of(want, state, now)
     put = {f"{ROLL}{service.id}": record.write()}
-    put |= {} if want.back else tried_again(state, now)
+    put |= {} if want.back else again
     if want.alone:
         why = "it failed together with another version, and has its turn alone"
         put[aside_label(service.id)] = SetAside(By.SUSPECT, timestamp(now), why, True).write()

@@ -13,8 +13,8 @@ from typing import Any
 from bridge.decide.services.files import Files, files_of
 from bridge.decide.versions.target import Target
 from bridge.model.conditions import Hold
-from bridge.model.desired import DesiredSecret
-from bridge.model.mirror import Mirror
+from bridge.model.desired import DesiredSecret, FileFields
+from bridge.model.mirror import Mirror, by_order
 from bridge.model.reasons import Reason
 from bridge.model.service import Reference, Service
 from bridge.model.set_aside import By
@@ -71,22 +71,49 @@ def wants_by_service(
     Args:
         fields_asked: Names of the secrets whose changed file fields are applied at once.
     """
-    by_secret = swarm.services_by_secret
+    by_name, by_secret = swarm.service_by_name, swarm.services_by_secret
     found: dict[str, list[Want]] = {}
     for target in targets:
-        listed = (swarm.service_by_name.get(m.service) for m in target.secret.services)
-        users = (by_secret.get(mirror.id, ()) for mirror in (*target.mirrors, *target.others))
-        concerned = {service.id: service for service in listed if service}
-        concerned |= {service.id: service for some in users for service in some}
+        versions = _Versions.of(target)
+        concerned: dict[str, Service] = {}
+        for mapping in target.secret.services:
+            listed = by_name.get(mapping.service)
+            if listed:
+                concerned[listed.id] = listed
+        for mirror_id in versions.own:
+            for user in by_secret.get(mirror_id, ()):
+                concerned[user.id] = user
+        apply = target.secret.name in fields_asked
         for service in concerned.values():
-            apply = target.secret.name in fields_asked
-            want = want_of(service, target, swarm, apply_fields=apply)
+            want = _want_of(service, versions, swarm, apply_fields=apply)
             found.setdefault(service.id, []).append(want)
     return found
 
 
-def want_of(
-    service: Service, target: Target, swarm: SwarmView, *, apply_fields: bool = False
+@dataclass(frozen=True, slots=True)
+class _Versions:
+    """A target, with look-ups that are the same for each of its services.
+
+    Attributes:
+        own: All its mirrors, by id.
+        files: The files that the configuration asks for, by the service's name.
+    """
+
+    target: Target
+    own: Mapping[str, Mirror]
+    files: Mapping[str, tuple[FileFields, ...]]
+
+    @classmethod
+    def of(cls, target: Target) -> _Versions:
+        return cls(
+            target,
+            {mirror.id: mirror for mirror in target.own},
+            {mapping.service: mapping.files for mapping in reversed(target.secret.services)},
+        )
+
+
+def _want_of(
+    service: Service, versions: _Versions, swarm: SwarmView, *, apply_fields: bool
 ) -> Want:
     """Return what a service should have of a secret that it is listed for or refers to.
 
@@ -98,23 +125,28 @@ def want_of(
     Args:
         apply_fields: Whether changed file fields alone are a reason to move a reference.
     """
-    secret = target.secret
-    own = {mirror.id: mirror for mirror in (*target.mirrors, *target.others)}
-    references = tuple(ref for ref in service.references if ref.secret_id in own)
-    held = min((own[ref.secret_id] for ref in references), key=lambda m: m.order, default=None)
-    files = files_of(service, secret, frozenset(own), swarm)
+    target, own = versions.target, versions.own
+    references = service.references_to(own)
+    held = min([own[ref.secret_id] for ref in references], key=by_order, default=None)
     found = _destination(service, target, held, references)
-    if isinstance(found, _Forward):  # 3
-        want = Want(target=target, mirror=found.mirror, held=held, references=references)
-        return _forward(want, found, files, swarm, apply_fields=apply_fields)
-    if found.back:  # 1
+    if isinstance(found, Want) and found.back:  # 1
         return found
-    ends = _ends(files, secret, None, swarm) if target.create else ""  # 2
-    return replace(found, hold=found.hold or files.hold, ends=ends)
+    wanted = versions.files.get(service.name, ())
+    files = files_of(service, target.secret.name, wanted, own.keys(), swarm)
+    if isinstance(found, Want):  # 2
+        ends = _ends(files, target.secret, None, swarm) if target.create else ""
+        return replace(found, hold=found.hold or files.hold, ends=ends)
+    return _forward(target, held, found, files, swarm, apply_fields=apply_fields)  # 3
 
 
 def _forward(
-    want: Want, to: _Forward, files: Files, swarm: SwarmView, *, apply_fields: bool
+    target: Target,
+    held: Mirror | None,
+    to: _Forward,
+    files: Files,
+    swarm: SwarmView,
+    *,
+    apply_fields: bool,
 ) -> Want:
     """Return what a service should have that may move forward to a version.
 
@@ -124,24 +156,25 @@ def _forward(
     3. Otherwise its references move.
 
     Args:
-        want: What it has of the secret so far.
+        held: The version that it is on.
     """
-    mirror, references = to.mirror, want.references
-    want = replace(
-        want,
+    mirror, secret = to.mirror, target.secret
+    stays = to.there and not (files.changes and apply_fields)
+    swap, ends = None, ""
+    if not (files.hold or stays):  # 3
+        swap = files.swap(secret.name, mirror.id, mirror.docker_name)
+        ends = _ends(files, secret, mirror, swarm)
+    return Want(
+        target=target,
+        mirror=mirror,
+        held=held,
         references=files.references,
-        hold=files.hold,
+        swap=swap,
+        hold=files.hold,  # 1
         changes=files.changes,
+        alone=to.alone and swap is not None,
         shared=files.shared if files.changes or files.adds else "",
-    )
-    if files.hold:  # 1
-        return want
-    there = bool(references) and all(ref.secret_id == mirror.id for ref in references)
-    if there and not (files.changes and apply_fields):  # 2
-        return want
-    swap = files.swap(want.name, mirror.id, mirror.docker_name)  # 3
-    return replace(
-        want, swap=swap, alone=to.alone, ends=_ends(files, want.target.secret, mirror, swarm)
+        ends=ends,
     )
 
 
@@ -170,10 +203,16 @@ def _ends(files: Files, secret: DesiredSecret, mirror: Mirror | None, swarm: Swa
 
 @dataclass(frozen=True, slots=True)
 class _Forward:
-    """The version that a service may move forward to or is on, and whether it is tried alone."""
+    """The version that a service may move forward to.
+
+    Attributes:
+        alone: Whether it is tried alone.
+        there: Whether all references of the service are to it already.
+    """
 
     mirror: Mirror
     alone: bool
+    there: bool
 
 
 def _destination(
@@ -181,7 +220,7 @@ def _destination(
 ) -> _Forward | Want:
     """Return the version that a service may move forward to; a Want where it goes back or stays."""
     leaving = None
-    if held and held in target.mirrors:
+    if held and (held.asides or held.blocks) and held in target.mirrors:
         leaving = _leaving(service, target, held, references)
     return leaving or _newest(service, target, held, references)
 
@@ -200,8 +239,10 @@ def _leaving(
        goes on with tasks that crash (``continue``).
     4. It is set aside, and a newer version may be used: nothing is in the way of that.
     """
-    stays = Want(target=target, mirror=held, held=held, references=references)
     block, mark = held.block_for(service.id), held.aside_for(service.id)
+    if block is None and mark is None:
+        return None
+    stays = Want(target=target, mirror=held, held=held, references=references)
     under_way = held.open_record(service.id) is not None
     if block and block.back and under_way:  # 1
         older = _older(service, target, held)
@@ -233,14 +274,17 @@ def _newest(
     """
     suspect = target.suspect_for(service.id)
     mirror = suspect or target.for_service(service.id)
-    stays = Want(target=target, mirror=mirror, held=held, references=references)
-    if mirror is None:  # 1
-        return stays
-    if held and held in target.mirrors and mirror.order < held.order:  # 2
-        return stays
-    if held and held.outlived and mirror.made_before(held):  # 3
-        return stays
-    return _Forward(mirror, alone=suspect is not None)  # 4
+    if mirror is None or (held and _stays(target, held, mirror)):  # 1, 2, 3
+        return Want(target=target, mirror=mirror, held=held, references=references)
+    there = bool(references) and all(ref.secret_id == mirror.id for ref in references)
+    return _Forward(mirror, alone=suspect is not None, there=there)  # 4
+
+
+def _stays(target: Target, held: Mirror, mirror: Mirror) -> bool:
+    """Return whether a service stays on a version; the numbers are those of ``_newest``."""
+    if mirror.order < held.order and held in target.mirrors:  # 2
+        return True
+    return held.outlived and mirror.made_before(held)  # 3
 
 
 def _older(service: Service, target: Target, held: Mirror) -> Mirror | None:

@@ -55,7 +55,9 @@ def choose_versions(targets: Iterable[Target], known: Situation, *, frozen: bool
         targets: With what is decided about leased credentials.
         frozen: Whether much is gone in Vault at once.
     """
-    unlimited = tuple(with_unread(target, known.swarm) for target in targets)
+    unlimited = tuple(targets)
+    if known.swarm.unread:
+        unlimited = tuple(with_unread(target, known.swarm) for target in unlimited)
     chosen = tuple(_after_failure(target, known) for target in unlimited)
     missing = many_missing(chosen)
     holds = [target.hold for target in chosen if target.hold]

@@ -38,13 +38,15 @@ def _said(shape: str) -> str:
     return ":".join([parts[0], *parts[2:]]) if parts[0] == Format.TEMPLATE else shape
 
 
-def changed_contents(targets: Iterable[Target]) -> list[Hold]:
-    """Return the notices of all changes that are pending."""
-    return [
-        Hold(secret=target.secret.name, reason=Reason.CONTENT_CHANGED, message=change)
+def changed_contents(targets: Iterable[Target]) -> dict[str, Hold]:
+    """Return the notices of all changes that are pending, by secret's name."""
+    return {
+        target.secret.name: Hold(
+            secret=target.secret.name, reason=Reason.CONTENT_CHANGED, message=change
+        )
         for target in targets
         if (change := content_change(target))
-    ]
+    }
 
 
 def cannot_resync(secret: DesiredSecret) -> str:

@@ -86,9 +86,9 @@ def gone_marks(instance: str, swarm: SwarmView) -> list[Chain]:
         mirror = swarm.mirror_by_id.get(secret.id)
         if mirror is None or mirror.instance != instance:
             continue
-        labels = labels_by_service(secret.labels)
-        gone = frozenset(labels.keys() - alive)
+        gone = mirror.about - alive
         if gone:
+            labels = labels_by_service(secret.labels)
             drop = frozenset[str]().union(*(labels[service] for service in gone))
             why = "services that are gone are forgotten"
             reason = Reason.SERVICE_GONE

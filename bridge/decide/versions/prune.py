@@ -53,15 +53,18 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
     """
     if _is_unsettled(target, swarm):
         return Pruning((), ())
-    own = (*target.mirrors, *target.others)
+    own = target.own
     destroyed = {m.id for m in own if m.id in target.destroyed and m.identity != target.current}
     if len(own) <= retain.versions and not destroyed:
+        return Pruning((), ())
+    unneeded = _unneeded(own, swarm)
+    if not unneeded:
         return Pruning((), ())
     kept = last_usable(own, target.secret.source) | (_retained(own, target, retain) - destroyed)
     removals: list[RemoveSecret] = []
     wake: list[float] = []
-    for mirror in reversed(own):
-        if mirror.id in swarm.needed_ids or mirror.id in kept or _has_live_lease(mirror):
+    for mirror in reversed(unneeded):
+        if mirror.id in kept:
             continue
         ripe = mirror.created + retain.min_age
         if mirror.id not in destroyed and ripe > now:
@@ -73,6 +76,12 @@ def prune(target: Target, swarm: SwarmView, retain: Retain, now: float) -> Pruni
             why = f"{over}, and nothing refers to it"
         removals.append(_removal(target, mirror, why))
     return Pruning(tuple(removals), tuple(wake))
+
+
+def _unneeded(own: Iterable[Mirror], swarm: SwarmView) -> list[Mirror]:
+    """Return the versions that nothing needs, in their order (I1)."""
+    needed = swarm.needed_ids
+    return [m for m in own if m.id not in needed and not _has_live_lease(m)]
 
 
 def _has_live_lease(mirror: Mirror) -> bool:
@@ -90,8 +99,8 @@ def _is_unsettled(target: Target, swarm: SwarmView) -> bool:
     """
     if target.current is None or target.hold or target.create or swarm.torn:
         return True
-    own = (*target.mirrors, *target.others)
-    return any(mirror.open_record(service) for mirror in own for service in mirror.records)
+    rolled = (mirror for mirror in target.own if mirror.records)
+    return any(mirror.open_record(service) for mirror in rolled for service in mirror.records)
 
 
 def _retained(own: Sequence[Mirror], target: Target, retain: Retain) -> frozenset[str]:
@@ -106,8 +115,10 @@ def _retained(own: Sequence[Mirror], target: Target, retain: Retain) -> frozense
     return frozenset(mirror.id for mirror in kept)
 
 
-def _newest(mirrors: Sequence[Mirror], count: int) -> list[Mirror]:
+def _newest(mirrors: Sequence[Mirror], count: int) -> Sequence[Mirror]:
     """Return the mirrors of the newest versions; copies of one version count as one."""
+    if len(mirrors) <= count:
+        return mirrors
     versions = list(dict.fromkeys(mirror.identity for mirror in mirrors))[:count]
     return [mirror for mirror in mirrors if mirror.identity in versions]
 

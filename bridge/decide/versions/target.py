@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from bridge.model.actions import CreateSecret, MintGeneration
 from bridge.model.conditions import Hold
@@ -30,7 +31,7 @@ from bridge.model.wishes import Do
 from bridge.model.world import World
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Target:
     """The version that one secret should have, and what is known of its versions.
 
@@ -69,16 +70,25 @@ class Target:
     unread: bool = False
     not_remade: Hold | None = None
 
+    @cached_property
+    def own(self) -> tuple[Mirror, ...]:
+        """All its mirrored versions, those from elsewhere last."""
+        return (*self.mirrors, *self.others)
+
     @property
     def usable(self) -> Mirror | None:
         """The newest mirrored version that is not set aside for all services; None if none is."""
-        usable = (m for m in self.mirrors if m.id not in self.ended)
-        return next((m for m in usable if "" not in m.asides), None)
+        for mirror in self.mirrors:
+            if "" not in mirror.asides and mirror.id not in self.ended:
+                return mirror
+        return None
 
     def for_service(self, service_id: str) -> Mirror | None:
         """Return the newest mirrored version that a service may be moved to; None if none is."""
-        usable = (m for m in self.mirrors if m.id not in self.ended)
-        return next((m for m in usable if not m.aside_for(service_id)), None)
+        for mirror in self.mirrors:
+            if not mirror.aside_for(service_id) and mirror.id not in self.ended:
+                return mirror
+        return None
 
     def suspect_for(self, service_id: str) -> Mirror | None:
         """Return the newest version if it is a suspect that has yet to be tried alone on a service.
@@ -138,7 +148,8 @@ def _with_current(
     3. Otherwise it is to be mirrored, or there is a reason why that cannot be.
     """
     secret = target.secret
-    later = tuple(mirror for mirror in target.mirrors if current < mirror.identity)
+    order = current.order
+    later = tuple(mirror for mirror in target.mirrors if order < mirror.identity_order)
     known = tuple(mirror for mirror in target.mirrors if mirror.identity == current)
     if later and not _came_after(current, known, later):
         return _with_hold(

@@ -17,10 +17,11 @@ from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.decide.versions.prune import prune
 from bridge.decide.versions.target import find_target
-from bridge.model.actions import TendGeneration
+from bridge.model.actions import RollService, TendGeneration
 from bridge.model.desired import Desired
 from bridge.model.labels import GOOD, UNUSED
-from bridge.model.memory import Memory
+from bridge.model.memory import Backoff, Memory
+from bridge.model.plan import Plan
 from bridge.model.timestamps import timestamp
 from bridge.model.world import World
 from bridge.sources.kv.source import KvPath
@@ -28,6 +29,7 @@ from tests.support.builders import (
     LIVES,
     NOW,
     ROLE,
+    actions_of,
     desired_of,
     document,
     generation_secret,
@@ -103,6 +105,37 @@ def leased_swarm(count: int) -> tuple[Desired, World]:
     return desired_of(secrets=wanted_of), leased_world(secrets, services, lives=lives)
 
 
+def rotation(count: int, homes: int) -> tuple[Desired, World]:
+    """Return a swarm in which each secret has just got another version, and services wait."""
+    desired, world = swarm(count)
+    names = [secret.name for secret in desired.secrets]
+    paths = {name: KvPath("", "secret", f"apps/{name}") for name in names}
+    held: dict[str, list[str]] = {f"web{number}": [] for number in range(homes)}
+    for number, name in enumerate(names):
+        held[f"web{number % homes}"].append(f"{name}_v2")
+    services = [service_of(home, *held[home], desired_tasks=TASKS) for home in held]
+    secrets = [wanted(n, f"web{i % homes}", path=paths[n]) for i, n in enumerate(names)]
+    newest = [secret_of(3, name=name, path=paths[name], age=1.0) for name in names]
+    documents = {path: document(3) for path in paths.values()}
+    return desired_of(secrets=secrets), world_of(
+        documents, (*world.swarm.secrets, *newest), services
+    )
+
+
+def busy(memory: Memory, world: World) -> Memory:
+    """Return the memory of a process that has rolled each service, and lost each answer."""
+    rolls = {
+        (service.id, reference.secret_id): (NOW - 100.0,)
+        for service in world.swarm.services
+        for reference in service.references
+    }
+    backoffs = {
+        f"roll {service.id} x": Backoff(tries=1, until=NOW - 60.0, message="", unknown=True)
+        for service in world.swarm.services
+    }
+    return replace(memory, rolls=rolls, backoffs=backoffs)
+
+
 def instructions(action: Callable[[], object]) -> int:
     """Return how many bytecode instructions an action runs."""
     count = 0
@@ -152,6 +185,26 @@ def _ask_for_users(desired: Desired, world: World, memory: Memory) -> None:
         view.is_used(secret.id, view.lost_tasks)
         assert (secret.id in view.running_ids) == (secret.id in view.used_ids)
         assert len(view.services_by_secret.get(secret.id, ())) in (0, 1, 2)
+
+
+@pytest.mark.parametrize("homes", [1, None])
+def test_a_rotation_of_everything_costs_ten_times_as_much_with_ten_times_as_many_secrets(
+    homes: int | None,
+) -> None:
+    """In one service, and in as many as there are secrets."""
+
+    def cost_of(count: int) -> int:
+        desired, world = rotation(count, homes or count)
+        memory = busy(remember(desired, Memory(), world, (), NOW - 1), world)
+        _, world = rotation(count, homes or count)
+        plans: list[Plan] = []
+        cost = instructions(lambda: plans.append(decide(desired, world, memory, NOW)))
+        rolled = actions_of(plans[0], RollService)
+        assert len(rolled) == 1
+        assert len(plans[0].holds) == count - len(rolled[0].swaps)
+        return cost
+
+    assert cost_of(SMALL * TIMES) <= cost_of(SMALL) * TIMES * MOST
 
 
 @pytest.mark.parametrize("step", [_decide, _remember, _find_and_prune, _ask_for_users])

@@ -270,6 +270,6 @@ def test_a_service_that_is_not_mapped_keeps_all_its_files() -> None:
     references = (ref("a", *PRIVATE), ref("b"))
     seen = world(*references)
     found = files_of(
-        seen.swarm.services[0], wanted("db"), frozenset({"id-db_v1", "id-db_v2"}), seen.swarm
+        seen.swarm.services[0], "db", (), frozenset({"id-db_v1", "id-db_v2"}), seen.swarm
     )
     assert (found.references, found.edits, found.adds) == (references, (), ())
