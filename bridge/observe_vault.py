@@ -15,6 +15,7 @@ from bridge.model.source import Source
 from bridge.model.timestamps import instant
 from bridge.model.vault_view import Document, Unreadable, VaultView
 from bridge.servers.vault import Vault
+from bridge.sources.folder import Apart, Unit
 from bridge.sources.kinds import kind_of
 
 _NANO = 1_000_000_000
@@ -55,6 +56,32 @@ def look_at_vault(
                 seen = replace(seen, everywhere=False)
         found[source] = seen
     return VaultView(now, found)
+
+
+def look_at(
+    vault: Vault, unit: Unit, *, patient: bool
+) -> Mapping[Source, Document | Unreadable] | Apart:
+    """Return what Vault has at the sources of a unit.
+
+    1. A source that is left out is to be asked for alone: the answer did not list it (I9), or lists
+       what is not understood (I8).
+    2. ``Apart``: the unit is not to be had as a whole, and each of it is to be asked for alone.
+    3. Where Vault gives no usable answer, one source alone is asked for besides. If that fails too
+       it is Vault that is away, and not the list.
+
+    Args:
+        patient: Whether to try again where there is trouble that passes.
+    """
+    first, *_ = unit
+    if unit.folder is None:
+        return {first: _document(vault, first, patient=patient)}
+    try:
+        return kind_of(first).look_together(vault, unit, patient=patient)
+    except (VaultUnreachable, LoginRefused):
+        seen = _document(vault, first, patient=False)
+    if isinstance(seen, Unreadable) and seen.away:
+        return dict.fromkeys(unit, seen)
+    return Apart.NO_ANSWER
 
 
 def _document(vault: Vault, source: Source, *, patient: bool) -> Document | Unreadable:

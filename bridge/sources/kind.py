@@ -26,6 +26,9 @@ Besides what is abstract, a kind of each sort implements:
    ``next_role``, ``inferred``. The kind: ``look``, which returns when roles were last rotated
    (``StaticDocument``), ``prepare``, and ``rotation``.
 
+A kind whose engine tells of many places with one request implements ``folder``, ``look_together``
+and ``folder_rules`` besides; none needs to.
+
 Not covered is a credential that has an end or a handle of its own, as a certificate has its
 ``NotAfter`` and its serial number: of a generation's labels only those of ``Leased`` are read back.
 """
@@ -46,6 +49,7 @@ from bridge.model.leased import Leased
 from bridge.model.rule import Rule
 from bridge.model.source import Source
 from bridge.model.vault_view import Document
+from bridge.sources.folder import Apart, Folder, Unit
 from bridge.sources.mistakes import Mistakes
 
 if TYPE_CHECKING:
@@ -59,6 +63,10 @@ M = TypeVar("M", bound=Model)
 
 InUse = Callable[[str], bool]
 """Looks at the swarm; returns whether anything uses a generation of a role."""
+
+
+Together = Mapping[Source, Document] | Apart
+"""What became of asking for several sources at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +159,31 @@ class Kind(ABC, Generic[S, M]):
             VaultUnreachable, LoginRefused, VaultRefused: As ``Vault`` does.
             ValueError, KeyError, TypeError: The answer is not understood.
         """
+
+    def folder(self, source: S) -> Folder | None:
+        """Return the folder whose documents one request tells of; None where there is none such.
+
+        Sources of one folder are then looked at by ``look_together``.
+        """
+        del source
+        return None
+
+    def look_together(self, vault: Vault, unit: Unit, *, patient: bool) -> Together:
+        """Return what Vault has at sources of one folder, all by one request, or few.
+
+        Returns:
+            The documents that are listed and understood. A source that is left out is looked at
+            alone before anything is concluded. Or why the folder is not to be had as a whole.
+
+        Raises:
+            VaultUnreachable, LoginRefused: As ``look``.
+        """
+        raise NotImplementedError
+
+    def folder_rules(self, folder: Folder) -> tuple[Rule, ...]:
+        """Return what ``look_together`` needs; without it sources are looked at one by one."""
+        del folder
+        return ()
 
     def read_version(self, vault: Vault, version: Identity) -> Mapping[str, Any] | None:
         """Return the fields of a version of a versioned source.

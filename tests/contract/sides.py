@@ -341,6 +341,11 @@ def over(task: Json) -> bool:
     return task["Status"]["State"] in ("shutdown", "failed", "complete", "rejected")
 
 
+def new_mount() -> str:
+    """Return a name for a mount that no other test has."""
+    return f"kv-vbc{_RUN}-{next(_numbers)}"
+
+
 class VaultSide(ABC):
     """One path of a KV v2 mount, with what a security team does to it.
 
@@ -415,7 +420,7 @@ class RealVault(VaultSide):
     """A real server."""
 
     def __init__(self, server: VaultServer, folder: Path) -> None:
-        mount = f"kv-vbc{_RUN}-{next(_numbers)}"
+        mount = new_mount()
         token = folder / "token"
         token.write_text(server.token)
         settings = VaultSettings(address=server.address, auth=TokenFile(str(token)), max_rps=1000)

@@ -1,6 +1,7 @@
 """Vault's HTTP API.
 
 ``http`` sends requests, ``login`` keeps a token alive, ``session`` joins both; ``kv`` reads values,
+``folders`` the metadata of many paths at once,
 ``leases`` issues credentials and keeps them, ``static`` rotates those of static roles; ``client``
 is all of that with one login.
 """

@@ -11,6 +11,7 @@ from bridge.errors import VaultRefused, VaultUnreachable
 from bridge.model.reasons import Reason
 from bridge.model.settings import VaultSettings
 from bridge.model.source import Source
+from bridge.servers.vault.folders import Folders
 from bridge.servers.vault.http import Answer, Http, Json
 from bridge.servers.vault.kv import Kv
 from bridge.servers.vault.leases import Leases
@@ -29,6 +30,7 @@ class Vault:
     Attributes:
         namespace: In which everything is asked for; empty for the root namespace.
         kv: What concerns KV v2 paths.
+        folders: What concerns many KV v2 paths at once.
         leases: What concerns dynamic roles of the database engine.
         statics: What concerns its static roles.
     """
@@ -39,6 +41,7 @@ class Vault:
         self._login = Login(self._http, settings.auth, clock)
         self._session = Session(self._http, self._login)
         self.kv = Kv(self._session)
+        self.folders = Folders(self._session)
         self.leases = Leases(self._session, settings.custody, login_place(settings.auth))
         self.statics = Statics(self._session)
 
@@ -75,6 +78,11 @@ class Vault:
     def pause(self) -> float | None:
         """Seconds after which to call ``keep`` again; None where there is no hurry."""
         return self._login.pause
+
+    @property
+    def logins(self) -> int:
+        """How often we have logged in; a fresh token may be granted what the last one was not."""
+        return self._login.count
 
     @property
     def role(self) -> str:

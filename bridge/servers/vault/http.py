@@ -122,6 +122,10 @@ class Http:
         """
         return self._send("get", place, token, write=write)
 
+    def get_bytes(self, place: str, token: str) -> bytes:
+        """Read what may be long, and is not to be parsed each time; it may be anything."""
+        return cast("bytes", self._send("get", place, token, parse=False))
+
     def post(self, place: str, token: str, body: Json, *, write: bool = False) -> Any:
         """Post.
 
@@ -232,10 +236,12 @@ def _host(location: str) -> str:
 
 
 class _Adapter(JSONAdapter):
-    def request(self, *args: Any, **kwargs: Any) -> Any:
+    def request(self, *args: Any, parse: bool = True, **kwargs: Any) -> Any:
         """Send a request, and return its answer if it is a success."""
         kwargs["raise_exception"] = False
         answer = RawAdapter.request(cast("Any", self), *args, **kwargs)
+        if answer.ok and not answer.is_redirect and not parse:
+            return answer.content
         body: Any = None
         try:
             body = answer.json() if answer.content else None

@@ -66,6 +66,9 @@ class Login:
 
     Args:
         clock: Seconds since some moment.
+
+    Attributes:
+        count: How many logins there were; a fresh token may be granted what the last one was not.
     """
 
     def __init__(self, http: Http, auth: Auth, clock: Callable[[], float]) -> None:
@@ -79,6 +82,7 @@ class Login:
         self._refusals: tuple[float, ...] = ()
         self._blind = False
         self._next_try = 0.0
+        self.count = 0
 
     # --- the token -------------------------------------------------------------------------------
 
@@ -226,6 +230,7 @@ class Login:
             token = self._asked_for(self._auth, files, sent)
         self._used, self._refused, self._refusals = files, None, ()
         self._next_try = 0.0
+        self.count += 1
         return token
 
     def _looked_up(self, text: str, sent: float) -> _Token:

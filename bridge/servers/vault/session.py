@@ -45,6 +45,15 @@ class Session:
         """Read, whatever the trouble."""
         return self._with_token(lambda token: self.http.get(place, token))
 
+    def read_bytes(self, place: str, *, patient: bool = True) -> bytes:
+        """Read what is not to be parsed yet."""
+
+        def read() -> Any:
+            return self._with_token(lambda token: self.http.get_bytes(place, token))
+
+        found: bytes = self._again_and_again(read) if patient else read()
+        return found
+
     def ask(self, place: str, body: Json) -> Any:
         """Post what does no harm twice, such as a look-up, trying again as ``read`` does."""
         return self._again_and_again(

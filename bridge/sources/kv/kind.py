@@ -16,7 +16,8 @@ from bridge.model.source import Source
 from bridge.model.timestamps import instant
 from bridge.model.vault_view import Document, KvDocument, KvVersion
 from bridge.sources.database.source import DatabaseRole
-from bridge.sources.kind import Kind, keys_of
+from bridge.sources.folder import Apart, Folder, Unit
+from bridge.sources.kind import Kind, Together, keys_of
 from bridge.sources.kv.source import KvPath
 from bridge.sources.mistakes import Mistakes, mapping, of_template
 
@@ -104,6 +105,31 @@ class Kv(Kind[KvPath, KvSection]):
     def look(self, vault: Vault, source: KvPath, *, patient: bool) -> Document:
         """Return the path's versions, from its metadata: no value is read."""
         return read_document(vault.kv.metadata(source, patient=patient))
+
+    def folder(self, source: KvPath) -> Folder:
+        """Return the folder that the path is in; OpenBao lists the metadata of all of it."""
+        return Folder(source.namespace, source.mount, source.path.rpartition("/")[0])
+
+    def look_together(self, vault: Vault, unit: Unit, *, patient: bool) -> Together:
+        """Return the versions of several paths of one folder."""
+        names = {source.place.rpartition("/")[2]: source for source in unit}
+        found = vault.folders.documents(unit, tuple(names), read_document, patient=patient)
+        if isinstance(found, Apart):
+            return found
+        return {names[name]: document for name, document in found.items()}
+
+    def folder_rules(self, folder: Folder) -> tuple[Rule, ...]:
+        """Return what OpenBao must grant to list the metadata of a folder; Vault ignores it.
+
+        The path ends in a slash: the right ends at this folder, and those below it are not listed.
+        Within it OpenBao knows no right to list some paths and not others.
+        """
+        place = f"{folder.mount}/detailed-metadata/{folder.path}".rstrip("/") + "/"
+        why = (
+            "optional, for OpenBao (inert on Vault): see which versions there are by one request;"
+            " it lists the metadata of every path in this folder"
+        )
+        return (Rule(place, ("list",), why),)
 
     def read_version(self, vault: Vault, version: Identity) -> Mapping[str, Any] | None:
         """Read one version, once, to mirror it."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 
 from bridge.errors import VaultRefused, VaultUnreachable
 from bridge.model.reasons import Reason
+from bridge.model.vault_view import Document
+from bridge.servers.vault.folders import Read
+from bridge.sources.folder import Apart, Unit
 from bridge.sources.kv.source import KvPath
 from tests.support.fakes.leases import FakeLeases
 from tests.support.fakes.store import Clock, Json, copied
@@ -16,6 +20,7 @@ class FakeVault:
 
     Attributes:
         leases: What concerns the database engine.
+        folders: What concerns many paths at once.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -25,6 +30,7 @@ class FakeVault:
         self.documents: dict[str, Json] = {}
         self.values: dict[tuple[str, int], str] = {}
         self.leases = FakeLeases(clock)
+        self.folders = FakeFolders(self)
 
     @property
     def kv(self) -> FakeVault:
@@ -120,3 +126,29 @@ class FakeVault:
     def _entry(self, path: str, version: int) -> Json | None:
         versions: Json = self.documents.get(path, {}).get("versions", {})
         return versions.get(str(version))
+
+
+class FakeFolders:
+    """Lists the metadata of folders.
+
+    Attributes:
+        apart: Why it does not; None where it does.
+    """
+
+    def __init__(self, vault: FakeVault) -> None:
+        self._vault = vault
+        self.apart: Apart | None = None
+
+    def documents(
+        self, unit: Unit, names: Sequence[str], read: Read, *, patient: bool = True
+    ) -> Mapping[str, Document] | Apart:
+        """As the real one."""
+        assert unit.folder
+        if self._vault.away:
+            raise VaultUnreachable("no answer", everywhere=True)
+        if self.apart:
+            return self.apart
+        below = f"{unit.folder.path}/" if unit.folder.path else ""
+        listed = {name: self._vault.documents.get(below + name) for name in names}
+        found = {name: read(copied(raw)) for name, raw in listed.items() if raw is not None}
+        return found if len(found) > 1 else Apart.COSTLIER

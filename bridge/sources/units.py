@@ -1,0 +1,115 @@
+"""What is asked for together? Learns where that is not to be had. Pure: it reads no clock.
+
+1. Sources of one folder are one unit, where at least ``FEWEST`` are configured: fewer do not make
+   up for the right to list all of the folder. A unit has at most ``MOST`` sources, so that one
+   answer tells of them all.
+2. A source that the answer on its unit leaves out is asked for alone before anything is concluded:
+   only the answer on a path itself tells that there is nothing (I9).
+3. Where a folder cannot be asked for as a whole its units fall apart, for ``AGAIN`` seconds or
+   until the next login. Where the engine does not offer it, that goes for all of its folders.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from math import ceil
+
+from bridge.model.source import Source
+from bridge.sources.folder import Apart, Folder, Unit
+from bridge.sources.kinds import kind_of
+
+FEWEST = 3
+"""Configured sources in a folder from which they are asked for together."""
+
+MOST = 400
+"""Sources of one unit. It leaves room for neighbours in an answer with ``folders.PAGE`` names."""
+
+AGAIN = 3600.0
+"""Seconds after which a folder is tried again. A denied request is seen in Vault's audit log."""
+
+
+def units_of(sources: Iterable[Source]) -> tuple[Unit, ...]:
+    """Return all sources in units, whatever was learnt."""
+    folders: defaultdict[Folder, list[Source]] = defaultdict(list)
+    units: list[Unit] = []
+    for source in sources:
+        folder = kind_of(source).folder(source)
+        if folder is None:
+            units.append(Unit((source,)))
+        else:
+            folders[folder].append(source)
+    for folder, found in folders.items():
+        units += _parts(folder, found) if len(found) >= FEWEST else (Unit((s,)) for s in found)
+    return tuple(units)
+
+
+def _parts(folder: Folder, sources: list[Source]) -> Iterable[Unit]:
+    ordered = sorted(sources, key=lambda source: source.place)
+    parts = ceil(len(ordered) / MOST)
+    ends = [len(ordered) * number // parts for number in range(parts + 1)]
+    for start, end in pairwise(ends):
+        yield Unit(tuple(ordered[start:end]), folder)
+
+
+class Units:
+    """The units of one configuration, and which of them fall apart."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._units = units_of(sources)
+        self._unit = {source: unit for unit in self._units for source in unit}
+        self._left_out: set[Source] = set()
+        self._apart: dict[Folder | _Mount, float] = {}
+
+    def of(self, source: Source, now: float) -> Unit:
+        """Return what is asked for where a source's time has come.
+
+        Args:
+            now: Seconds since some moment.
+        """
+        unit = self._unit[source]
+        if source in self._left_out or self._falls_apart(unit, now):
+            return Unit((source,))
+        return unit
+
+    def at(self, now: float) -> Iterator[Unit]:
+        """Yield everything in units: as many requests tell of all sources, as far as is known."""
+        for unit in self._units:
+            if self._falls_apart(unit, now):
+                yield from (Unit((source,)) for source in unit)
+            else:
+                yield unit
+
+    def learn(self, unit: Unit, seen: Mapping[Source, object] | Apart, now: float) -> None:
+        """Note what became of asking for a unit."""
+        if unit.folder is None:
+            self._left_out.difference_update(unit)
+        elif isinstance(seen, Apart):
+            folder = unit.folder
+            place = _mount(folder) if seen == Apart.NOT_OFFERED else folder
+            self._apart[place] = now + AGAIN
+        else:
+            self._left_out.update(source for source in unit if source not in seen)
+
+    def relearn(self) -> None:
+        """Try all folders again: a fresh login may be granted more."""
+        self._apart.clear()
+
+    def move(self, by: float) -> None:
+        """Follow a clock that was set by so many seconds."""
+        self._apart = {place: end + by for place, end in self._apart.items()}
+
+    def _falls_apart(self, unit: Unit, now: float) -> bool:
+        folder = unit.folder
+        return folder is not None and any(
+            now < self._apart.get(place, now) for place in (folder, _mount(folder))
+        )
+
+
+_Mount = tuple[str, str]
+"""Namespace and mount."""
+
+
+def _mount(folder: Folder) -> _Mount:
+    return folder.namespace, folder.mount
