@@ -61,13 +61,12 @@ def look_at_vault(
 def look_at(
     vault: Vault, unit: Unit, *, patient: bool
 ) -> Mapping[Source, Document | Unreadable] | Apart:
-    """Return what Vault has at the sources of a unit.
+    """Return what Vault has at the sources of a unit, or why they are not to be had together.
 
-    1. A source that is left out is to be asked for alone: the answer did not list it (I9), or lists
-       what is not understood (I8).
-    2. ``Apart``: the unit is not to be had as a whole, and each of it is to be asked for alone.
-    3. Where Vault gives no usable answer, one source alone is asked for besides. If that fails too
-       it is Vault that is away, and not the list.
+    1. A source that a list leaves out, or tells of what is not understood, is asked for alone: only
+       the answer on a path itself tells that there is nothing (I9), and what is wrong (I8).
+    2. Where Vault gives no usable answer on a list, one source is asked for alone. If that fails
+       too it is Vault that is away, and not the list.
 
     Args:
         patient: Whether to try again where there is trouble that passes.
@@ -76,12 +75,18 @@ def look_at(
     if unit.folder is None:
         return {first: _document(vault, first, patient=patient)}
     try:
-        return kind_of(first).look_together(vault, unit, patient=patient)
+        listed = kind_of(first).look_together(vault, unit, patient=patient)
     except (VaultUnreachable, LoginRefused):
-        seen = _document(vault, first, patient=False)
-    if isinstance(seen, Unreadable) and seen.away:
-        return dict.fromkeys(unit, seen)
-    return Apart.NO_ANSWER
+        seen = _document(vault, first, patient=False)  # 2
+        if isinstance(seen, Unreadable) and seen.away:
+            return dict.fromkeys(unit, seen)
+        return Apart.NO_ANSWER
+    if isinstance(listed, Apart):
+        return listed
+    found: dict[Source, Document | Unreadable] = {}
+    for source in unit:
+        found[source] = listed.get(source) or _document(vault, source, patient=patient)  # 1
+    return found
 
 
 def _document(vault: Vault, source: Source, *, patient: bool) -> Document | Unreadable:

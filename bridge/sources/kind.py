@@ -172,8 +172,8 @@ class Kind(ABC, Generic[S, M]):
         """Return what Vault has at sources of one folder, all by one request, or few.
 
         Returns:
-            The documents that are listed and understood. A source that is left out is looked at
-            alone before anything is concluded. Or why the folder is not to be had as a whole.
+            The documents that are listed and understood; a source that is left out is looked at
+            alone then. Or why the folder is not to be had as a whole.
 
         Raises:
             VaultUnreachable, LoginRefused: As ``look``.

@@ -3,18 +3,16 @@
 1. Sources of one folder are one unit, where at least ``FEWEST`` are configured: fewer do not make
    up for the right to list all of the folder. A unit has at most ``MOST`` sources, so that one
    answer tells of them all.
-2. A source that the answer on its unit leaves out is asked for alone before anything is concluded:
-   only the answer on a path itself tells that there is nothing (I9).
-3. Where a folder cannot be asked for as a whole its units fall apart, for ``AGAIN`` seconds or
+2. Where a folder cannot be asked for as a whole its units fall apart, for ``AGAIN`` seconds or
    until the next login. Where the engine does not offer it, that goes for all of its folders.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from itertools import pairwise
-from math import ceil
+from math import ceil, inf
 
 from bridge.model.source import Source
 from bridge.sources.folder import Apart, Folder, Unit
@@ -54,57 +52,44 @@ def _parts(folder: Folder, sources: list[Source]) -> Iterable[Unit]:
 
 
 class Units:
-    """The units of one configuration, and which of them fall apart."""
+    """The units of one configuration, and which of them fall apart.
+
+    Times are seconds of any one clock.
+    """
 
     def __init__(self, sources: Iterable[Source]) -> None:
         self._units = units_of(sources)
-        self._unit = {source: unit for unit in self._units for source in unit}
-        self._left_out: set[Source] = set()
         self._apart: dict[Folder | _Mount, float] = {}
 
-    def of(self, source: Source, now: float) -> Unit:
-        """Return what is asked for where a source's time has come.
+    @property
+    def changes(self) -> float:
+        """When something that fell apart is tried again; infinity where nothing did."""
+        return min(self._apart.values(), default=inf)
 
-        Args:
-            now: Seconds since some moment.
-        """
-        unit = self._unit[source]
-        if source in self._left_out or self._falls_apart(unit, now):
-            return Unit((source,))
-        return unit
-
-    def at(self, now: float) -> Iterator[Unit]:
-        """Yield everything in units: as many requests tell of all sources, as far as is known."""
+    def at(self, now: float) -> tuple[Unit, ...]:
+        """Return everything in units: as many requests tell of all sources, as far as is known."""
+        self._apart = {place: end for place, end in self._apart.items() if now < end}
+        units: list[Unit] = []
         for unit in self._units:
-            if self._falls_apart(unit, now):
-                yield from (Unit((source,)) for source in unit)
+            if self._falls_apart(unit):
+                units += (Unit((source,)) for source in unit)
             else:
-                yield unit
+                units.append(unit)
+        return tuple(units)
 
-    def learn(self, unit: Unit, seen: Mapping[Source, object] | Apart, now: float) -> None:
-        """Note what became of asking for a unit."""
-        if unit.folder is None:
-            self._left_out.difference_update(unit)
-        elif isinstance(seen, Apart):
-            folder = unit.folder
-            place = _mount(folder) if seen == Apart.NOT_OFFERED else folder
+    def learn(self, unit: Unit, why: Apart, now: float) -> None:
+        """Note that a unit is not to be had as a whole."""
+        if unit.folder:
+            place = _mount(unit.folder) if why == Apart.NOT_OFFERED else unit.folder
             self._apart[place] = now + AGAIN
-        else:
-            self._left_out.update(source for source in unit if source not in seen)
 
     def relearn(self) -> None:
         """Try all folders again: a fresh login may be granted more."""
         self._apart.clear()
 
-    def move(self, by: float) -> None:
-        """Follow a clock that was set by so many seconds."""
-        self._apart = {place: end + by for place, end in self._apart.items()}
-
-    def _falls_apart(self, unit: Unit, now: float) -> bool:
+    def _falls_apart(self, unit: Unit) -> bool:
         folder = unit.folder
-        return folder is not None and any(
-            now < self._apart.get(place, now) for place in (folder, _mount(folder))
-        )
+        return folder is not None and (folder in self._apart or _mount(folder) in self._apart)
 
 
 _Mount = tuple[str, str]

@@ -138,18 +138,22 @@ JUNK: tuple[Any, ...] = (
 
 
 @pytest.mark.parametrize("junk", JUNK)
-def test_a_document_that_is_not_understood_is_left_out_alone(
+def test_a_document_that_is_not_understood_is_asked_for_alone(
     server: Answers, vault: Vault, junk: Any
 ) -> None:
     """I8: the others are seen, and the look at that path alone says what is wrong with it."""
     info = LISTED["key_info"] | {"b": junk}
-    server.reply = replies(Reply(200, {"data": LISTED | {"key_info": info}}))
-    made = unit()
-    for _ in range(2):
-        seen = look_at(vault, made, patient=False)
-        assert isinstance(seen, dict)
-        assert {source.place for source in seen} == {"shop/a", "shop/c", "shop/d"}
-        assert all(isinstance(found, KvDocument) for found in seen.values())
+    for alone, expected in ((None, KvDocument), (Reply(200, {"data": {"x": 1}}), Unreadable)):
+        server.reply = replies(Reply(200, {"data": LISTED | {"key_info": info}}), alone)
+        made = unit()
+        for _ in range(2):
+            server.requests.clear()
+            seen = look_at(vault, made, patient=False)
+            assert isinstance(seen, dict)
+            kinds = {source.place: type(found) for source, found in seen.items()}
+            others = dict.fromkeys(("shop/a", "shop/c", "shop/d"), KvDocument)
+            assert kinds == others | {"shop/b": expected}
+            assert [r.path for r in server.asked("/metadata/")] == ["/v1/secret/metadata/shop/b"]
 
 
 def test_a_server_that_does_not_part_its_lists_is_asked_once(

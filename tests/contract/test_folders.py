@@ -199,10 +199,10 @@ def test_a_list_tells_of_names_of_any_kind_what_the_paths_tell(
 def test_folders_below_and_neighbours_are_not_taken_for_a_path(side: FolderSide) -> None:
     """A folder may have the name of a path; it is listed beside it."""
     side.write("apps/a", "apps/b", "apps/b/deep", "apps/c/deep", "apps/d", "apps/e", "c")
-    seen = side.look(side.unit("apps/a", "apps/b", "apps/c", "apps/d"))
-    assert set(seen) == {"apps/a", "apps/b", "apps/d"}
-    assert seen["apps/b"] == side.alone("apps/b")
-    found = side.alone("apps/c")
+    paths = ["apps/a", "apps/b", "apps/c", "apps/d"]
+    seen = side.look(side.unit(*paths))
+    assert seen == {path: side.alone(path) for path in paths}
+    found = seen["apps/c"]
     assert isinstance(found, Unreadable)
     assert found.reason == Reason.PATH_MISSING
 
@@ -223,11 +223,11 @@ def test_a_list_tells_what_became_of_versions(side: FolderSide) -> None:
     side.destroy("apps/b", 1)
     side.delete_metadata("apps/d")
     seen = side.look(side.unit(*paths))
-    assert set(seen) == {"apps/a", "apps/b", "apps/c"}
-    assert seen == {path: side.alone(path) for path in seen}
+    assert seen == {path: side.alone(path) for path in paths}
     a, b = seen["apps/a"], seen["apps/b"]
     assert isinstance(a, KvDocument)
     assert isinstance(b, KvDocument)
+    assert isinstance(seen["apps/d"], Unreadable)
     assert a.versions[2].deletion_time is not None
     assert b.versions[1].destroyed
 

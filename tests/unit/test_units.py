@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from bridge.model.source import Source
@@ -50,49 +52,45 @@ def test_a_long_folder_is_several_units_of_one_size_in_the_order_of_names(count:
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_what_an_answer_leaves_out_is_asked_for_alone_and_then_with_the_others() -> None:
-    first, missing, *rest = sources = paths("a/", 4)
-    units = Units(sources)
-    whole = units.of(missing, 0)
-    assert whole.sources == tuple(sources)
-    units.learn(whole, {first: None, rest[0]: None, rest[1]: None}, 0)
-    alone = units.of(missing, 1)
-    assert alone.sources == (missing,)
-    assert alone.folder is None
-    assert units.of(first, 1) is whole
-    units.learn(alone, {missing: None}, 1)
-    assert units.of(missing, 2) is whole
+def of(units: Units, source: Source, now: float) -> Unit:
+    return next(unit for unit in units.at(now) if source in unit.sources)
 
 
 @pytest.mark.parametrize("why", list(Apart))
 def test_a_folder_falls_apart_for_a_while(why: Apart) -> None:
     here, there, elsewhere = paths("a/", 4), paths("b/", 4), paths("a/", 4, "other")
     units = Units([*here, *there, *elsewhere])
-    assert len(list(units.at(0))) == 3
-    units.learn(units.of(here[0], 0), why, 10)
+    whole = units.at(0)
+    assert len(whole) == 3
+    assert units.changes == inf
+    units.learn(of(units, here[0], 0), why, 10)
+    assert units.changes == 10 + AGAIN
     assert [unit.sources for unit in units.at(10)][:4] == [(source,) for source in here]
-    assert units.of(here[1], 10).sources == (here[1],)
     whole_mount = why == Apart.NOT_OFFERED
-    assert (units.of(there[0], 10).folder is None) == whole_mount
-    assert units.of(elsewhere[0], 10).folder
-    assert units.of(here[0], 10 + AGAIN - 1).folder is None
-    assert units.of(here[0], 10 + AGAIN).folder
-    assert len(list(units.at(10 + AGAIN))) == 3
+    assert (of(units, there[0], 10).folder is None) == whole_mount
+    assert of(units, elsewhere[0], 10) is whole[2]
+    assert of(units, here[0], 10 + AGAIN - 1).folder is None
+    assert units.at(10 + AGAIN) == whole
+    assert units.changes == inf
 
 
 def test_the_root_of_a_mount_that_is_not_granted_says_nothing_of_its_folders() -> None:
     root, below = paths("", 4), paths("a/", 4)
     units = Units([*root, *below])
-    units.learn(units.of(root[0], 0), Apart.NOT_GRANTED, 0)
-    assert units.of(root[0], 0).folder is None
-    assert units.of(below[0], 0).folder
+    units.learn(of(units, root[0], 0), Apart.NOT_GRANTED, 0)
+    assert of(units, root[0], 0).folder is None
+    assert of(units, below[0], 0).folder
 
 
-def test_a_fresh_login_and_a_clock_that_is_set() -> None:
-    sources = paths("a/", 4)
-    units = Units(sources)
-    units.learn(units.of(sources[0], 0), Apart.NOT_GRANTED, 0)
-    units.move(1000)
-    assert units.of(sources[0], AGAIN + 500).folder is None
+def test_a_source_alone_falls_no_further_apart() -> None:
+    units = Units(paths("a/", 1))
+    units.learn(units.at(0)[0], Apart.NO_ANSWER, 0)
+    assert units.changes == inf
+
+
+def test_after_a_fresh_login_all_is_tried_again() -> None:
+    units = Units(paths("a/", 4))
+    units.learn(units.at(0)[0], Apart.NOT_GRANTED, 0)
+    assert len(units.at(1)) == 4
     units.relearn()
-    assert units.of(sources[0], 0).folder
+    assert len(units.at(1)) == 1

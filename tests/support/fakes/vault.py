@@ -9,7 +9,7 @@ from bridge.errors import VaultRefused, VaultUnreachable
 from bridge.model.reasons import Reason
 from bridge.model.vault_view import Document
 from bridge.servers.vault.folders import Read
-from bridge.sources.folder import Apart, Unit
+from bridge.sources.folder import Apart, Page, Unit
 from bridge.sources.kv.source import KvPath
 from tests.support.fakes.leases import FakeLeases
 from tests.support.fakes.store import Clock, Json, copied
@@ -151,4 +151,7 @@ class FakeFolders:
         below = f"{unit.folder.path}/" if unit.folder.path else ""
         listed = {name: self._vault.documents.get(below + name) for name in names}
         found = {name: read(copied(raw)) for name, raw in listed.items() if raw is not None}
-        return found if len(found) > 1 else Apart.COSTLIER
+        if len(found) <= 1:
+            return Apart.COSTLIER
+        unit.pages[""] = Page(b"", found, names[-1], len(found))
+        return found
