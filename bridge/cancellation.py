@@ -76,6 +76,7 @@ class Cancellation:
         self._lost = lost
         self._clock = clock
         self._hasty = hasty
+        self._in_place = False
         self._state = _State()
         self.progress = clock()
 
@@ -83,6 +84,16 @@ class Cancellation:
         """Return one that is cancelled together with this one, and where something is lost."""
         other = Cancellation(lost, self._clock, hasty=hasty)
         other._state = self._state
+        return other
+
+    def in_place(self) -> Cancellation:
+        """Return one that is cancelled together with this one, for a thread nobody waits for.
+
+        What it runs is called in that thread itself, and is not given up: the thread may hang, and
+        ends with the process.
+        """
+        other = Cancellation(clock=self._clock)
+        other._state, other._in_place = self._state, True
         return other
 
     def cancel(self) -> None:
@@ -154,6 +165,8 @@ class Cancellation:
             Cancelled: It was not begun, or its answer is given up.
         """
         self.check()
+        if self._in_place:
+            return call()
         write = write and not self._hasty
         found: list[_T] = []
 

@@ -10,7 +10,7 @@ import pytest
 from bridge.errors import LoginRefused
 from bridge.model.settings import AppRole, Auth, JwtLogin, TokenFile, VaultSettings
 from bridge.servers.vault.credential import Credential, text_of
-from bridge.servers.vault.http import Http
+from bridge.servers.vault.http import Http, RateLimit
 
 _CANARY = "c4n4ry"
 
@@ -52,7 +52,10 @@ class Files:
         }
         auth = auths[method]
         return Credential(
-            Http(VaultSettings(address="http://127.0.0.1:9", auth=auth), lambda: 0.0), auth
+            Http(
+                VaultSettings(address="http://127.0.0.1:9", auth=auth), RateLimit(1.0, lambda: 0.0)
+            ),
+            auth,
         )
 
 

@@ -12,7 +12,7 @@ from bridge.model.reasons import Reason
 from bridge.model.settings import VaultSettings
 from bridge.model.source import Source
 from bridge.servers.vault.folders import Folders
-from bridge.servers.vault.http import Answer, Http, Json
+from bridge.servers.vault.http import Answer, Http, Json, RateLimit
 from bridge.servers.vault.kv import Kv
 from bridge.servers.vault.leases import Leases
 from bridge.servers.vault.login import Login, login_place
@@ -25,7 +25,12 @@ class Vault:
 
     Every method raises ``VaultUnreachable`` where Vault gives no usable answer, ``LoginRefused``
     where it does not take our credential, ``VaultRefused`` where the answer concerns one path, and
-    ``Cancelled`` where there is no time left.
+    ``Cancelled`` where there is no time left. One thread at a time uses it; another one takes a
+    session ``beside`` it.
+
+    Args:
+        clock: Seconds since some moment.
+        shared: What it shares with the session that it is beside.
 
     Attributes:
         namespace: In which everything is asked for; empty for the root namespace.
@@ -35,10 +40,17 @@ class Vault:
         statics: What concerns its static roles.
     """
 
-    def __init__(self, settings: VaultSettings, clock: Callable[[], float] = boot_clock) -> None:
-        self._http = Http(settings, clock)
+    def __init__(
+        self,
+        settings: VaultSettings,
+        clock: Callable[[], float] = boot_clock,
+        *,
+        shared: tuple[RateLimit, Login] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._limit, self._login = shared or _new_login(settings, clock)
+        self._http = Http(settings, self._limit)
         self.namespace = settings.namespace
-        self._login = Login(self._http, settings.auth, clock)
         self._session = Session(self._http, self._login)
         self.kv = Kv(self._session)
         self.folders = Folders(self._session)
@@ -49,6 +61,19 @@ class Vault:
         """Close the connections and forget the token."""
         self._http.close()
         self._login.forget()
+
+    def beside(self, cancellation: Cancellation) -> Vault:
+        """Return a session for another thread, with connections of its own.
+
+        It has the same login, and the same ``max_rps`` is for both.
+        """
+        other = Vault(self._settings, shared=(self._limit, self._login))
+        other.heed(cancellation)
+        return other
+
+    def disconnect(self) -> None:
+        """Close the connections; the next request opens others."""
+        self._http.close()
 
     def heed(self, cancellation: Cancellation) -> None:
         """Let something else end its waits: it may outlive the one who uses it."""
@@ -68,11 +93,12 @@ class Vault:
 
     def login(self) -> None:
         """Log in, if there is no session yet."""
-        self._login.token()
+        self._session.token()
 
     def keep(self) -> None:
         """Renew or replace our token where its time has come; trouble is not reported."""
-        self._login.keep()
+        if self._login.is_due():
+            self._session.aside(self._login.keep)
 
     @property
     def pause(self) -> float | None:
@@ -91,11 +117,11 @@ class Vault:
 
     def credential_end(self) -> float | None:
         """Return when our own credential ends, seconds since the epoch; None where not known."""
-        return self._login.credential_end()
+        return self._session.aside(self._login.credential_end)
 
     def may_look_at_itself(self) -> bool:
         """Return whether our token may look itself up, which tells a dead one from a policy."""
-        return self._login.may_look_at_itself()
+        return self._session.aside(self._login.may_look_at_itself)
 
     def read(self, source: Source, place: str, *, patient: bool = True) -> Json:
         """Return the ``data`` of an API path, for kinds of sources that have no reader here.
@@ -135,10 +161,18 @@ class Vault:
         """Ask which capabilities our token has on API paths."""
         try:
             body = {"paths": paths}
-            answer = self._http.post("sys/capabilities-self", self._login.token(), body)
+            answer = self._http.post("sys/capabilities-self", self._session.token(), body)
         except Answer as error:
             raise VaultRefused(
                 Reason.PERMISSION_DENIED, f"Vault does not say our capabilities ({error.text})"
             ) from None
         data = data_of(answer)
         return {path: list(data.get(path) or ()) for path in paths}
+
+
+def _new_login(settings: VaultSettings, clock: Callable[[], float]) -> tuple[RateLimit, Login]:
+    """Return a login with a connection of its own: who waits for it can give that up."""
+    limit = RateLimit(settings.max_rps, clock)
+    http = Http(settings, limit)
+    http.cancellation = http.cancellation.in_place()
+    return limit, Login(http, settings.auth, clock)

@@ -89,22 +89,40 @@ def _seconds(text: str) -> float:
     return min(float(text), MOST_PATIENCE) if text.isdigit() else 0.0
 
 
+class RateLimit:
+    """Spaces the requests of all connections to one Vault, so that they stay below ``max_rps``."""
+
+    def __init__(self, max_rps: float, clock: Callable[[], float]) -> None:
+        self._gap = 1.0 / max_rps
+        self._clock = clock
+        self._next_slot = 0.0
+        self._lock = threading.Lock()
+
+    def turn(self) -> float:
+        """Take the next turn; returns the seconds until it comes."""
+        with self._lock:
+            now = self._clock()
+            slot = max(now, self._next_slot)
+            self._next_slot = slot + self._gap
+        return slot - now
+
+
 class Http:
     """Sends requests to one Vault, below ``max_rps``.
 
     Every method raises ``VaultUnreachable`` where no usable answer comes, ``Answer`` for one that
-    is not a success, and ``Cancelled`` where there is no time left.
+    is not a success, and ``Cancelled`` where there is no time left. One thread at a time uses it.
+
+    Args:
+        limit: What spaces its requests, and those of other connections to the same Vault.
 
     Attributes:
         cancellation: What ends its waits.
     """
 
-    def __init__(self, settings: VaultSettings, clock: Callable[[], float]) -> None:
+    def __init__(self, settings: VaultSettings, limit: RateLimit) -> None:
         self._settings = settings
-        self._clock = clock
-        self._gap = 1.0 / settings.max_rps
-        self._next_slot = 0.0
-        self._lock = threading.Lock()
+        self._limit = limit
         self._client: hvac.Client | None = None
         self.cancellation = Cancellation()
 
@@ -165,12 +183,9 @@ class Http:
 
     def _in_time(self, send: Callable[[], Any], *, write: bool = False) -> Any:
         """Send a request when it is our turn below ``max_rps``, and wait while there is time."""
-        with self._lock:
-            now = self._clock()
-            slot = max(now, self._next_slot)
-            self._next_slot = slot + self._gap
-        if slot > now:
-            self.cancellation.sleep(slot - now)
+        pause = self._limit.turn()
+        if pause > 0:
+            self.cancellation.sleep(pause)
         try:
             return self.cancellation.run(send, write=write)
         except Cancelled:

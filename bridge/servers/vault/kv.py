@@ -109,7 +109,7 @@ class Kv:
         """Ask which KV version a mount has; a 404 is the same for both."""
         place = f"sys/internal/ui/mounts/{quote(path.mount)}/{quote(path.path)}"
         try:
-            answer = self._session.http.get(place, self._session.login.token())
+            answer = self._session.http.get(place, self._session.token())
             return str((answer["data"].get("options") or {}).get("version", ""))
         except (Answer, VaultError, KeyError, TypeError, AttributeError):
             return ""

@@ -141,7 +141,7 @@ class Leases:
     def _custody_token(self, role: Source, meta: dict[str, str]) -> Json:
         custody = self._custody
         if custody is None:
-            return self._session.login.another()
+            return self._session.aside(self._session.login.another)
         place = f"auth/token/create/{quote(custody.token_role)}"
         body = {
             "ttl": f"{custody.provisional_ttl:.0f}s",

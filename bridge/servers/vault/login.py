@@ -2,10 +2,14 @@
 
 A credential that Vault refused is not tried again while its files are unchanged, since Vault locks
 a role out after five refusals, and then refuses the right credential too.
+
+The cycle and those who watch Vault beside it share one token, from threads of their own: whoever
+finds that there is none logs in, and the others wait for that.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
@@ -64,7 +68,10 @@ def login_place(auth: Auth) -> str:
 class Login:
     """The bridge's own token.
 
+    Any thread may use it. A call may wait for as long as requests of another one take.
+
     Args:
+        http: A connection of its own.
         clock: Seconds since some moment.
 
     Attributes:
@@ -83,6 +90,7 @@ class Login:
         self._blind = False
         self._next_try = 0.0
         self.count = 0
+        self._lock = threading.RLock()
 
     # --- the token -------------------------------------------------------------------------------
 
@@ -93,19 +101,40 @@ class Login:
             LoginRefused: Vault does not take our credential, or its file cannot be read.
             VaultUnreachable: Vault gives no usable answer.
         """
-        if self._token is None:
-            self._token = self._logged_in()
-        return self._token.text
+        with self._lock:
+            if self._token is None:
+                self._token = self._logged_in()
+            return self._token.text
 
-    def forget(self) -> None:
-        """Forget the token; the next call logs in."""
-        self._token = None
+    @property
+    def known(self) -> str:
+        """The token, where there is one already; else empty."""
+        token = self._token
+        return token.text if token else ""
+
+    def forget(self, dead: str = "") -> None:
+        """Forget the token; the next call logs in.
+
+        Args:
+            dead: Which one, where another may have taken its place by now.
+        """
+        with self._lock:
+            if not dead or (self._token and self._token.text == dead):
+                self._token = None
+
+    def is_due(self) -> bool:
+        """Return whether ``keep`` has something to do."""
+        return isinstance(self._auth, TokenFile) or self.pause == 0.0
 
     def keep(self) -> None:
         """Renew or replace the token where its time has come; trouble with that is not reported.
 
         As long as the old one is alive there is none, and once it is dead, reads say so.
         """
+        with self._lock:
+            self._keep()
+
+    def _keep(self) -> None:
         token, now = self._token, self._clock()
         if token is None:
             return
@@ -132,18 +161,26 @@ class Login:
         part = RENEW_AT if token.renewable else REPLACE_AT
         return max(0.0, max(token.sent + token.ttl * part, self._next_try) - self._clock())
 
-    def is_dead(self) -> bool:
-        """Tell, after a 403, a dead token from a missing policy: Vault's answer is the same."""
-        young = self._token and self._clock() - self._token.sent < YOUNG
-        return not (self._blind and young) and not self.may_look_at_itself()
+    def is_dead(self, refused: str) -> bool:
+        """Tell, after a 403, a dead token from a missing policy: Vault's answer is the same.
+
+        Args:
+            refused: The token that got the 403; dead to us where another has taken its place.
+        """
+        with self._lock:
+            if self._token is None or self._token.text != refused:
+                return True
+            young = self._clock() - self._token.sent < YOUNG
+            return not (self._blind and young) and not self.may_look_at_itself()
 
     def may_look_at_itself(self) -> bool:
         """Ask whether the token may look itself up. Raises ``VaultUnreachable``."""
-        try:
-            self._http.get("auth/token/lookup-self", self.token())
-        except Answer as answer:
-            return not answer.forbidden
-        return True
+        with self._lock:
+            try:
+                self._http.get("auth/token/lookup-self", self.token())
+            except Answer as answer:
+                return not answer.forbidden
+            return True
 
     def take_as_alive(self) -> None:
         """Note that a fresh token may not look itself up either.
@@ -176,8 +213,9 @@ class Login:
             return None
         place = f"auth/{quote(self._auth.mount)}/role/{quote(self.role)}/secret-id/lookup"
         try:
-            body = {"secret_id": self._credential.secret_id}
-            answer = self._http.post(place, token, body)
+            with self._lock:
+                body = {"secret_id": self._credential.secret_id}
+                answer = self._http.post(place, token, body)
             end = str(answer["data"]["expiration_time"])
             return None if end == _NEVER else instant(end) / 1e9
         except (Answer, KeyError, TypeError, ValueError):
@@ -195,8 +233,9 @@ class Login:
             raise LoginRefused("a token's file gives no second token: `vault.custody` is needed")
         if not files:
             raise self._credential.unreadable()
-        self._respect_lockout(files)
-        return self._answer_to(self._auth, files)
+        with self._lock:
+            self._respect_lockout(files)
+            return self._answer_to(self._auth, files)
 
     # --- its life --------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
@@ -16,6 +16,8 @@ from bridge.servers.vault.http import Answer, Http, Json
 from bridge.servers.vault.login import Login
 
 READ_TRIES = 3
+_T = TypeVar("_T")
+
 SHORT = 2.0
 """Seconds; where Vault asks for a longer wait, the read is given up until the next look."""
 
@@ -74,19 +76,32 @@ class Session:
         )
         return retrying(call)
 
+    def token(self) -> str:
+        """Return the token that we are logged in with; log in where there is none."""
+        return self.login.known or self.aside(self.login.token)
+
+    def aside(self, call: Callable[[], _T]) -> _T:
+        """Do something with the login, which may wait for a server; given up as requests are."""
+        return self.http.cancellation.run(call)
+
     def _with_token(self, call: Callable[[str], Any]) -> Any:
+        token = self.token()
         try:
-            return call(self.login.token())
+            return call(token)
         except Answer as answer:
-            if not (answer.forbidden and self.login.is_dead()):
+            if not (answer.forbidden and self._is_dead(token)):
                 raise
-        self.login.forget()
+        self.login.forget(token)
+        token = self.token()
         try:
-            return call(self.login.token())
+            return call(token)
         except Answer as answer:
-            if answer.forbidden and self.login.is_dead():
+            if answer.forbidden and self._is_dead(token):
                 self.login.take_as_alive()
             raise
+
+    def _is_dead(self, token: str) -> bool:
+        return self.aside(lambda: self.login.is_dead(token))
 
 
 def data_of(answer: Any) -> Json:
