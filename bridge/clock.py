@@ -42,6 +42,11 @@ class Clock:
         """Return the time."""
         return self.boot() + self._ahead
 
+    @property
+    def ahead(self) -> float:
+        """Seconds by which the time is ahead of the boot clock."""
+        return self._ahead
+
     def follow(self) -> float:
         """Follow the wall clock; returns by how many seconds it was set, 0 where it was not."""
         ahead = self._measured()

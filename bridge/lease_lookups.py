@@ -8,8 +8,9 @@ from bridge.model.leased import GenerationView, Life, Unknown
 from bridge.model.mirror import Mirror
 from bridge.model.swarm_view import SwarmView
 from bridge.model.vault_view import Unreadable, VaultView
-from bridge.observe_vault import MOST_HUNG, look_at_generation
+from bridge.observe_vault import look_at_generation
 from bridge.servers.vault import Vault
+from bridge.vault_answers import MOST_HUNG
 
 REQUESTS = 2
 """Requests to Vault that a look at one generation takes."""

@@ -142,7 +142,10 @@ class Loop:
         leads = self.lead()
         if (leads, self.leader) != before:
             self._lifecycle.tell_lead(self.leader, leads=leads)
-        return self.step() if leads else None
+        if leads:
+            return self.step()
+        self._reconciler.stand_by()
+        return None
 
     def pause_after(self, step: Step | None, end: float | None = None) -> float:
         """Return the seconds until the next cycle is due.
@@ -170,7 +173,7 @@ class Loop:
     def run(self) -> None:
         """Run cycles until ``stop`` is called; trouble only makes them rarer."""
         troubles = 0
-        with self._listening():
+        with self._listening(), self._reconciler.watching(self._bell.ring):
             while not self._cancellation.asked:
                 try:
                     step = self.step_or_stand_by()
@@ -213,7 +216,7 @@ class Loop:
             OtherConfiguration: Something is left to do, and the bridge that leads will not do it.
         """
         end = self._clock.boot() + timeout if timeout is not None else None
-        with self._listening():
+        with self._listening(), self._reconciler.watching(self._bell.ring):
             step = self._whole_step(vault=True)
             if apply_fields and self._ask_for_fields(step):
                 step = self._whole_step()

@@ -17,45 +17,32 @@ from bridge.model.vault_view import Document, Unreadable, VaultView
 from bridge.servers.vault import Vault
 from bridge.sources.folder import Apart, Unit
 from bridge.sources.kinds import kind_of
+from bridge.vault_answers import VaultAnswers
 
 _NANO = 1_000_000_000
 _FOR_EVER = 10 * 365 * 86400.0
 
-MOST_HUNG = 3
-"""Paths that may run into their time-out in one look; with one more the rest is given up."""
-
 Json = Mapping[str, Any]
 
 
-def look_at_vault(
-    vault: Vault, desired: Desired, now: float, between: Callable[[], object] = lambda: None
-) -> VaultView:
+def look_at_vault(vault: Vault, desired: Desired, now: float) -> VaultView:
     """Return what Vault has at each path and role that is configured, each read once.
 
-    1. A path that cannot be read holds up no other (I8): its entry is ``Unreadable``.
-    2. Once Vault as a whole does not answer (sealed, down), the rest of the look is given up, and
-       all further entries are ``Unreadable`` with ``everywhere``.
-    3. The same where more than ``MOST_HUNG`` paths run into their time-out, since the look would
-       take minutes.
-
-    Args:
-        between: Called before each path: a long look must keep the leader's lease.
+    Once Vault as a whole does not answer, the rest of the look is given up.
     """
-    found: dict[Source, Document | Unreadable] = {}
-    down: Unreadable | None = None
-    failed = hung = 0
+    answers = VaultAnswers(desired.sources)
     for source in desired.sources:
-        between()
-        seen = down or _document(vault, source, patient=failed <= 1)
-        if not down and isinstance(seen, Unreadable) and seen.away:
-            failed += 1
-            hung += seen.hung
-            if hung > MOST_HUNG or (seen.everywhere and not vault.is_up()):
-                down = seen = replace(seen, everywhere=True)
-            else:
-                seen = replace(seen, everywhere=False)
-        found[source] = seen
-    return VaultView(now, found)
+        seen = {source: _document(vault, source, patient=answers.patient)}
+        answers.note(seen, now, now, up=is_up_after(vault, seen))
+        if answers.down:
+            break
+    return answers.view(0.0)
+
+
+def is_up_after(vault: Vault, seen: Mapping[Source, Document | Unreadable]) -> bool:
+    """Return whether Vault as a whole answers; asked only where an answer doubts it."""
+    doubts = any(isinstance(each, Unreadable) and each.everywhere for each in seen.values())
+    return not doubts or vault.is_up()
 
 
 def look_at(

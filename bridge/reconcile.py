@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from bridge.apply import Applier
@@ -16,6 +16,7 @@ from bridge.decide.remember import remember
 from bridge.errors import SwarmError
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Plan
+from bridge.model.reasons import Reason, State
 from bridge.model.world import World
 from bridge.report.journal import Journal
 from bridge.report.news import News
@@ -73,8 +74,20 @@ class Reconciler:
 
     @property
     def vault_due(self) -> float:
-        """When the next look at Vault is due."""
-        return self._watch.vault_due
+        """When Vault is to be asked in a cycle again, seconds since the epoch."""
+        return self._watch.due
+
+    def watching(self, ring: Callable[[], object]) -> AbstractContextManager[None]:
+        """Watch Vault beside the cycles until the block ends.
+
+        Args:
+            ring: Wakes the loop where there is something new.
+        """
+        return self._watch.watching(ring)
+
+    def stand_by(self) -> None:
+        """Leave Vault alone until the next cycle: another bridge leads."""
+        self._watch.pause()
 
     def lead(self) -> bool:
         """Take or keep the leader's lease, if it can be had; returns whether this bridge leads.
@@ -97,7 +110,7 @@ class Reconciler:
             pause: Waits so many seconds, before a second look where something seems to be gone.
         """
         self._follow_the_clock()
-        world = self._watch.look()
+        world = self._watch.look(vault=True)
         planned = decide(self._desired, world, self._memory, self._clock())
         if planned.doubtful:
             self._remember(world, ())
@@ -118,10 +131,10 @@ class Reconciler:
         leads = self.lead()
         self._follow_the_clock()
         world = self._watch.look(vault=vault)
-        world = replace(world, vault=replace(world.vault, again=self._watch.vault_due))
         plan = decide(self._desired, world, self._memory, self._clock())
         if plan.doubtful:
-            self._watch.look_soon(SECOND_LOOK)
+            self._watch.look_soon(_doubtful(plan), SECOND_LOOK)
+        self._watch.prefer(c.name for c in plan.conditions if c.state == State.ROLLING)
         if leads:
             self._report_troubles(plan, world)
         self._news.tell(plan)
@@ -158,3 +171,10 @@ class Reconciler:
         self._log.warning("the wall clock was set", seconds=round(by, 1))
         self._memory = self._memory.moved(by)
         self._watch.move(by)
+
+
+def _doubtful(plan: Plan) -> set[str]:
+    """Return the names of the secrets about which one look at Vault proves too little."""
+    doubtful = (Reason.LOOKING_AGAIN,)
+    held = {hold.secret for hold in plan.holds if hold.reason in doubtful}
+    return held | {c.name for c in plan.conditions if c.reason in doubtful}

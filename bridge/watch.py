@@ -1,34 +1,38 @@
-"""Looks at both servers, each at its own pace; what Vault answered is kept until it is due."""
+"""What a cycle sees of both servers: the newest view of Vault, the swarm as it is now.
+
+Vault is watched beside the cycle (``vault_watcher``). Leases are looked up in the cycle, some of
+them in each period: what keeps one alive follows at once.
+"""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from bridge.cadence import VaultPace
 from bridge.clock import Clock
 from bridge.config import Configuration
 from bridge.lease_lookups import Lookups
-from bridge.model.actions import MintGeneration, Tend, TendGeneration
+from bridge.model.actions import MintGeneration, Tend, TendGeneration, concerns
 from bridge.model.memory import Outcome
+from bridge.model.source import Source
 from bridge.model.swarm_view import SwarmView
-from bridge.model.vault_view import VaultView
 from bridge.model.world import World
 from bridge.observe_swarm import look_at_swarm
-from bridge.observe_vault import look_at_vault
+from bridge.vault_watcher import VaultWatcher
 from bridge.wiring import Wiring
-
-JITTER = 0.1
 
 LOOKUPS = 0.25
 """Part of the requests that ``max_rps`` allows which may be spent on asking about leases."""
+
+LOOKUP_PERIOD = 10.0
+"""Seconds between two rounds of those, unless ``poll.interval`` says otherwise."""
 
 
 class Watch:
     """What one bridge sees of both servers.
 
-    A long look at Vault keeps the leader's lease, and is given up when that is lost.
+    Many look-ups of leases keep the leader's lease, and are given up when that is lost.
 
     Args:
         clock: Seconds since the epoch.
@@ -38,51 +42,83 @@ class Watch:
         settings = configuration.settings
         self._desired = configuration.desired
         self._vault, self._swarm = wiring.vault, wiring.swarm
+        self._stopping = lambda: wiring.cancellation.asked
         self._clock = clock
         self._keep_lead = wiring.lead.keep
-        self._pace = VaultPace(
-            settings.poll_interval,
-            lambda: random.uniform(-JITTER, JITTER),  # noqa: S311 - no secret depends on it
+        self._watcher = VaultWatcher(
+            self._vault,
+            lambda: self._vault.beside(wiring.cancellation.in_place()),
+            self._desired,
+            settings,
+            clock,
         )
-        budget = settings.vault.max_rps * settings.poll_interval * LOOKUPS
+        self._pause = max(self._watcher.period, settings.poll_interval or LOOKUP_PERIOD)
+        budget = settings.vault.max_rps * self._pause * LOOKUPS
         self._lookups = Lookups(self._vault, self._desired.instance, budget)
-        self._vault_view: VaultView | None = None
+        self._lookups_due = 0.0
+
+    def watching(self, ring: Callable[[], object]) -> AbstractContextManager[None]:
+        """Watch Vault in threads until the block ends.
+
+        Args:
+            ring: Wakes the loop.
+        """
+        return self._watcher.watching(ring)
+
+    def pause(self) -> None:
+        """Leave Vault alone until the next look: another bridge leads."""
+        self._watcher.pause()
 
     @property
-    def vault_due(self) -> float:
-        """When the next look at Vault is due."""
-        return self._pace.due
+    def due(self) -> float:
+        """When the next look is due for what no event tells, seconds since the epoch."""
+        vault = self._watcher.due
+        leases = self._lookups_due if self._lookups.views else float("inf")
+        return min(leases, float("inf") if vault is None else vault + self._clock.ahead)
 
-    def look(self, *, vault: bool = True) -> World:
-        """Look at both servers; at Vault only where ``vault`` says so or its time has come.
+    def look(self, *, vault: bool = False) -> World:
+        """Look at the swarm, and take what is known of Vault.
+
+        Args:
+            vault: Ask Vault for everything, even if its time has not come.
 
         Raises:
             SwarmUnreachable: The swarm gives no usable answer.
         """
-        now = self._clock()
         self._vault.keep()
-        if vault or self._vault_view is None or now >= self._pace.due:
-            self._vault_view = look_at_vault(self._vault, self._desired, now, self._keep_lead)
-            self._pace.looked(self._vault_view, self._clock())
-            self._lookups.age()
+        if vault:
+            self._watcher.forget_all()
+            self._lookups_due = 0.0
+        self._watcher.go_on(self._stopping)
+        view = self._watcher.view()
         swarm = self.look_at_swarm()
-        self._lookups.look(swarm, self._vault_view, self._clock, self._keep_lead)
+        now = self._clock()
+        if now >= self._lookups_due:
+            self._lookups.age()
+            self._lookups_due = now + self._pause
+        self._lookups.look(swarm, view, self._clock, self._keep_lead)
         sooner = self._lookups.next_look(self._clock())
         if sooner is not None:
-            self._pace.bring_forward(sooner)
-        return World(replace(self._vault_view, generations=self._lookups.views), swarm)
+            self._lookups_due = min(self._lookups_due, sooner)
+            self._watcher.hurry(sooner - self._clock())
+        return World(replace(view, generations=self._lookups.views), swarm)
 
     def look_at_swarm(self) -> SwarmView:
         """Look at the swarm alone. Raises ``SwarmUnreachable``."""
         return look_at_swarm(self._swarm, self._desired.instance, self._clock())
 
-    def look_soon(self, seconds: float) -> None:
-        """Let Vault be looked at again within so many seconds."""
-        self._pace.bring_forward(self._clock() + seconds)
+    def look_soon(self, names: Iterable[str], seconds: float) -> None:
+        """Let what some secrets are made from be looked at again within so many seconds."""
+        self._watcher.want(self._sources_of(names), seconds)
+        self._lookups_due = min(self._lookups_due, self._clock() + seconds)
+
+    def prefer(self, names: Iterable[str]) -> None:
+        """Let what some secrets are made from come first among what is due."""
+        self._watcher.prefer(self._sources_of(names))
 
     def forget(self) -> None:
         """Let the next look ask Vault about everything anew."""
-        self._vault_view = None
+        self._watcher.forget_all()
         self._lookups.forget()
 
     def forget_what_changed(self, outcomes: Iterable[Outcome]) -> None:
@@ -90,7 +126,8 @@ class Watch:
         for outcome in outcomes:
             match outcome.action:
                 case TendGeneration(step=Tend.ROTATE) | MintGeneration(rotate=True):
-                    self._pace.look_at_once()  # the paths tell when static roles were rotated
+                    # The path tells when static roles were rotated.
+                    self._watcher.forget(self._sources_of(concerns(outcome.action)[0]))
                 case TendGeneration(secret_id=secret_id):
                     self._lookups.forget([secret_id])
                 case _:
@@ -98,6 +135,9 @@ class Watch:
 
     def move(self, by: float) -> None:
         """Follow a clock that was set by so many seconds."""
-        self._vault_view = self._vault_view and self._vault_view.moved(by)
-        self._pace.move(by)
         self._lookups.move(by)
+        self._lookups_due += by
+
+    def _sources_of(self, names: Iterable[str]) -> list[Source]:
+        wanted = set(names)
+        return [s.source for s in self._desired.secrets if s.name in wanted]

@@ -266,6 +266,7 @@ def _settings(document: schema.Document, folder: Path) -> Settings:
             namespace=vault.namespace or "",
             ca_file=at(vault.ca_file),
             max_rps=vault.max_rps,
+            max_connections=vault.max_connections,
             custody=Custody(vault.custody.token_role, vault.custody.provisional_ttl)
             if vault.custody
             else None,
@@ -277,7 +278,7 @@ def _settings(document: schema.Document, folder: Path) -> Settings:
             cert_file=at(docker.cert_file),
             key_file=at(docker.key_file),
         ),
-        poll_interval=document.poll.interval,
+        poll_interval=document.poll.interval if isinstance(document.poll.interval, float) else None,
     )
 
 

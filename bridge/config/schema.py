@@ -20,6 +20,7 @@ from bridge.config.secrets import Secret, Tree, secret_model
 from bridge.keys.base import Model, Text
 from bridge.keys.durations import duration_text
 from bridge.keys.values import (
+    AUTO,
     Address,
     AuthMount,
     Count,
@@ -28,6 +29,7 @@ from bridge.keys.values import (
     Instance,
     Interval,
     Name,
+    PollInterval,
     Role,
     ServiceName,
     VaultPath,
@@ -113,6 +115,8 @@ class Vault(Model):
     """For leased credentials: the tokens that hold their leases."""
     max_rps: Annotated[float, Field(gt=0, strict=False)] = 50.0
     """Ceiling on requests per second to Vault."""
+    max_connections: Count = 4
+    """Most connections by which Vault is watched at the same time."""
 
 
 class Docker(Model):
@@ -133,9 +137,11 @@ class Docker(Model):
 class Poll(Model):
     """How often Vault is looked at."""
 
-    interval: Interval = 10.0
-    """Time between two looks at Vault, jittered, longer while it is away. The swarm is looked at
-    when it has events, and each second while something rolls."""
+    interval: PollInterval = AUTO
+    """Time between two requests for the same path of Vault, from one request to the next; longer
+    while Vault is away. `auto`: as often as half of `vault.max_rps` allows, at least every 30s and
+    at most every 1s. The swarm is looked at when it has events, and each second while something
+    rolls."""
 
 
 class Window(Model):

@@ -51,7 +51,7 @@ def infer_vault(
                 paths[secret.source] = _better(paths[secret.source], document)
     alive = Life(started=now, ends=now + _A_DAY, granted=_A_DAY, renewed=True)
     generations = {m.id: GenerationView(now, alive, alive) for m in swarm.mirrors if m.leased}
-    return VaultView(now, paths, generations=generations, inferred=True)
+    return VaultView(as_of=now, paths=paths, generations=generations, inferred=True)
 
 
 def _better(one: Document | Unreadable, other: Document | Unreadable) -> Document | Unreadable:

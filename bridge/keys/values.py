@@ -35,6 +35,18 @@ def _interval(seconds: float) -> float:
     return seconds
 
 
+def _poll_interval(value: object) -> float | str:
+    if isinstance(value, str) and value.strip() == AUTO:
+        return AUTO
+    try:
+        return _interval(duration(value))
+    except ValueError as error:
+        raise ValueError(f"{error}; or `{AUTO}`") from None
+
+
+AUTO = "auto"
+
+
 def _mode(value: object) -> int:
     text = value.text if isinstance(value, WrittenInt) else value
     if isinstance(text, str) and (match := _MODE.fullmatch(text.strip())):
@@ -173,6 +185,11 @@ Duration = Annotated[
     float, BeforeValidator(duration), _schema(r"^ *([0-9]+(\.[0-9]+)? *(ms|s|m|h|d) *)+$")
 ]
 Interval = Annotated[Duration, AfterValidator(_interval)]
+PollInterval = Annotated[
+    float | str,
+    BeforeValidator(_poll_interval),
+    _schema(rf"^ *({AUTO}|([0-9]+(\.[0-9]+)? *(ms|s|m|h|d) *)+) *$", examples=["10s"]),
+]
 Mode = Annotated[int, BeforeValidator(_mode), _schema(r"^0o?[0-7]{1,4}$", examples=["0400"])]
 Digits = Annotated[str, BeforeValidator(_digits), _schema(r"^[0-9]+$", examples=["1000"])]
 Percent = Annotated[float, BeforeValidator(_percent), _schema(r"^ *[0-9]{1,2} *% *$")]

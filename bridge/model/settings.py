@@ -72,6 +72,7 @@ class VaultSettings:
         namespace: Empty for the root namespace.
         ca_file: PEM file of a private CA; empty for the system's.
         max_rps: Most requests per second.
+        max_connections: Most connections by which Vault is watched at the same time.
         custody: How custody tokens are created; None where each is a login of its own.
     """
 
@@ -80,6 +81,7 @@ class VaultSettings:
     namespace: str = ""
     ca_file: str = ""
     max_rps: float = 50.0
+    max_connections: int = 4
     custody: Custody | None = None
 
 
@@ -148,9 +150,10 @@ class Settings:
     """The servers, and how often Vault is looked at.
 
     Attributes:
-        poll_interval: Seconds between two looks at Vault, before jitter.
+        poll_interval: Seconds between two requests for one path of Vault; None for as often as
+            half of ``max_rps`` allows.
     """
 
     vault: VaultSettings
     docker: DockerSettings
-    poll_interval: float = 10.0
+    poll_interval: float | None = None

@@ -62,8 +62,12 @@ class Unreadable:
     @property
     def away(self) -> bool:
         """Whether Vault could not be asked, so that nothing is known about the path."""
-        return self.reason in (Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED)
+        return self.reason in _NOT_ASKED
 
+
+_NOT_ASKED = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED, Reason.LOOKING_AGAIN))
+
+NOT_YET = Unreadable(Reason.LOOKING_AGAIN, "Vault has yet to be asked for it")
 
 Document = KvDocument | RoleDocument | StaticDocument
 
@@ -74,16 +78,17 @@ Seen = Mapping[str, Unreadable]
 """Why Vault's current version of a secret cannot be used, by the secret's name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class VaultView:
-    """What one look at Vault read.
+    """What is known of Vault: each path and role as it was read last.
 
     Attributes:
-        as_of: When the look began, seconds since the epoch.
+        as_of: When the latest of it was asked for, seconds since the epoch.
         paths: Metadata, or the error, of each of ``Desired.sources``.
         again: When the next look is due, seconds since the epoch; None where none is planned.
         generations: Leases and custody tokens by the id of the generation's Docker secret.
         inferred: Whether Vault was not asked, and this is concluded from the swarm.
+        asked: When each of ``paths`` was asked for, where that was before ``as_of``.
     """
 
     as_of: float
@@ -91,6 +96,11 @@ class VaultView:
     again: float | None = None
     generations: Mapping[str, GenerationView] = field(default_factory=dict)
     inferred: bool = False
+    asked: Mapping[Source, float] = field(default_factory=dict)
+
+    def asked_at(self, source: Source) -> float:
+        """Return when a path or role was asked for, seconds since the epoch."""
+        return self.asked.get(source, self.as_of)
 
     @property
     def login_refused(self) -> bool:
@@ -99,12 +109,3 @@ class VaultView:
             isinstance(seen, Unreadable) and seen.reason == Reason.LOGIN_REFUSED
             for seen in self.paths.values()
         )
-
-    def moved(self, by: float) -> VaultView:
-        """Return the same view on a clock that was set forward by so many seconds.
-
-        Dates that Vault gave stay as they are.
-        """
-        again = None if self.again is None else self.again + by
-        generations = {key: view.moved(by) for key, view in self.generations.items()}
-        return VaultView(self.as_of + by, self.paths, again, generations)

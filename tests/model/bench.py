@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import cast
 
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine
 
 from bridge import logs
@@ -19,6 +20,7 @@ from bridge.model.labels import labels_by_service
 from bridge.model.memory import Memory
 from bridge.model.plan import Plan
 from bridge.model.swarm_view import SwarmView
+from bridge.model.vault_view import NOT_YET
 from bridge.model.world import World
 from bridge.observe_swarm import look_at_swarm
 from bridge.observe_vault import look_at_generation, look_at_vault
@@ -26,6 +28,8 @@ from bridge.report.journal import Journal
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from tests.support.fakes import Clock, Crash, FakeSwarm, FakeVault
+
+LATE_ANSWERS = st.lists(st.sampled_from(["new", "former", "none"]), min_size=1, max_size=6)
 
 Refusal = Callable[[str, bool], None]
 
@@ -92,6 +96,22 @@ class Bench(RuleBasedStateMachine):
         assert not unexpected, unexpected
         self.memory = remember(self.desired, self.memory, world, outcomes, self.clock())
         return plan
+
+    def cycle_with_late_answers(self, late: Iterable[str]) -> None:
+        """Run a cycle on the swarm as it is, and on answers of Vault of different ages.
+
+        Args:
+            late: For each source whether its answer is new (``new``), that of the latest cycle
+                (``former``), or has not come yet (``none``), as after a start.
+        """
+        world = self.look_at_all()
+        former = self.former.vault if self.former else world.vault
+        paths, asked = dict(world.vault.paths), dict(world.vault.asked)
+        for source, age in zip(self.desired.sources, late, strict=False):
+            if age != "new":
+                paths[source] = former.paths.get(source, NOT_YET) if age == "former" else NOT_YET
+                asked[source] = former.asked_at(source)
+        self.cycle(replace(world, vault=replace(world.vault, paths=paths, asked=asked)))
 
     def cycle_with_trouble(self, after: int, done: bool, error: BaseException) -> None:
         """Let one write go wrong, before or after it is carried out; the next ones do not."""

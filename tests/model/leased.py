@@ -27,7 +27,7 @@ from bridge.operate import Operator, WishRefused
 from bridge.servers.swarm import Swarm
 from bridge.sources.database.source import DatabaseRole
 from bridge.sources.kv.source import KvPath
-from tests.model.bench import Bench
+from tests.model.bench import LATE_ANSWERS, Bench
 from tests.support.fakes import LATE, POISON, Crash, Json
 
 LEASED = {"db": ("a", "b"), "mq": ("b",)}
@@ -212,6 +212,12 @@ class LeasedMachine(Bench):
         self.fence = fence
         self.cycle(self.former)
         self.fence = True
+
+    @rule(late=LATE_ANSWERS)
+    def answers_of_vault_come_late(self, late: list[str]) -> None:
+        """It is watched beside the cycle, path by path."""
+        self.meddled()
+        self.cycle_with_late_answers(late)
 
     @rule(fence=st.booleans())
     def another_bridge_acts(self, fence: bool) -> None:

@@ -26,7 +26,7 @@ from bridge.model.memory import Memory
 from bridge.operate import Operator, WishRefused
 from bridge.servers.swarm import Swarm
 from bridge.sources.kv.source import KvPath
-from tests.model.bench import Bench
+from tests.model.bench import LATE_ANSWERS, Bench
 from tests.support.fakes import FIRST, LATE, POISON, Crash, Json
 
 NAMES = {"a": ("db",), "b": ("db", "key"), "c": ("key",)}
@@ -132,6 +132,11 @@ class Machine(Bench):
         """The manager that answers has been cut off, and knows nothing of the latest."""
         self.alone = False
         self.cycle(self.former)
+
+    @rule(late=LATE_ANSWERS)
+    def answers_of_vault_come_late(self, late: list[str]) -> None:
+        """It is watched beside the cycle, path by path."""
+        self.cycle_with_late_answers(late)
 
     @rule()
     def another_bridge_acts(self) -> None:

@@ -168,7 +168,7 @@ def world_of(
     view = SwarmView(
         as_of=NOW, secrets=tuple(secrets), services=services, tasks=tuple(tasks), **swarm
     )
-    return World(VaultView(NOW, paths), view)
+    return World(VaultView(as_of=NOW, paths=paths), view)
 
 
 def plan_of(desired: Desired, world: World, memory: Memory = Memory(), now: float = NOW) -> Plan:

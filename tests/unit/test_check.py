@@ -151,7 +151,7 @@ def test_a_role_that_only_a_pipeline_uses_is_named_where_it_cannot_be_read(
     seen: dict[Source, Document | Unreadable] = {
         ROLE: Unreadable(Reason.ROLE_MISSING, "there is no role app in database/")
     }
-    view = VaultView(NOW, seen)
+    view = VaultView(as_of=NOW, paths=seen)
     monkeypatch.setattr("bridge.check.vault.look_at_vault", lambda *_: view)
     settings = Settings(
         vault=VaultSettings(address="https://vault", auth=TokenFile("t")),

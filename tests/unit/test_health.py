@@ -39,7 +39,9 @@ def _world(*documents: Document | Unreadable) -> World:
     paths: dict[Source, Document | Unreadable] = {
         KvPath("", "kv", f"p{i}"): found for i, found in enumerate(documents)
     }
-    return World(VaultView(0.0, paths), SwarmView(as_of=0.0, secrets=(), services=(), tasks=()))
+    return World(
+        VaultView(as_of=0.0, paths=paths), SwarmView(as_of=0.0, secrets=(), services=(), tasks=())
+    )
 
 
 def _message(pulse: Pulse) -> str:

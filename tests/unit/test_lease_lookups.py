@@ -28,7 +28,10 @@ def test_a_lease_ends_when_it_would_have_ended_without_the_step(by: float) -> No
     vault = cast("Vault", SimpleNamespace(leases=leases, namespace=""))
     lookups = Lookups(vault, "default", 10.0)
     secret = generation_secret(1)
-    swarm, seen = SwarmView(as_of=NOW, secrets=(secret,), services=(), tasks=()), VaultView(NOW, {})
+    swarm, seen = (
+        SwarmView(as_of=NOW, secrets=(secret,), services=(), tasks=()),
+        VaultView(as_of=NOW, paths={}),
+    )
     lookups.look(swarm, seen, lambda: NOW)
     lookups.move(by)
     lease = lookups.views[secret.id].lease

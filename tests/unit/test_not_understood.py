@@ -103,7 +103,7 @@ def _scene(on: int = 4) -> tuple[FakeSwarm, Desired]:
 
 def _plan(fake: Any, desired: Desired) -> tuple[SwarmView, Plan]:
     view = look_at_swarm(cast("Swarm", fake), "default", 2e9)
-    vault = VaultView(2e9, {desired.secrets[0].source: document(4), OTHER: document(1)})
+    vault = VaultView(as_of=2e9, paths={desired.secrets[0].source: document(4), OTHER: document(1)})
     return view, decide(desired, World(vault, view), Memory(), 2e9)
 
 

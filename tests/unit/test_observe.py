@@ -15,11 +15,12 @@ from bridge.model.leased import Life, lease_labels
 from bridge.model.mirror import Mirror
 from bridge.model.vault_view import Document, Unreadable
 from bridge.observe_swarm import look_at_swarm
-from bridge.observe_vault import MOST_HUNG, look_at_generation, look_at_vault, read_life
+from bridge.observe_vault import look_at_generation, look_at_vault, read_life
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from bridge.sources.database.source import DatabaseRole
 from bridge.sources.kv.source import KvPath
+from bridge.vault_answers import MOST_HUNG
 from tests.support.builders import NOW, created, desired_of, wanted
 from tests.support.fakes import Clock, FakeSwarm, Json
 
@@ -63,11 +64,12 @@ def test_paths_that_fail_by_themselves_hold_no_other_up(hung: bool) -> None:
 
 
 def test_where_vault_is_down_the_rest_is_not_asked() -> None:
+    """And nothing is known of any path, whatever was read before."""
     error = VaultUnreachable("no answer", everywhere=True)
     vault = _Vault({"p1": error}, up=False)
     seen = _look(vault)
     assert vault.asked == ["p0", "p1"]
-    assert [isinstance(found, Unreadable) for found in seen.values()] == [False] + [True] * 5
+    assert [isinstance(found, Unreadable) for found in seen.values()] == [True] * 6
 
 
 def test_a_look_does_not_wait_for_any_number_of_paths_that_hang() -> None:

@@ -149,7 +149,7 @@ def _without_lease(mirror: Mirror, leased: Leased, known: Situation) -> Generati
     source, memory = mirror.identity.source, known.memory
     document = known.vault.paths.get(source)
     started = memory.since(mirror.id, instant(mirror.identity.created) / 1e9, known.now)
-    looked = known.vault.as_of > memory.met_at(mirror.id, known.now)
+    looked = known.vault.asked_at(source) > memory.met_at(mirror.id, known.now)
     state = source.state_of(mirror, document, started, looked=looked)
     found = Generation(
         mirror=mirror,

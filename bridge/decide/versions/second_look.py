@@ -51,13 +51,15 @@ def second_look_of(target: Target, memory: Memory, vault: VaultView) -> SecondLo
         return None
     known = memory.second_looks.get(target.secret.name)
     same = known and known.reason == target.hold.reason
-    return known if same else SecondLook(target.hold.reason, vault.as_of)
+    return known if same else SecondLook(target.hold.reason, vault.asked_at(target.secret.source))
 
 
 def with_second_look(target: Target, memory: Memory, vault: VaultView) -> Target:
     """Return the target; what seems gone in Vault is looked at again before it is reported."""
     doubt = second_look_of(target, memory, vault)
-    if doubt is None or target.hold is None or doubt.as_of < vault.as_of or vault.inferred:
+    if doubt is None or target.hold is None or vault.inferred:
+        return target
+    if doubt.as_of < vault.asked_at(target.secret.source):
         return target
     message = f"{target.hold.message}; one more look is to prove it"
     hold = Hold(secret=target.secret.name, reason=Reason.LOOKING_AGAIN, message=message, waits=True)

@@ -129,7 +129,8 @@ def find_target(
     if isinstance(document, Unreadable):
         again = world.vault.again if document.away else None
         message = f"{document.message}; next look at {timestamp(again)}" if again else ""
-        return _with_hold(target, document.reason, message or document.message)
+        hold = _hold(secret, document.reason, message or document.message)
+        return replace(target, hold=replace(hold, waits=document.reason == Reason.LOOKING_AGAIN))
     if current is None:
         return target
     if not isinstance(current, Identity):

@@ -90,7 +90,7 @@ def world(
         custody = Gone() if isinstance(fate, Gone) else CUSTODY
         views[secret.id] = GenerationView(NOW, fate, custody)
     view = SwarmView(as_of=NOW, secrets=secrets, services=services, tasks=tuple(tasks), **swarm)
-    return World(VaultView(NOW, paths or {ROLE: DOCUMENT}, None, views), view)
+    return World(VaultView(as_of=NOW, paths=paths or {ROLE: DOCUMENT}, generations=views), view)
 
 
 def gone(*names: str) -> Memory:

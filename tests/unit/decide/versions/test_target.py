@@ -145,7 +145,7 @@ def test_after_a_restore_services_move_to_what_was_written_since() -> None:
     mark = {"vault-bridge.aside": SetAside(By.RESTORE, "x", "restored").write()}
     world = _restored(_second_2(1.0))
     four = secret_of(4, labels={**GOOD, **mark})
-    for vault in (world.vault, VaultView(NOW, {PATH: AWAY})):
+    for vault in (world.vault, VaultView(as_of=NOW, paths={PATH: AWAY})):
         now = World(vault, replace(world.swarm, secrets=(four, _second_2(1.0))))
         rolls = [a for c in plan_of(desired_of("api"), now).chains for a in c]
         (roll,) = [action for action in rolls if isinstance(action, RollService)]
