@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from bridge.config import schema
+from bridge.config.plain_yaml import Key
 from bridge.config.rules import contradictions, doubts, not_built
 from bridge.config.secrets import Lease, Secret, origin_of
-from bridge.config.yaml_file import Key, Source, read
+from bridge.config.yaml_file import Source, read
 from bridge.errors import ConfigError, Problem
 from bridge.model.desired import (
     Content,
@@ -98,16 +100,41 @@ def load(file: str, environ: Mapping[str, str]) -> Configuration:
     from_environment = _fill(source.data, environ)
     unbuilt = not_built(source)
     problems = [*source.problems, *(problem for _, problem in unbuilt), *contradictions(source)]
+    model = schema.document_model(kinds.KINDS)
     document: schema.Document | None = None
-    try:
-        document = schema.document_model(kinds.KINDS).model_validate(source.data)
-    except ValidationError as error:
-        problems += _translated(source, error, tuple(key for key, _ in unbuilt))
+    secrets: list[DesiredSecret] = []
+    for part in _parts(source.data):
+        try:
+            document = model.model_validate(part)
+        except ValidationError as error:
+            problems += _translated(source, error, tuple(key for key, _ in unbuilt))
+        if document and not problems:
+            namespace = document.vault.namespace or ""
+            secrets += (_secret(*named, namespace) for named in document.secrets.items())
     if problems:
         raise ConfigError(tuple({_placed(p, from_environment) for p in problems})) from None
     assert document is not None  # noqa: S101 - no document is a problem
     settings = _settings(document, Path(file).absolute().parent)
-    return Configuration(_desired(document), settings, doubts(source, document.vault.address))
+    desired = _desired(document, tuple(secrets))
+    return Configuration(desired, settings, doubts(source, document.vault.address))
+
+
+_PART = 200
+"""Secrets that are checked at once."""
+
+
+def _parts(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the file in parts, each with some of its secrets and all else.
+
+    The models of a secret take five times the memory of what is made of them.
+    """
+    secrets = data.get("secrets")
+    if not isinstance(secrets, dict) or not secrets:
+        yield data
+        return
+    names = iter(secrets)
+    while some := list(islice(names, _PART)):
+        yield data | {"secrets": {name: secrets[name] for name in some}}
 
 
 def _drop_empty_sections(data: dict[str, Any]) -> None:
@@ -194,14 +221,11 @@ def _words(key: Key, kind: str, detail: Any) -> str:
 _MOST = {"too_short": "least", "too_long": "most"}
 
 
-def _desired(document: schema.Document) -> Desired:
+def _desired(document: schema.Document, secrets: tuple[DesiredSecret, ...]) -> Desired:
     rollout = document.rollout
     return Desired(
         instance=document.instance,
-        secrets=tuple(
-            _secret(name, secret, document.vault.namespace or "")
-            for name, secret in document.secrets.items()
-        ),
+        secrets=secrets,
         rollout=Rollout(
             max_in_flight=rollout.max_in_flight,
             settle=rollout.settle,

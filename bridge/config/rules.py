@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bridge.config.yaml_file import Key, Source
+from bridge.config.plain_yaml import Key
+from bridge.config.yaml_file import Source
 from bridge.errors import Problem
 from bridge.keys.values import docker_host, is_plain_and_remote
 from bridge.model.service import is_in_the_way, short_target

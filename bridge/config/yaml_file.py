@@ -1,6 +1,7 @@
-"""A YAML file as plain data that remembers on which line each key stands.
+"""A YAML file as plain data that knows on which line each key stands.
 
-PyYAML takes the last of two equal keys without a word and drops the lines; both matter here.
+PyYAML takes the last of two equal keys without a word and drops the lines; both matter here. A file
+without mistakes is read by libyaml (``plain_yaml``), and its lines are found when one is asked for.
 """
 
 from __future__ import annotations
@@ -11,11 +12,8 @@ from typing import Any
 
 import yaml
 
+from bridge.config.plain_yaml import Key, read_plain, scalar
 from bridge.errors import ConfigError, Problem
-from bridge.keys.written import WrittenInt
-
-Key = tuple[str | int, ...]
-"""Where something stands: the keys and list positions from the top."""
 
 
 @dataclass(slots=True)
@@ -25,17 +23,21 @@ class Source:
     Attributes:
         file: The path as the user gave it.
         data: Mappings, lists and scalars; whole numbers are ``WrittenInt``.
-        lines: The line of each key and list item, counted from 1.
         problems: Duplicate keys and keys that are not text.
+        text: The file, where it is plain, so that its lines can be found.
+        lines: The line of each key and list item, counted from 1, as far as they were found.
     """
 
     file: str
     data: dict[str, Any] = field(default_factory=dict)
-    lines: dict[Key, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    text: str = field(default="", repr=False)
+    lines: dict[Key, int] = field(default_factory=dict)
 
     def line(self, key: Key) -> int:
         """Return the line of a key, or of the nearest one above it that is there."""
+        if not self.lines and self.text:
+            read_plain(self.text, self.lines)
         while key and key not in self.lines:
             key = key[:-1]
         return self.lines.get(key, 1 if key else 0)
@@ -66,6 +68,12 @@ def read(file: str) -> Source:
     except OSError as error:
         message = f"cannot be read ({error.strerror}): name the file with -c or $BRIDGE_CONFIG"
         raise ConfigError((Problem(file, 0, "", message),)) from None
+    plain = read_plain(text)
+    return read_any(file, text) if plain is None else Source(file, plain, text=text)
+
+
+def read_any(file: str, text: str) -> Source:
+    """Read any YAML, by PyYAML's own loader; otherwise as ``read``."""
     source = Source(file)
     try:
         loader = yaml.SafeLoader(text)
@@ -79,6 +87,8 @@ def read(file: str) -> Source:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
         raise ConfigError((Problem(file, line, "", _not_yaml(error, text, line)),)) from None
+    except RecursionError:
+        raise ConfigError((Problem(file, 0, "", "it is nested too deeply"),)) from None
     except (yaml.YAMLError, ValueError):
         raise ConfigError((Problem(file, 0, "", "not YAML: it cannot be parsed"),)) from None
     return source
@@ -120,7 +130,7 @@ class _Reader:
                 return self._mapping(node, at)
             if isinstance(node, yaml.SequenceNode):
                 return [self._item(child, (*at, i)) for i, child in enumerate(node.value)]
-            return self._scalar(node)
+            return scalar(self._loader, node)
         finally:
             self._open.discard(id(node))
 
@@ -134,7 +144,7 @@ class _Reader:
         read: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            key = self._scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+            key = scalar(self._loader, key_node) if isinstance(key_node, yaml.ScalarNode) else None
             if not isinstance(key, str):
                 message = "a key that is not text; put it in quotes"
                 if isinstance(key_node, yaml.MappingNode):
@@ -156,9 +166,3 @@ class _Reader:
                     key = dotted((*at, key_node.value))
                     self._source.problems.append(Problem(self._source.file, line, key, message))
                 first.setdefault(key_node.value, line)
-
-    def _scalar(self, node: yaml.Node) -> Any:
-        value = self._loader.construct_object(node, deep=True)
-        if isinstance(value, int) and not isinstance(value, bool):
-            return WrittenInt(value, str(node.value))
-        return value
