@@ -61,10 +61,12 @@ acceptance: $(STAMP) ## The whole of the long tests
 test-engines: $(STAMP) ## The fidelity of a roll on this engine and on the newest ones that Debian packages
 	$(BIN)/python -m pytest -m "engines or not engines" tests/integration/test_fidelity.py
 
-bench: $(STAMP) ## What a rotation costs, on real servers: requests that fail, and logins that are refused
+bench: $(STAMP) ## What a rotation costs, on real servers: requests that fail, logins that are refused, time
 	@$(BIN)/python -m tests.bench.zero_downtime
 	@echo
 	@$(BIN)/python -m tests.bench.dual_validity
+	@echo
+	@$(BIN)/python -m tests.bench.turns
 
 docs: $(STAMP) ## Write the generated parts of the reference anew
 	@$(BIN)/python docs/generate.py

@@ -1,6 +1,7 @@
 """How long to wait before the next cycle. Pure: it reads no clock.
 
-1. What is new in Vault, and events of the swarm, end a wait.
+1. What is new in Vault, and events of the swarm, end a wait: at once, but a storm of them is
+   followed by as many cycles as take half of the time.
 2. While something is on its way there is a cycle each second: tasks that stay up, as a bake needs
    them to, cause no event.
 """
@@ -15,10 +16,39 @@ ROLLING_LOOK = 1.0
 SECOND_LOOK = 1.0
 """Seconds after which Vault is looked at again where something seems to be gone there."""
 
+EVENT_GAP = 0.2
+"""Seconds between two cycles that events ask for, where events go on and on."""
+
+EVENT_LEEWAY = 4 * EVENT_GAP
+"""Seconds by which cycles may be ahead of that. One change of a service is told in several events,
+some of them for our own writes: each of a handful is followed at once."""
+
 LONGEST_PAUSE = 60.0
 """Seconds; the longest pause after trouble."""
 
 _MOST_DOUBLINGS = 10
+
+
+class EventPace:
+    """When a cycle follows an event: at once, but in a storm of events now and then.
+
+    All that happens before a cycle begins is seen by its look, so that nothing is lost between two.
+    """
+
+    def __init__(self) -> None:
+        self._even = 0.0
+        """When cycles will be at their pace again."""
+
+    def pause(self, now: float, took: float) -> float:
+        """Return the seconds before the cycle that an event asks for; it counts from now on.
+
+        Args:
+            now: Seconds on a clock that nobody sets.
+            took: Seconds that the latest cycle took; no more than half of the time is spent so.
+        """
+        pause = max(0.0, self._even - EVENT_LEEWAY - now)
+        self._even = max(self._even, now) + max(EVENT_GAP, 2 * took)
+        return pause
 
 
 def pause_after_trouble(troubles: int) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
 from bridge.bell import Bell
-from bridge.cadence import pause_after_cycle, pause_after_trouble
+from bridge.cadence import EventPace, pause_after_cycle, pause_after_trouble
 from bridge.clock import Clock
 from bridge.config import Configuration
 from bridge.errors import BridgeError, Cancelled, Exit, VaultError
@@ -28,9 +28,6 @@ from bridge.servers.state_config import write_state
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from bridge.wiring import Wiring
-
-EVENT_GAP = 0.2
-"""Seconds that pass at least between two cycles which events asked for: they come in swarms."""
 
 
 class OtherConfiguration(BridgeError):
@@ -74,6 +71,8 @@ class Loop:
         self._bell = Bell()
         self._pulse = pulse or Pulse(self._clock.boot)
         self._pulse.follow(lambda: self._wiring.work.progress)
+        self._event_pace = EventPace()
+        self._resumed = self._clock.boot()
         self.ended = False
 
     @property
@@ -268,11 +267,18 @@ class Loop:
     # --- the wait between two cycles -------------------------------------------------------------
 
     def _pause(self, seconds: float) -> None:
-        """Wait, or less where an event or a signal comes."""
-        if self._bell.wait(seconds) and not self._cancellation.asked:
+        """Wait, or less where an event or a signal comes.
+
+        Where the next cycle is due anyhow, it sees what the events until now are about.
+        """
+        began = self._clock.boot()
+        if seconds > 0 and self._bell.wait(seconds) and not self._cancellation.asked:
+            now = self._clock.boot()
+            pause = self._event_pace.pause(now, took=began - self._resumed)
             with suppress(Cancelled):
-                self._cancellation.sleep(min(seconds, EVENT_GAP))
+                self._cancellation.sleep(min(began + seconds - now, pause))
         self._bell.silence()
+        self._resumed = self._clock.boot()
 
     def _listening(self) -> AbstractContextManager[None]:
         """Listen to the swarm's events in the background."""
