@@ -21,8 +21,10 @@ from bridge.decide.services.blocked_rolls import block
 from bridge.decide.services.hung import is_excused, wake_of
 from bridge.decide.services.progress import (
     MOVING,
+    UNFINISHED,
     Progress,
     baked_at,
+    end_looked_for_at,
     failure_of,
     on_trial,
     overdue_at,
@@ -227,7 +229,10 @@ def _under_way(
     reason, message = (Reason.NODE_LOST, hung.why) if hung else (Reason.ROLLING, progress.story)
     for want in open_rolls:
         state = state.reported(want, State.ROLLING, reason, message)
-    state = state.waking(timeout_at(state.service, observed.watch, known.rollout, known.now))
+    service, watch, now = state.service, observed.watch, known.now
+    state = state.waking(timeout_at(service, watch, known.rollout, now))
+    if progress.only_ending and service.update not in UNFINISHED:
+        state = state.waking(end_looked_for_at(service, watch, now))
     return replace(state, in_flight=True)
 
 

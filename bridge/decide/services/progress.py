@@ -138,6 +138,11 @@ class Progress:
     starts: Starts
 
     @property
+    def only_ending(self) -> bool:
+        """Whether nothing is missing but the end of tasks that are being shut down."""
+        return bool(self.others) and not self.stale and len(self.good) >= self.desired
+
+    @property
     def text(self) -> str:
         """How many tasks are on it, in words."""
         are = "task is" if self.desired == 1 else "tasks are"
@@ -274,6 +279,20 @@ def _waited(progress: Progress, before: Watch, gap: float) -> tuple[float, float
     if progress.starts.starting and progress.starts.hindered:
         return before.stuck, before.idle + gap
     return 0.0, 0.0 if before.stuck else before.idle + gap
+
+
+SOONEST_LOOK = 0.05
+LATEST_LOOK = 1.0
+"""Seconds after which it is looked again whether a task has ended, at least and at most."""
+
+
+def end_looked_for_at(service: Service, watch: Watch, now: float) -> float:
+    """Return when to look again whether former tasks have ended: no event tells of that.
+
+    Each pause is a quarter of the time that it has taken since the engine was done with the update.
+    """
+    waited = watch.idle - service.monitor
+    return now + min(max(waited / 4, SOONEST_LOOK), LATEST_LOOK)
 
 
 def settled_at(service: Service, watch: Watch) -> float:

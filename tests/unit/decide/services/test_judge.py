@@ -227,6 +227,39 @@ def test_a_task_that_still_holds_the_old_version_is_waited_for(left: dict[str, s
     assert plan.conditions[0].reason == Reason.ROLLING
 
 
+@pytest.mark.parametrize(
+    ("update", "ending", "soon"),
+    [
+        (UpdateState.COMPLETED, True, True),
+        (None, True, True),
+        (UpdateState.UPDATING, True, False),  # the engine tells when it is done
+        (UpdateState.COMPLETED, False, False),  # the engine may take long to replace it
+    ],
+)
+def test_the_end_of_former_tasks_is_looked_for_soon_and_then_less_often(
+    update: UpdateState | None, ending: bool, soon: bool
+) -> None:
+    """No event tells of it."""
+    service = service_of("api", "db_v2", index=11, update=update)
+    old = task_of(service, "db_v1", number=2, desired_state="shutdown" if ending else "running")
+    world = world_of(
+        document(2),
+        [secret_of(1), secret_of(2, labels=open_roll("api"))],
+        [service],
+        [task_of(service, "db_v2"), old],
+    )
+    memory, pauses = Memory(), []
+    for second in (0.0, 0.5, 1.0, 1.4, 3.0, 9.0):
+        plan, memory = after(desired_of("api"), world, second, memory=memory)
+        assert plan.conditions[0].reason == Reason.ROLLING
+        assert plan.wake_at is not None
+        pauses.append(plan.wake_at - NOW - second)
+    if soon:
+        assert pauses == pytest.approx([0.05, 0.05, 0.05, 0.1, 0.5, 1.0], abs=1e-3)
+    else:
+        assert min(pauses) > 1.0
+
+
 def test_a_ghost_on_a_dead_node_is_not_waited_for() -> None:
     """Nobody will ever report the end of a task that was shut down on a node that is gone."""
     service = service_of("api", "db_v2", index=11)
