@@ -188,6 +188,7 @@ def _service(raw: Json, after: Mapping[str, int]) -> Service | None:
         update=_update_state(status.get("State")),
         update_message=_text(status.get("Message") or ""),
         update_started=_seconds(status.get("StartedAt")),
+        update_completed=_seconds(status.get("CompletedAt")),
         monitor=(config.get("Monitor") or 0) / _NANO or _DEFAULT_MONITOR,
         delay=(config.get("Delay") or 0) / _NANO,
         template=fingerprint(spec),
@@ -238,4 +239,5 @@ def _task(raw: Json, down: Collection[str], known: Collection[str] | None) -> Ta
         node=node,
         lost=bool(node) and (node in down or gone),
         seen=_seconds(status.get("Timestamp")),
+        written=_seconds(raw.get("UpdatedAt")),
     )

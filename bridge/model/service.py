@@ -117,6 +117,8 @@ class Service:
         update: State of the latest update; None before the first one, and after any write that
             restarts no task.
         update_started: When the latest update began, seconds since the epoch; 0 where unknown.
+        update_completed: When the engine called it completed, by the clock of the swarm's leader; 0
+            where it has not.
         monitor: Seconds for which the engine watches each new task (``UpdateConfig.Monitor``).
         delay: Seconds that the engine waits between two tasks (``UpdateConfig.Delay``).
         template: Fingerprint of the TaskTemplate, see ``fingerprint``.
@@ -138,6 +140,7 @@ class Service:
     update: UpdateState | None = None
     update_message: str = ""
     update_started: float = 0.0
+    update_completed: float = 0.0
     monitor: float = 5.0
     delay: float = 0.0
     template: str = ""
@@ -205,6 +208,8 @@ class Task:
         node: Id of the node that it is assigned to; empty while it waits for one.
         lost: Whether that node is down or gone.
         seen: When its state was last reported, seconds since the epoch.
+        written: When the swarm's leader last wrote it, by the leader's clock: a state that is
+            reported, or what is wanted of it. 0 where unknown.
     """
 
     id: str
@@ -216,6 +221,7 @@ class Task:
     node: str = ""
     lost: bool = False
     seen: float = 0.0
+    written: float = 0.0
 
     @property
     def live(self) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bridge.errors import SwarmRefused
@@ -12,10 +14,12 @@ from tests.support.fakes import FIRST, LATE, POISON
 # --- failures ------------------------------------------------------------------------------------
 
 
-def _bad_roll(side: SwarmSide, action: str, replicas: int = 3, content: str = POISON) -> str:
+def _bad_roll(
+    side: SwarmSide, action: str, replicas: int = 3, content: str = POISON, **update: Any
+) -> str:
     side.secret("good")
     side.secret("bad", content)
-    service = side.deploy("api", "good", replicas, action)
+    service = side.deploy("api", "good", replicas, action, **update)
     side.roll(service, "bad")
     return service
 
@@ -79,6 +83,17 @@ def test_continue_says_completed_while_everything_crashes(side: SwarmSide) -> No
     side.until(lambda: not side.holders(service, "good"))
     assert side.state(service) == "completed"
     assert 1 < len(side.tasks(service)) <= 6
+
+
+def test_what_was_started_while_the_engine_watched_was_written_since(side: SwarmSide) -> None:
+    """With ``continue`` it says ``completed`` of tasks that it has not watched."""
+    monitor = 5_000_000_000
+    service = _bad_roll(side, "continue", 1, LATE, Monitor=monitor)
+    side.until_state(service, "completed")
+    side.until(lambda: bool(side.running(service)))
+    (task,) = [task for task in side.tasks(service) if task["ID"] in side.running(service)]
+    completed = instant(side.client.service(service)["UpdateStatus"]["CompletedAt"])
+    assert completed - instant(task["UpdatedAt"]) < monitor
 
 
 def test_a_task_that_fails_after_it_was_watched_changes_no_word(side: SwarmSide) -> None:

@@ -132,6 +132,26 @@ def test_an_update_replaces_one_slot_after_the_other_and_says_so(side: SwarmSide
     assert instant(one["Status"]["Timestamp"]) <= instant(two["CreatedAt"])
 
 
+@pytest.mark.parametrize("action", ["rollback", "pause", "continue"])
+@pytest.mark.parametrize("order", ["start-first", "stop-first"])
+def test_the_engine_watches_the_new_tasks_before_it_says_completed(
+    side: SwarmSide, order: str, action: str
+) -> None:
+    """For as long as Monitor after the last one runs; it does not write them meanwhile."""
+    side.secret("one")
+    side.secret("two")
+    service = side.deploy("api", "one", 2, action, Order=order)
+    side.roll(service, "two")
+    side.until_state(service, "completed")
+    found = side.client.service(service)
+    monitor = found["Spec"]["UpdateConfig"]["Monitor"]
+    running = [task for task in side.tasks(service) if task["ID"] in side.running(service)]
+    assert len(running) == 2
+    written = max(instant(task["UpdatedAt"]) for task in running)
+    assert instant(found["UpdateStatus"]["CompletedAt"]) - written >= monitor
+    assert min(instant(task["UpdatedAt"]) - instant(task["CreatedAt"]) for task in running) > 0
+
+
 @pytest.mark.parametrize("order", ["start-first", "stop-first"])
 def test_the_old_task_of_a_slot_ends_after_or_before_the_new_one_runs(
     side: SwarmSide, order: str

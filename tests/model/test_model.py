@@ -88,6 +88,7 @@ class Model(Machine):
         """I7: by specs and tasks; what was seen to have failed has given its place free.
 
         A service fails as a whole, also where one of the versions that it moved to is to blame.
+        One that has converged keeps its place until each task has run for as long as Monitor.
         """
         view = self.look()
         assert self.plan
@@ -104,10 +105,10 @@ class Model(Machine):
             waits = any(m.aside_for(service.id) or m.block_for(service.id) for m in begun)
             if service.id == service_id or not begun or waits or service.name in held:
                 continue  # what waits has yet to go back
-            progress = progress_of(
-                service, view.tasks_by_service.get(service.id, ()), service.secret_ids
-            )
-            flying += not progress.converged
+            tasks = view.tasks_by_service.get(service.id, ())
+            converged = progress_of(service, tasks, service.secret_ids).converged
+            ages = [self.clock() - task.written for task in tasks if task.running]
+            flying += not (converged and all(age >= service.monitor for age in ages))
         forward = [view.mirror_by_id[i] for i in after - before if i in view.mirror_by_id]
         if forward:
             assert flying < self.desired.rollout.max_in_flight, (service_id, held)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from math import inf
 
 from bridge.decide.services.blame import (
     judge_failure,
@@ -58,13 +59,15 @@ class Observed:
     """The tasks of a service, against the versions that are on trial there.
 
     Attributes:
+        settled_at: When it frees its place in flight; never while they have not converged.
         baked_at: When they will have baked as they are; None while they have not converged.
     """
 
     tasks: tuple[Task, ...]
     progress: Progress
     watch: Watch
-    baked_at: float | None
+    settled_at: float = inf
+    baked_at: float | None = None
 
     @property
     def wake(self) -> tuple[float, ...]:
@@ -109,8 +112,10 @@ def _observe(service: Service, known: Situation) -> Observed:
     tasks = known.swarm.tasks_by_service.get(service.id, ())
     progress = progress_of(service, tasks, trial or service.secret_ids)
     watch = watched(service, progress, known.memory.watches.get(service.id), known.now)
-    baked = baked_at(service, watch, known.rollout) if progress.converged else None
-    return Observed(tasks, progress, watch, baked)
+    if not progress.converged:
+        return Observed(tasks, progress, watch)
+    settled = settled_at(service, tasks, watch, known.memory, known.now)
+    return Observed(tasks, progress, watch, settled, baked_at(settled, watch, known.rollout))
 
 
 def _is_updating(service: Service, known: Situation) -> bool:
@@ -240,7 +245,7 @@ def _baking(
     state: ServiceState, open_rolls: tuple[Want, ...], observed: Observed, now: float
 ) -> ServiceState:
     """Return the state of a service that has converged: it bakes, or its roll is done."""
-    settled = settled_at(state.service, observed.watch)
+    settled = observed.settled_at
     done = state.baked_at is not None and state.baked_at <= now
     for want in open_rolls:
         if done:

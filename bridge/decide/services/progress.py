@@ -7,7 +7,7 @@ truth.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from bridge.model.desired import Rollout
@@ -295,14 +295,43 @@ def end_looked_for_at(service: Service, watch: Watch, now: float) -> float:
     return now + min(max(waited / 4, SOONEST_LOOK), LATEST_LOOK)
 
 
-def settled_at(service: Service, watch: Watch) -> float:
-    """Return when a converged service frees its place in flight: the engine watches as long."""
-    return watch.since + service.monitor
+def settled_at(
+    service: Service, tasks: Iterable[Task], watch: Watch, memory: Memory, now: float
+) -> float:
+    """Return when a converged service frees its place in flight, if its tasks stay as they are.
+
+    They must have run for as long as Monitor. So long the engine has watched them before it was
+    done, and that is not waited for once more, as far as the time has passed by our own clock too:
+    somebody may have set the engine's.
+    """
+    passed = now - memory.met_at(service.id, now, service.update_started)
+    watched = min(_watched_by_engine(service, tasks, watch.good), passed)
+    return watch.since + max(0.0, service.monitor - watched)
 
 
-def baked_at(service: Service, watch: Watch, rollout: Rollout) -> float:
-    """Return when a converged service will have baked, if its tasks stay as they are."""
-    return watch.since + max(rollout.bake, service.monitor)
+def _watched_by_engine(service: Service, tasks: Iterable[Task], good: Collection[str]) -> float:
+    """Return for how many seconds the good tasks had run when the engine was done with the update.
+
+    Once the last task is up, the updater waits for as long as Monitor before it says ``completed``.
+    That alone proves nothing of these tasks: with ``continue`` or a ``max_failure_ratio`` they may
+    have been started since then, for others that failed; and a new leader of the swarm says it at
+    once. But a task that the leader has not written since then has run since then.
+    """
+    if service.update != UpdateState.COMPLETED:
+        return 0.0
+    written = [task.written for task in tasks if task.id in good]
+    if not all(written):
+        return 0.0
+    return max(0.0, service.update_completed - max(written, default=service.update_started))
+
+
+def baked_at(settled: float, watch: Watch, rollout: Rollout) -> float:
+    """Return when a converged service will have baked, if its tasks stay as they are.
+
+    Args:
+        settled: See ``settled_at``.
+    """
+    return max(watch.since + rollout.bake, settled)
 
 
 def failure_of(

@@ -166,6 +166,7 @@ class Cluster:
 
     def _say(self, task: Json, state: str, error: str = "") -> None:
         task["Status"] = {"Timestamp": self._clock.text, "State": state}
+        task["UpdatedAt"] = self._clock.text
         if error:
             task["Status"]["Err"] = error
 

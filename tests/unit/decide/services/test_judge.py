@@ -122,6 +122,84 @@ def test_never_more_than_max_in_flight_services_are_under_way() -> None:
     assert (waiting.name, waiting.reason) == ("c", Reason.WAITING_FOR_TURN)
 
 
+CONVERGED = {"index": 11, "update": UpdateState.COMPLETED, "monitor": 5.0}
+
+
+def in_turn(
+    bake: float = 10.0, written: float = 5.0, met: float = 6.0, **changes: object
+) -> tuple[Plan, Plan]:
+    """Return the plans for two services of which the first has just converged on version 2.
+
+    Args:
+        written: Seconds before the end of the update at which one of its tasks was last written.
+        met: Seconds since its update was first seen.
+
+    Returns:
+        The plan of this moment, and that of five seconds later.
+    """
+    service = service_of("a", "db_v2", desired_tasks=2, **{**CONVERGED, **changes})
+    service = replace(service, update_completed=NOW - 70 if service.update else 0.0)
+    ends = service.update_completed - 5.5, service.update_completed - written
+    tasks = [task_of(service, "db_v2", number=n, written=end) for n, end in enumerate(ends)]
+    other = service_of("b", "db_v1")
+    world = world_of(
+        document(2),
+        [secret_of(1), secret_of(2, labels=open_roll("a"))],
+        [service, other],
+        [*tasks, task_of(other, "db_v1")],
+    )
+    desired = desired_of("a", "b", rollout=Rollout(max_in_flight=1, bake=bake))
+    memory = Memory(met={(service.id, service.update_started): NOW - met})
+    later = remember(desired, memory, world, (), NOW)
+    return plan_of(desired, world, memory), plan_of(desired, world, later, NOW + 5)
+
+
+def closed(plan: Plan) -> list[str]:
+    """Return the names of the Docker secrets on which the record of a roll is closed."""
+    return [note.docker_name for note in notes(plan) if note.reason == Reason.CONVERGED]
+
+
+def test_a_place_is_handed_over_once_the_engine_has_watched_the_tasks() -> None:
+    """Monitor is waited for once: in the update, and not again by us. The bake goes on."""
+    plan, later = in_turn()
+    assert rolls(plan) == ["b"]
+    assert plan.conditions[0].services[0].reason == Reason.BAKING
+    assert closed(plan) == closed(later) == []
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"written": 1.0},  # started since then for one that failed, as with ``continue``
+        {"written": -1.0},
+        {"met": 1.0},  # by our clock the update has not lasted so long
+        {"update": None},  # nothing is said of it
+        {"update": UpdateState.ROLLBACK_COMPLETED, "previous": frozenset({"id-db_v1"})},
+    ],
+)
+def test_what_the_engine_has_not_watched_keeps_its_place_for_as_long_as_monitor(
+    what: dict[str, object],
+) -> None:
+    plan, later = in_turn(**what)  # type: ignore[arg-type]
+    assert rolls(plan) == []
+    assert plan.conditions[0].services[0].reason == Reason.BAKING
+    assert rolls(later) == ["b"]
+
+
+@pytest.mark.parametrize(("bake", "at_once"), [(0.0, True), (5.0, False)])
+def test_a_bake_shorter_than_monitor_is_over_with_it(bake: float, at_once: bool) -> None:
+    """Every task has been up for as long as both by then."""
+    plan, later = in_turn(bake)
+    assert closed(plan) == (["db_v2"] if at_once else [])
+    assert closed(later) == ["db_v2"]
+
+
+def test_a_bake_shorter_than_monitor_waits_for_what_was_not_watched() -> None:
+    plan, later = in_turn(0.0, written=1.0)
+    assert closed(plan) == []
+    assert closed(later) == ["db_v2"]
+
+
 def too_many_under_way(*secrets: DockerSecret) -> World:
     """Return a world in which two services are on their way to version 2, and 3 is mirrored."""
     flying = [
