@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from bridge.bell import Bell
 from bridge.errors import NotGranted, SwarmUnreachable
@@ -27,6 +27,19 @@ def is_heartbeat(event: Event, instance: str) -> bool:
     return event.get("Type") == "config" and attributes.get("name") == name
 
 
+class Follower(Protocol):
+    """Somebody who follows the stream of events."""
+
+    def opened(self) -> None:
+        """Learn that a stream was opened; what happened before is not told."""
+
+    def closed(self) -> None:
+        """Learn that the stream has ended."""
+
+    def heard(self, event: Event) -> None:
+        """Learn of an event."""
+
+
 class Listener:
     """Listens to the swarm's events in a thread of its own, and goes on whatever happens there.
 
@@ -34,14 +47,20 @@ class Listener:
         connect: Makes a connection to listen on; another one after each trouble.
         bell: Is rung for each event that matters.
         matters: Returns whether an event is worth a look.
+        follower: Is told of each event before the bell is rung, and when a stream opens and ends.
     """
 
     def __init__(
-        self, connect: Callable[[], Swarm], bell: Bell, matters: Callable[[Event], bool]
+        self,
+        connect: Callable[[], Swarm],
+        bell: Bell,
+        matters: Callable[[Event], bool],
+        follower: Follower | None = None,
     ) -> None:
         self._connect = connect
         self._bell = bell
         self._matters = matters
+        self._follower = follower
         self._over = threading.Event()
         self._reported: type[Exception] | None = None
         self._log = logger()
@@ -72,6 +91,7 @@ class Listener:
         events = self._connect()
         try:
             for event in events.events():
+                self._tell(event, first=not opened)
                 opened, self._reported = True, None
                 if self._over.is_set():
                     break
@@ -82,8 +102,19 @@ class Listener:
         except NotGranted as error:
             self._report_missing(error)
         finally:
+            if self._follower:
+                self._follower.closed()
             events.close()
         return opened
+
+    def _tell(self, event: Event, *, first: bool) -> None:
+        """Tell the follower; the first event says that the stream is open, and may be empty."""
+        if self._follower is None:
+            return
+        if first:
+            self._follower.opened()
+        if event:
+            self._follower.heard(event)
 
     def _report_missing(self, error: NotGranted) -> None:
         """Report that we may not listen, once; no look at the swarm would say so."""

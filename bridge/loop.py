@@ -172,7 +172,7 @@ class Loop:
     def run(self) -> None:
         """Run cycles until ``stop`` is called; trouble only makes them rarer."""
         troubles = 0
-        with self._listening(), self._reconciler.watching(self._bell.ring):
+        with self.listening(), self._reconciler.watching(self._bell.ring):
             while not self._cancellation.asked:
                 try:
                     step = self.step_or_stand_by()
@@ -215,7 +215,7 @@ class Loop:
             OtherConfiguration: Something is left to do, and the bridge that leads will not do it.
         """
         end = self._clock.boot() + timeout if timeout is not None else None
-        with self._listening(), self._reconciler.watching(self._bell.ring):
+        with self.listening(), self._reconciler.watching(self._bell.ring):
             step = self._whole_step(vault=True)
             if apply_fields and self._ask_for_fields(step):
                 step = self._whole_step()
@@ -253,6 +253,7 @@ class Loop:
         wish = FieldsWish(timestamp(self._clock())).write()
         labels = {f"{FIELDS}{name}": wish for name in names}
         write_state(self._wiring.swarm, self._desired.instance, labels, {})
+        self._reconciler.follower.forget()  # the event may come later than the next cycle
         return True
 
     def _whole_step(self, *, vault: bool = False) -> Step:
@@ -280,9 +281,11 @@ class Loop:
         self._bell.silence()
         self._resumed = self._clock.boot()
 
-    def _listening(self) -> AbstractContextManager[None]:
+    def listening(self) -> AbstractContextManager[None]:
         """Listen to the swarm's events in the background."""
-        return Listener(lambda: Swarm(self._docker), self._bell, self._matters).listening()
+        follower = self._reconciler.follower
+        listener = Listener(lambda: Swarm(self._docker), self._bell, self._matters, follower)
+        return listener.listening()
 
     def _matters(self, event: Event) -> bool:
         """Return whether an event is worth a look: our own heartbeats are not."""

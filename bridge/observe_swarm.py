@@ -6,10 +6,11 @@ An object that is not understood becomes data of its own and holds up nothing bu
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from bridge.errors import NOT_UNDERSTOOD, SwarmUnreachable
+from bridge.errors import NOT_UNDERSTOOD, NotFound, SwarmUnreachable
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.fingerprint import fingerprint, frame_of, setup_of, surroundings_of
 from bridge.model.labels import REFUSED, TROUBLE, WOKEN, read_by_name
@@ -20,6 +21,7 @@ from bridge.model.timestamps import instant
 from bridge.model.verdicts import Refusal, Verdict
 from bridge.model.wishes import read_approvals, read_fields, read_pauses, read_wishes
 from bridge.servers.swarm import Swarm
+from bridge.swarm_cache import Again, Seen
 
 _NANO = 1_000_000_000
 _DEFAULT_MONITOR = 5.0
@@ -29,7 +31,16 @@ _T = TypeVar("_T")
 
 
 def look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
-    """Return services, tasks, secrets, nodes and the state config as one view.
+    """Return services, tasks, secrets, nodes and the state config as one view: see ``see_swarm``.
+
+    Raises:
+        SwarmUnreachable: The swarm gives no usable answer; part of a look is no look.
+    """
+    return see_swarm(swarm, instance, now).view
+
+
+def see_swarm(swarm: Swarm, instance: str, now: float) -> Seen:
+    """Look at the whole swarm.
 
     1. Services are listed before and after all others. One whose version index differs is *torn*:
        its tasks and its spec may not belong together, since the engine lists each kind by itself.
@@ -42,46 +53,143 @@ def look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
         SwarmUnreachable: The swarm gives no usable answer; part of a look is no look.
     """
     try:
-        return _look_at_swarm(swarm, instance, now)
+        return _see_swarm(swarm, instance, now)
     except NOT_UNDERSTOOD as error:
         kind = type(error).__name__
         raise SwarmUnreachable(f"the engine's answer is not understood ({kind})") from None
 
 
-def _look_at_swarm(swarm: Swarm, instance: str, now: float) -> SwarmView:
+def _see_swarm(swarm: Swarm, instance: str, now: float) -> Seen:
     before = swarm.services()
     raw_tasks = swarm.tasks()
     raw_nodes = swarm.nodes()
     raw_secrets = swarm.secrets()
     config = swarm.config(state_config_name(instance))
-    indexes, _ = _each("service", swarm.services(), lambda raw: (_text(raw["ID"]), _index(raw)))
+    indexes, _ = _each("service", swarm.services(), _id_and_index)
     after = dict(indexes)
     nodes, odd_nodes = _each("node", raw_nodes, _node)
-    down = {node for node, is_down in nodes if is_down}
+    down = frozenset(node for node, is_down in nodes if is_down)
     # Case 3.
-    known = None if odd_nodes else {node for node, _ in nodes}
+    known = None if odd_nodes else frozenset(node for node, _ in nodes)
     services, odd_services = _each("service", before, lambda raw: _service(raw, after))
     tasks, odd_tasks = _each("task", raw_tasks, lambda raw: _task(raw, down, known))
     secrets, odd_secrets = _each("secret", raw_secrets, _secret)
+    secret_indexes, _ = _each("secret", raw_secrets, _id_and_index)
     torn = {odd.service_id for odd in odd_tasks}
-    labels = _state_labels(config)
-    state = labels or {}
-    return SwarmView(
+    view = SwarmView(
         as_of=now,
         secrets=tuple(secrets),
         services=tuple(replace(s, torn=s.torn or s.id in torn) for s in services if s),
         tasks=tuple(tasks),
-        has_state=labels is not None,
-        verdicts=read_by_name(state, REFUSED, Verdict.read),
-        wishes=read_wishes(state),
-        pauses=read_pauses(state),
-        approvals=read_approvals(state),
-        refusals=read_by_name(state, TROUBLE, Refusal.read),
-        fields=read_fields(state),
+        **_state(config),
         unread=(*odd_secrets, *odd_services, *odd_tasks, *odd_nodes),
         nodes=surroundings_of(raw_nodes),
         unclear=frozenset(after) - {service.id for service in services if service},
     )
+    return Seen(view, down, known, after | dict(secret_indexes))
+
+
+def see_again(swarm: Swarm, seen: Seen, again: Again, instance: str) -> Seen | None:
+    """Look again at some of the swarm's objects; the others are taken to be as they were.
+
+    The view's ``as_of`` stays that of the whole look: it tells of the oldest that it shows.
+    Services are listed before and after their tasks here too, to tell which is torn.
+
+    Returns:
+        None where only a whole look can tell: a service is gone, whose tasks may outlive it; an
+        object is older than it was, so that the swarm was restored or this manager lags; or
+        something is not understood.
+
+    Raises:
+        SwarmError: The swarm gives no usable answer, or none to questions for single objects.
+    """
+    found: Seen | None = seen
+    try:
+        if again.services:
+            found = _see_services(swarm, seen, again.services)
+        if found and again.secrets:
+            found = _see_secrets(swarm, found, again.secrets)
+        if found and again.config:
+            state = _state(swarm.config(state_config_name(instance)))
+            found = replace(found, view=replace(found.view, **state))
+    except NOT_UNDERSTOOD:
+        return None
+    return found
+
+
+def _see_services(swarm: Swarm, seen: Seen, ids: Collection[str]) -> Seen | None:
+    raws = swarm.services(ids)
+    raw_tasks = swarm.tasks([_text(raw["ID"]) for raw in raws]) if raws else []
+    after = dict(map(_id_and_index, swarm.services(ids)))
+    if after.keys() != set(ids) or _went_back(after, seen.indexes):
+        return None
+    services = {raw["ID"]: _service(raw, after) for raw in raws}
+    tasks = [_task(raw, seen.down, seen.known) for raw in raw_tasks]
+    view = _with_services(seen.view, ids, services.values(), tasks)
+    return replace(seen, view=view, indexes={**seen.indexes, **after})
+
+
+def _see_secrets(swarm: Swarm, seen: Seen, ids: Collection[str]) -> Seen | None:
+    raws = [raw for raw in (_secret_or_none(swarm, each) for each in sorted(ids)) if raw]
+    after = dict(map(_id_and_index, raws))
+    if _went_back(after, seen.indexes):
+        return None
+    others = {key: index for key, index in seen.indexes.items() if key not in ids}
+    secrets = {secret.id: secret for secret in map(_secret, raws)}
+    view = _with_secrets(seen.view, ids, secrets)
+    return replace(seen, view=view, indexes=others | after)
+
+
+def _went_back(now: Mapping[str, int], before: Mapping[str, int]) -> bool:
+    return any(index < before.get(key, 0) for key, index in now.items())
+
+
+def _secret_or_none(swarm: Swarm, secret_id: str) -> Json | None:
+    with suppress(NotFound):
+        return swarm.secret(secret_id)
+    return None
+
+
+def _with_services(
+    view: SwarmView, ids: Collection[str], services: Iterable[Service | None], tasks: Iterable[Task]
+) -> SwarmView:
+    """Return the view with services as they are now; None is one that takes no secrets."""
+    found = {service.id: service for service in services if service}
+    kept = [found.pop(service.id, service) for service in view.services]
+    read = {service.id for service in (*kept, *found.values())}
+    return replace(
+        view,
+        services=(*kept, *found.values()),
+        tasks=(*(task for task in view.tasks if task.service_id not in ids), *tasks),
+        unclear=(view.unclear | frozenset(ids)) - read,
+    )
+
+
+def _with_secrets(
+    view: SwarmView, ids: Collection[str], secrets: dict[str, DockerSecret]
+) -> SwarmView:
+    """Return the view with Docker secrets as they are now; one that is not found is gone."""
+    kept = [
+        secrets.pop(secret.id, secret)
+        for secret in view.secrets
+        if secret.id not in ids or secret.id in secrets
+    ]
+    return replace(view, secrets=(*kept, *secrets.values()))
+
+
+def _state(config: Json | None) -> dict[str, Any]:
+    """Return the parts of a view that the state config tells."""
+    labels = _state_labels(config)
+    state = labels or {}
+    return {
+        "has_state": labels is not None,
+        "verdicts": read_by_name(state, REFUSED, Verdict.read),
+        "wishes": read_wishes(state),
+        "pauses": read_pauses(state),
+        "approvals": read_approvals(state),
+        "refusals": read_by_name(state, TROUBLE, Refusal.read),
+        "fields": read_fields(state),
+    }
 
 
 def _each(
@@ -120,6 +228,10 @@ def _text(value: Any) -> str:
 def _texts(value: Any) -> Mapping[str, str]:
     """Read labels."""
     return {_text(key): _text(each) for key, each in (value or {}).items()}
+
+
+def _id_and_index(raw: Json) -> tuple[str, int]:
+    return _text(raw["ID"]), _index(raw)
 
 
 def _index(raw: Json) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bridge.apply import Applier
@@ -14,6 +14,7 @@ from bridge.config import Configuration
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.errors import SwarmError
+from bridge.model.actions import Tend, TendGeneration
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
@@ -21,6 +22,7 @@ from bridge.model.world import World
 from bridge.report.journal import Journal
 from bridge.report.news import News
 from bridge.servers.state_config import write_refusals
+from bridge.swarm_cache import SwarmCache
 from bridge.watch import Watch
 from bridge.wiring import Wiring
 
@@ -66,11 +68,16 @@ class Reconciler:
             wiring.vault,
             wiring.swarm,
             instance=self._desired.instance,
-            look=self._watch.look_at_swarm,
+            look=self._watch.swarm.look_at_all,
             fence=wiring.lead.fence,
             whole=wiring.cancellation.whole,
             tell=Journal(log).tell,
         )
+
+    @property
+    def follower(self) -> SwarmCache:
+        """Who is to be told of the swarm's events, so that less of it is looked at."""
+        return self._watch.swarm.cache
 
     @property
     def vault_due(self) -> float:
@@ -132,6 +139,10 @@ class Reconciler:
         self._follow_the_clock()
         world = self._watch.look(vault=vault)
         plan = decide(self._desired, world, self._memory, self._clock())
+        if leads and not self._watch.swarm.is_whole and is_written(plan):
+            # What is done rests on a look at the whole swarm.
+            world = replace(world, swarm=self._watch.swarm.look_at_all())
+            plan = decide(self._desired, world, self._memory, self._clock())
         if plan.doubtful:
             self._watch.look_soon(_doubtful(plan), SECOND_LOOK)
         self._watch.prefer(c.name for c in plan.conditions if c.state == State.ROLLING)
@@ -178,3 +189,13 @@ def _doubtful(plan: Plan) -> set[str]:
     doubtful = (Reason.LOOKING_AGAIN,)
     held = {hold.secret for hold in plan.holds if hold.reason in doubtful}
     return held | {c.name for c in plan.conditions if c.reason in doubtful}
+
+
+_KEPT = frozenset((Tend.RENEW_LEASE, Tend.RENEW_CUSTODY))
+"""What keeps a credential alive, whatever the swarm is like."""
+
+
+def is_written(plan: Plan) -> bool:
+    """Return whether a plan has more than renewals, which nothing in the swarm makes wrong."""
+    actions = (action for chain in plan.chains for action in chain)
+    return not all(isinstance(a, TendGeneration) and a.step in _KEPT for a in actions)

@@ -16,10 +16,9 @@ from bridge.lease_lookups import Lookups
 from bridge.model.actions import MintGeneration, Tend, TendGeneration, concerns
 from bridge.model.memory import Outcome
 from bridge.model.source import Source
-from bridge.model.swarm_view import SwarmView
 from bridge.model.world import World
-from bridge.observe_swarm import look_at_swarm
 from bridge.vault_watcher import VaultWatcher
+from bridge.watch_swarm import SwarmWatch
 from bridge.wiring import Wiring
 
 LOOKUPS = 0.25
@@ -36,12 +35,16 @@ class Watch:
 
     Args:
         clock: Seconds since the epoch.
+
+    Attributes:
+        swarm: Looks at the swarm.
     """
 
     def __init__(self, configuration: Configuration, wiring: Wiring, clock: Clock) -> None:
         settings = configuration.settings
         self._desired = configuration.desired
-        self._vault, self._swarm = wiring.vault, wiring.swarm
+        self._vault = wiring.vault
+        self.swarm = SwarmWatch(wiring.swarm, self._desired.instance, clock)
         self._stopping = lambda: wiring.cancellation.asked
         self._clock = clock
         self._keep_lead = wiring.lead.keep
@@ -91,7 +94,7 @@ class Watch:
             self._lookups_due = 0.0
         self._watcher.go_on(self._stopping)
         view = self._watcher.view()
-        swarm = self.look_at_swarm()
+        swarm = self.swarm.look()
         now = self._clock()
         if now >= self._lookups_due:
             self._lookups.age()
@@ -102,10 +105,6 @@ class Watch:
             self._lookups_due = min(self._lookups_due, sooner)
             self._watcher.hurry(sooner - self._clock())
         return World(replace(view, generations=self._lookups.views), swarm)
-
-    def look_at_swarm(self) -> SwarmView:
-        """Look at the swarm alone. Raises ``SwarmUnreachable``."""
-        return look_at_swarm(self._swarm, self._desired.instance, self._clock())
 
     def look_soon(self, names: Iterable[str], seconds: float) -> None:
         """Let what some secrets are made from be looked at again within so many seconds."""
@@ -119,6 +118,7 @@ class Watch:
     def forget(self) -> None:
         """Let the next look ask Vault about everything anew."""
         self._watcher.forget_all()
+        self.swarm.cache.forget()
         self._lookups.forget()
 
     def forget_what_changed(self, outcomes: Iterable[Outcome]) -> None:
@@ -135,6 +135,7 @@ class Watch:
 
     def move(self, by: float) -> None:
         """Follow a clock that was set by so many seconds."""
+        self.swarm.cache.forget()  # its time is that of the clock before
         self._lookups.move(by)
         self._lookups_due += by
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, quote_plus
 
@@ -27,7 +27,8 @@ class Right:
     Attributes:
         path: Without the API version; ``{id}`` and ``{image}`` are its parts.
         why: What the bridge cannot do without it.
-        query: The query, encoded, as a regular expression; empty where there is none.
+        query: The query, encoded, as a regular expression; empty where there is none. It is in
+            brackets with a question mark where the call is also sent without it.
         optional: Whether the running bridge never needs it.
     """
 
@@ -53,12 +54,19 @@ class Right:
         """
         prefix = f"({VERSION_PREFIX})?" if self.path == VERSION.path else VERSION_PREFIX
         query = rf"\?{self.query}" if self.query else ""
+        if query.endswith(")?"):
+            query = rf"(\?{self.query.removesuffix('?')})?"
         return f"^{prefix}{self.path.format(**_PARTS)}{query}$"
 
 
 def config_filters(name: str) -> str:
     """Return the ``filters`` that find the Docker config of a name."""
     return json.dumps({"name": [name]})
+
+
+def id_filters(key: str, ids: Iterable[str]) -> str:
+    """Return the ``filters`` that find objects by whole ids; the engine takes beginnings too."""
+    return json.dumps({key: sorted(ids)})
 
 
 def event_filters() -> str:
@@ -75,12 +83,28 @@ def _filters(text: str) -> str:
 _NAME = "NAME"
 _OWN_CONFIGS = _filters(config_filters(f"{PREFIX}{_NAME}")).replace(_NAME, "[a-zA-Z0-9_.-]+")
 _INDEX = "version=[0-9]+"
+_ID = "z" * 25
+
+
+def _by_ids(key: str) -> str:
+    """Return the regular expression of a query that finds objects by their ids."""
+    one = "%22" + _PARTS["id"] + "%22"
+    some = rf"{one}(%2C\+{one})*"
+    return _filters(id_filters(key, [_ID])).replace(f"%22{_ID}%22", some)
+
 
 VERSION = Right("GET", "/version", "speak to the engine at its own API version")
-SERVICES = Right("GET", "/services", "see which services use which version", "status=true")
+SERVICES = Right(
+    "GET", "/services", "see which services use which version", f"({_by_ids('id')}&)?status=true"
+)
 SERVICE = Right("GET", "/services/{id}", "read the spec that an update repeats")
 UPDATE_SERVICE = Right("POST", "/services/{id}/update", "roll a service to another version", _INDEX)
-TASKS = Right("GET", "/tasks", "see that tasks run, and which version each has")
+TASKS = Right(
+    "GET",
+    "/tasks",
+    "see that tasks run, and which version each has",
+    f"({_by_ids('service')})?",
+)
 NODES = Right("GET", "/nodes", "tell the tasks of a node that is down from those that run")
 SECRETS = Right("GET", "/secrets", "see which versions there are; never what they hold")
 SECRET = Right("GET", "/secrets/{id}", "read the labels that a write of labels repeats")

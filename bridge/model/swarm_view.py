@@ -58,7 +58,7 @@ class SwarmView:
     """What one look at the swarm listed.
 
     Attributes:
-        as_of: When the look began, seconds since the epoch.
+        as_of: When the oldest of what it shows was asked for, seconds since the epoch.
         secrets: All Docker secrets, whoever made them.
         services: All services that can refer to Docker secrets.
         tasks: All tasks that the engine still lists, ended ones too.

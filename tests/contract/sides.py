@@ -6,6 +6,7 @@ Names are written without the side's prefix everywhere.
 from __future__ import annotations
 
 import itertools
+import time
 import uuid
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -134,6 +135,14 @@ class SwarmSide(ABC):
     # --- looking ---------------------------------------------------------------------------------
 
     @abstractmethod
+    def happened(self) -> list[Json]:
+        """Return the events since it was asked the last time."""
+
+    def told(self) -> set[tuple[str, str, str]]:
+        """Return kind, action and object of the same."""
+        return {(e["Type"], e["Action"], e["Actor"]["ID"]) for e in self.happened()}
+
+    @abstractmethod
     def until(self, check: Callable[[], bool]) -> None:
         """Let time pass until something is so."""
 
@@ -230,6 +239,9 @@ class InMemory(SwarmSide):
         self.fake = FakeSwarm(Clock(), nodes)
         super().__init__(cast("Swarm", self.fake))
 
+    def happened(self) -> list[Json]:
+        return self.fake.happened()
+
     def until(self, check: Callable[[], bool]) -> None:
         for _ in range(SECONDS):
             if check():
@@ -274,7 +286,14 @@ class RealSwarm(SwarmSide):
         super().__init__(Swarm(DockerSettings(engine.host)))
         self._engine = engine
         self._image = f"{self.name('app')}:1"
+        self._asked = time.time()
         self.bring_image()
+
+    def happened(self) -> list[Json]:
+        since, self._asked = self._asked, time.time()
+        kinds = {"type": ["service", "secret", "node", "config"]}
+        times: Any = {"since": f"{since:.9f}", "until": f"{self._asked:.9f}"}
+        return list(self._engine.api.events(filters=kinds, decode=True, **times))
 
     def until(self, check: Callable[[], bool]) -> None:
         eventually(check, 3 * SECONDS)  # a busy machine takes its time

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from bridge import logs
 from bridge.apply import Applier
+from bridge.clock import Clock as TwoClocks
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.errors import SwarmUnreachable
@@ -24,9 +25,11 @@ from bridge.model.vault_view import NOT_YET
 from bridge.model.world import World
 from bridge.observe_swarm import look_at_swarm
 from bridge.observe_vault import look_at_generation, look_at_vault
+from bridge.reconcile import is_written
 from bridge.report.journal import Journal
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
+from bridge.watch_swarm import SwarmWatch
 from tests.support.fakes import Clock, Crash, FakeSwarm, FakeVault
 
 LATE_ANSWERS = st.lists(st.sampled_from(["new", "former", "none"]), min_size=1, max_size=6)
@@ -52,6 +55,10 @@ class Bench(RuleBasedStateMachine):
         self.clock = Clock()
         self.vault = FakeVault(self.clock)
         self.swarm = FakeSwarm(self.clock, nodes=3)
+        self.watch = SwarmWatch(
+            cast("Swarm", self.swarm), "default", TwoClocks(self.clock, self.clock)
+        )
+        self.watch.cache.opened()
         self.memory = Memory()
         self.former: World | None = None
         self.plan: Plan | None = None
@@ -68,8 +75,16 @@ class Bench(RuleBasedStateMachine):
 
     def look_at_all(self) -> World:
         """Look at everything, each generation anew."""
+        return self._with_vault(self.look())
+
+    def _look_where_it_moves(self) -> World:
+        for event in self.swarm.happened():
+            self.watch.cache.heard(event)
+        return self._with_vault(self.watch.look())
+
+    def _with_vault(self, swarm: SwarmView) -> World:
         vault, now = cast("Vault", self.vault), self.clock()
-        view, swarm = look_at_vault(vault, self.desired, now), self.look()
+        view = look_at_vault(vault, self.desired, now)
         generations = {
             mirror.id: look_at_generation(vault, mirror, now)
             for mirror in swarm.mirrors
@@ -78,10 +93,17 @@ class Bench(RuleBasedStateMachine):
         return World(replace(view, generations=generations), swarm)
 
     def cycle(self, world: World | None = None) -> Plan:
-        """Run a cycle; on a world that was seen before, where one is given."""
-        world = world or self.look_at_all()
-        self.former = world
+        """Run a cycle; on a world that was seen before, where one is given.
+
+        It looks at what events told of and at what moves, and before it writes at all.
+        """
+        partly = world is None
+        world = world or self._look_where_it_moves()
         plan = decide(self.desired, world, self.memory, self.clock())
+        if partly and is_written(plan):
+            world = replace(world, swarm=self.watch.look_at_all())
+            plan = decide(self.desired, world, self.memory, self.clock())
+        self.former = world
         applier = Applier(
             cast("Vault", self.vault),
             cast("Swarm", self.swarm),
@@ -120,6 +142,7 @@ class Bench(RuleBasedStateMachine):
             self.cycle()
         except Crash:
             self.memory = Memory()
+            self.watch.cache.opened()
         finally:
             self.no_trouble()
 

@@ -20,6 +20,7 @@ from bridge.servers.swarm import Swarm
 from tests.support.fakes import FakeEngine
 
 ID = "z4zcj5ryg0yzjcq8cyiwj3a0t"
+OTHER = "0y2gbl9rfs5mq1xkfvtt3w8ap"
 
 CALLS: dict[str, Callable[[Swarm], object]] = {
     "info": Swarm.info,
@@ -27,8 +28,8 @@ CALLS: dict[str, Callable[[Swarm], object]] = {
     "autolock": Swarm.autolock,
     "image": lambda s: s.image("team/app:1.2@sha256:0f"),
     "secrets": Swarm.secrets,
-    "services": Swarm.services,
-    "tasks": Swarm.tasks,
+    "services": lambda s: (s.services(), s.services([ID]), s.services([ID, OTHER])),
+    "tasks": lambda s: (s.tasks(), s.tasks([ID]), s.tasks([ID, OTHER])),
     "nodes": Swarm.nodes,
     "config": lambda s: (s.config(state_config_name("a-b")), s.config(lease_config_name("x.y"))),
     "service": lambda s: s.service(ID),

@@ -234,12 +234,13 @@ CONTAINER = "4f" * 32
     ],
 )
 def test_a_holder_whose_task_has_ended_is_none(
-    rivals: Rivals, state: str, container: str, ended: bool
+    rivals: Rivals, monkeypatch: pytest.MonkeyPatch, state: str, container: str, ended: bool
 ) -> None:
     """Whether it was asked to end does not count, nor that a manager thinks its node is down."""
     status = {"State": state, "ContainerStatus": {"ContainerID": CONTAINER}}
     task = {"ID": "t", "DesiredState": "shutdown", "Status": status}
-    rivals.fake.tasks = lambda: [{"ID": "u", "Status": {"State": "pending"}}, task]  # type: ignore[method-assign]
+    tasks = [{"ID": "u", "Status": {"State": "pending"}}, task]
+    monkeypatch.setattr(rivals.fake, "tasks", lambda: tasks)
     _held_by_another(rivals, container=container)
     assert rivals.lease().hold() is ended
 

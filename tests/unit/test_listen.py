@@ -77,3 +77,32 @@ def test_an_event_that_is_not_understood_is_reported_and_listening_goes_on(
 def test_trouble_with_the_engine_is_left_to_the_look(said: io.StringIO) -> None:
     assert _heard(_Events(_fails(SwarmUnreachable("away")), _of({})))
     assert said.getvalue() == ""
+
+
+class _Follower:
+    """Writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def opened(self) -> None:
+        self.told.append("opened")
+
+    def closed(self) -> None:
+        self.told.append("closed")
+
+    def heard(self, event: Event) -> None:
+        self.told.append(event)
+
+
+def test_who_follows_is_told_of_all_before_the_bell_rings() -> None:
+    """Also of events that are not worth a look, and of each stream that opens and ends."""
+    first, second = {"Type": "config"}, {"Type": "secret"}
+    events = _Events(_of({}, first), _fails(SwarmUnreachable("away")), _of({}, second))
+    follower, bell = _Follower(), Bell()
+    matters: Callable[[Event], bool] = lambda event: event.get("Type") == "secret"  # noqa: E731
+    with Listener(lambda: cast("Swarm", events), bell, matters, follower).listening():
+        assert bell.wait(30)
+        told = list(follower.told)
+    expected = ["opened", first, "closed", "closed", "opened", second]
+    assert told[: len(expected)] == expected

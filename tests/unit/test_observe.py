@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -110,8 +111,8 @@ def test_a_service_that_only_one_of_the_two_lists_has_may_be_there() -> None:
     class Passing(FakeSwarm):
         """A service comes and another one goes between two lists."""
 
-        def services(self) -> list[Json]:
-            found = super().services()
+        def services(self, ids: Collection[str] = ()) -> list[Json]:
+            found = super().services(ids)
             self.remove_service(former)
             self.deploy("new", 1, "pause")
             self.services = super().services  # type: ignore[method-assign]

@@ -15,10 +15,11 @@ from bridge.config import Configuration
 from bridge.leader_lease import Lease
 from bridge.model.reasons import State
 from bridge.model.settings import DockerSettings, Settings, TokenFile, VaultSettings
-from bridge.reconcile import Reconciler
+from bridge.reconcile import Reconciler, Step
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from bridge.sources.kv.source import KvPath
+from bridge.swarm_cache import WHOLE
 from bridge.wiring import Wiring
 from tests.support.builders import PATH, desired_of
 from tests.support.fakes import Clock, FakeSwarm, FakeVault
@@ -75,6 +76,12 @@ class _Scene:
     def events(self) -> list[str]:
         return [json.loads(line)["event"] for line in self.out.getvalue().splitlines()]
 
+    def step(self) -> Step:
+        """Run a cycle that has heard all events."""
+        for event in self.swarm.happened():
+            self.bridge.follower.heard(event)
+        return self.bridge.step(vault=True)
+
     def rest(self) -> None:
         """Run cycles until the service has the secret and was watched long enough."""
         for _ in range(10):
@@ -99,6 +106,39 @@ def test_a_version_is_mirrored_rolled_and_found_good(scene: _Scene) -> None:
     assert [c.state for c in step.plan.conditions] == [State.SYNCED]
     actions = [event for event in scene.events if event in ("mirrored", "rolling", "good")]
     assert actions == ["mirrored", "rolling", "good"]
+
+
+def test_an_idle_bridge_asks_nothing_of_the_swarm(scene: _Scene) -> None:
+    """But for the heartbeat."""
+    scene.bridge.follower.opened()
+    for _ in range(10):
+        scene.step()
+        scene.clock.now += 1
+        scene.swarm.tick()
+    assert [c.state for c in scene.step().plan.conditions] == [State.SYNCED]
+    scene.clock.now += WHOLE
+    scene.step()  # once a minute it looks at all
+    asked = set[str]()
+    for _ in range(5):
+        scene.clock.now += INTERVAL
+        del scene.swarm.asked[:]
+        assert scene.step().plan.finished
+        asked |= set(scene.swarm.asked)
+    assert asked <= {"config"}  # that of the leader's lease
+
+
+def test_what_is_written_rests_on_a_look_at_all(scene: _Scene) -> None:
+    scene.bridge.follower.opened()
+    for _ in range(15):
+        if scene.clock.now % 5 == 0:
+            scene.vault.write(PATH.path, "v")
+        del scene.swarm.asked[:], scene.swarm.writes[:]
+        step = scene.step()
+        scene.clock.now += 1
+        scene.swarm.tick()
+        whole = "nodes" in scene.swarm.asked
+        assert whole or not step.outcomes
+    assert len(scene.swarm.secrets()) >= 2
 
 
 def test_vault_is_looked_at_when_it_is_due_or_asked_for(scene: _Scene) -> None:

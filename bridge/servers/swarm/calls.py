@@ -7,7 +7,7 @@ tasks at the next stack deploy, and it has no update of secrets or configs at al
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, cast
 
 from bridge.cancellation import Cancellation
@@ -74,13 +74,19 @@ class Swarm:
         """List all Docker secrets, without their data: the engine never gives it."""
         return cast("list[Json]", self._call(rights.SECRETS))
 
-    def services(self) -> list[Json]:
-        """List all services with how many tasks each should have."""
-        return cast("list[Json]", self._call(rights.SERVICES, {"status": "true"}))
+    def services(self, ids: Collection[str] = ()) -> list[Json]:
+        """List all services, or those with some ids, with how many tasks each should have."""
+        params = {"filters": rights.id_filters("id", ids)} if ids else {}
+        return cast("list[Json]", self._call(rights.SERVICES, {**params, "status": "true"}))
 
-    def tasks(self) -> list[Json]:
-        """List all tasks that the manager remembers."""
-        return cast("list[Json]", self._call(rights.TASKS))
+    def tasks(self, services: Collection[str] = ()) -> list[Json]:
+        """List all tasks that the manager remembers, or those of some services.
+
+        Args:
+            services: Ids of services that exist. Raises ``NotFound`` for any other.
+        """
+        params = {"filters": rights.id_filters("service", services)} if services else None
+        return cast("list[Json]", self._call(rights.TASKS, params))
 
     def nodes(self) -> list[Json]:
         """List all nodes."""

@@ -6,7 +6,7 @@ Time passes by ``tick``, a second each.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from bridge.errors import NameTaken, OutOfSequence, SwarmRefused
@@ -36,6 +36,7 @@ class FakeSwarm:
         sick: Names of services whose new tasks all fail, whatever they hold.
         unplaced: Names of services whose new tasks no node takes.
         imageless: Names of services whose image is on no node.
+        asked: What was looked at, one by one.
         started: What processes of tasks were started with, see ``Cluster``.
     """
 
@@ -45,6 +46,8 @@ class FakeSwarm:
         self._cluster = Cluster(self._store, nodes)
         self._orchestrator = Orchestrator(self._store, self._cluster)
         self.trouble: Callable[[str, bool], None] = lambda _what, _after: None
+        self.asked: list[str] = []
+        self._told: dict[tuple[str, str], bytes] = {}
         self.writes: list[str] = []
         self.seen_update: Callable[[str, Json, Json], None] = lambda _service, _before, _after: None
         self.seen_removal: Callable[[str], None] = lambda _secret: None
@@ -60,29 +63,63 @@ class FakeSwarm:
         store, cluster = self._store, self._cluster
         return frozen([store.services, store.secrets, store.configs, cluster.tasks, cluster.nodes])
 
+    def happened(self) -> list[Json]:
+        """Return what the engine tells of since it was asked the last time.
+
+        That is of each kind of object but tasks, whose changes it never tells of.
+        """
+        store = self._store
+        kinds = {
+            "service": store.services,
+            "secret": store.secrets,
+            "config": store.configs,
+            "node": self._cluster.nodes,
+        }
+        now = {
+            (kind, key): frozen(raw) for kind, each in kinds.items() for key, raw in each.items()
+        }
+        names = {key: raw["Spec"]["Name"] for key, raw in store.configs.items()}
+        told: list[Json] = []
+        for place in now.keys() | self._told.keys():
+            if now.get(place) != self._told.get(place):
+                action = "remove" if place not in now else "update"
+                action = "create" if place not in self._told else action
+                actor = {"ID": place[1], "Attributes": {"name": names.get(place[1], "")}}
+                told.append({"Type": place[0], "Action": action, "Actor": actor})
+        self._told = now
+        return told
+
     # --- what the bridge calls -------------------------------------------------------------------
 
-    def services(self) -> list[Json]:
+    def services(self, ids: Collection[str] = ()) -> list[Json]:
         """As the real one."""
-        found = copied(list(self._store.services.values()))
+        self.asked.append("services")
+        found = copied([s for s in self._store.services.values() if not ids or s["ID"] in ids])
         for service in found:
             service["ServiceStatus"] = {"DesiredTasks": replicas_of(service)}
         return found
 
-    def tasks(self) -> list[Json]:
-        """As the real one."""
-        return copied(self._cluster.tasks)
+    def tasks(self, services: Collection[str] = ()) -> list[Json]:
+        """As the real one: a service that is gone is an error."""
+        self.asked.append("tasks")
+        for service_id in services:
+            self._store.one(self._store.services, service_id)
+        tasks = self._cluster.tasks
+        return copied([task for task in tasks if not services or task["ServiceID"] in services])
 
     def nodes(self) -> list[Json]:
         """As the real one."""
+        self.asked.append("nodes")
         return copied(list(self._cluster.nodes.values()))
 
     def secrets(self) -> list[Json]:
         """As the real one."""
+        self.asked.append("secrets")
         return copied(list(self._store.secrets.values()))
 
     def config(self, name: str) -> Json | None:
         """As the real one."""
+        self.asked.append("config")
         found = (c for c in self._store.configs.values() if c["Spec"]["Name"] == name)
         return copied(next(found, None))
 
@@ -92,6 +129,7 @@ class FakeSwarm:
 
     def secret(self, secret_id: str) -> Json:
         """As the real one."""
+        self.asked.append("secret")
         return copied(self._store.one(self._store.secrets, secret_id))
 
     def create_secret(
