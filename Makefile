@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -n 4 --maxschedchunk 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo playground test all-tests unit lint types contracts house acceptance test-engines bench docs lock clean
+.PHONY: help setup demo playground test all-tests unit lint types contracts house acceptance test-engines bench docs lock image clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,25 @@ lock: $(STAMP) ## Lock the versions of all dependencies anew
 		--upgrade pyproject.toml -o requirements/run.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--upgrade pyproject.toml --group dev -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--upgrade --group pyproject.toml:sbom -o requirements/sbom.txt
+
+# BASE is an image with CPython 3.11 or newer, by its digest. IMAGE is what the result is called.
+IMAGE ?= vault-swarm-bridge:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+BUILT := build/image
+image: $(STAMP) ## The image, as IMAGE=..., on BASE=...@sha256:...; with its bill of materials in build/image
+	@case "$(BASE)" in *?@sha256:*) ;; *) echo "Name the base by its digest: make image BASE=NAME@sha256:..." >&2; exit 2;; esac
+	@rm -rf $(BUILT)
+	@mkdir -p $(BUILT)/wheels
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		--wheel-dir $(BUILT)/wheels .
+	@[ -z "$(WHEELS)" ] || cp $(WHEELS)/*.whl $(BUILT)/wheels
+	docker build --pull=false $(BUILD_OPTIONS) --build-arg BASE=$(BASE) \
+		--build-arg VERSION=$(lastword $(subst :, ,$(IMAGE))) \
+		--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+		$(if $(WHEELS),--build-arg PIP_NO_INDEX=1) $(if $(PIP_INDEX_URL),--build-arg PIP_INDEX_URL) \
+		--tag $(IMAGE) .
+	@sh image/sbom.sh $(IMAGE) $(BUILT)
 
 clean: ## Remove what was installed here
-	rm -rf $(VENV) .engines .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage
+	rm -rf $(VENV) build .engines .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage

@@ -13,7 +13,6 @@ It is the labels of a Docker config, written by compare-and-set.
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -34,7 +33,7 @@ from bridge.model.leadership import (
 )
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import Seen
-from bridge.processes import has_ended, namespace_of, this_container, this_process
+from bridge.processes import has_ended, namespace_of, this_container, this_host, this_process
 from bridge.servers.swarm import Swarm
 
 _DATA = b"the leader's lease of vault-swarm-bridge\n"
@@ -66,11 +65,10 @@ class Lease:
         self._instance = instance
         self._ttl = ttl
         self._clock = clock
-        host = socket.gethostname()
         me, container = this_process(), this_container()
         self._me = Holder(
             id=uuid.uuid4().hex,
-            host=host,
+            host=this_host(),
             process=me,
             configuration=configuration,
             at="",

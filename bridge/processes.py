@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import re
+import socket
 from pathlib import Path
+
+_PR_SET_NO_NEW_PRIVS = 38
 
 
 def this_process() -> str:
@@ -17,6 +22,24 @@ def this_process() -> str:
         return f"{_surroundings()}/{pid}/{_started(pid)}"
     except (OSError, ValueError, IndexError):
         return ""
+
+
+def this_host() -> str:
+    """Return the name of this machine or container for people: ``$BRIDGE_HOST``, else its own.
+
+    A container's own name is its id. The swarm knows better ones, and gives them to a service by
+    ``{{.Node.Hostname}}/{{.Task.Name}}`` in its environment.
+    """
+    return os.environ.get("BRIDGE_HOST", "").strip() or socket.gethostname()
+
+
+def refuse_new_privileges() -> None:
+    """Let neither this process nor its children ever gain rights by a program that they start.
+
+    `docker stack deploy` ignores the option for it. Where the kernel does not know it, nothing is
+    lost that was there before.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def has_ended(process: str) -> bool:

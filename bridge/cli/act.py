@@ -30,9 +30,11 @@ def run(options: Options) -> None:
     """
     from bridge.health_socket import answering
     from bridge.model.vitals import judge
+    from bridge.processes import refuse_new_privileges
     from bridge.pulse import Pulse
     from bridge.servers.vault import Vault
 
+    refuse_new_privileges()
     log = logs.logger()
     configuration = options.load()
     log.info(

@@ -27,7 +27,7 @@ class BridgeService:
         self._name = lab.name("bridges")
         self._config = lab.write_config()
         paths = {sys.base_prefix, sys.prefix, str(ROOT), str(lab.folder), *SYSTEM}
-        paths.add(lab.swarm.host.removeprefix("unix://"))
+        paths.add(lab.docker_host.removeprefix("unix://"))
         mounts = [{"Type": "bind", "Source": p, "Target": p} for p in paths if Path(p).exists()]
         command = [sys.executable, "-B", "-m", "bridge", "-c", str(self._config), "run"]
         lab.swarm.create_service(

@@ -32,11 +32,16 @@ class Authority:
             *("-keyout", str(self._key), "-out", str(self.file)),
         )
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Make a certificate for 127.0.0.1 and for clients; returns its file and its key's."""
+    def issue(self, name: str, *addresses: str) -> tuple[Path, Path]:
+        """Make a certificate for 127.0.0.1 and for clients; returns its file and its key's.
+
+        Args:
+            addresses: More addresses of the server.
+        """
         request, certificate = self._folder / f"{name}.csr", self._folder / f"{name}.pem"
         key, more = self._folder / f"{name}.key", self._folder / f"{name}.ext"
-        more.write_text("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
+        names = ",".join(f"IP:{address}" for address in ("127.0.0.1", *addresses))
+        more.write_text(f"subjectAltName={names}\nextendedKeyUsage=serverAuth,clientAuth\n")
         _openssl(
             *("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"),
             *("-keyout", str(key), "-out", str(request)),

@@ -9,6 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 HAPROXY = "/usr/sbin/haproxy"
+DEBOOTSTRAP = "/usr/sbin/debootstrap"
+
+_SIDECAR = {
+    HAPROXY: "haproxy",
+    DEBOOTSTRAP: "debootstrap",
+    "docker-registry": "docker-registry",
+}
 
 _COMMANDS = {
     "docker": "docker.io (its command line; docker-cli where there is such a package)",
@@ -23,7 +30,12 @@ _COMMANDS = {
 
 
 def missing(
-    *, engine: bool = True, postgres: bool = False, ssh: bool = False, haproxy: bool = False
+    *,
+    engine: bool = True,
+    postgres: bool = False,
+    ssh: bool = False,
+    haproxy: bool = False,
+    registry: bool = False,
 ) -> tuple[str, ...]:
     """Say what is missing, each as an instruction; empty where all is there.
 
@@ -32,6 +44,7 @@ def missing(
         postgres: Whether a private PostgreSQL is needed.
         ssh: Whether an ssh server is needed, and its client.
         haproxy: Whether a filtering proxy is needed.
+        registry: Whether a registry is needed, and what the base of an image is made with.
     """
     found = []
     packages: set[str] = set()
@@ -50,8 +63,8 @@ def missing(
             packages.add("postgresql")
     if ssh:
         packages |= _absent({"ssh": "openssh-client", "/usr/sbin/sshd": "openssh-server"})
-    if haproxy:
-        packages |= _absent({HAPROXY: "haproxy"})
+    if haproxy or registry:
+        packages |= _absent(_SIDECAR if registry else {HAPROXY: "haproxy"})
     if packages:
         found.append(f"install {' '.join(sorted(packages))}")
     return tuple(found)

@@ -275,9 +275,16 @@ class PrivateSwarm(Engine):
     Args:
         folder: For its socket and log; made here.
         engine: Tree of another engine's packages; the installed one where absent.
+        pulls: Whether tasks take images from registries, as they do by default.
+
+    Attributes:
+        ADDRESS: Where tasks reach what listens in the engine's own network.
     """
 
-    def __init__(self, folder: Path, engine: Path | None = None) -> None:
+    ADDRESS = "10.123.0.1"
+
+    def __init__(self, folder: Path, engine: Path | None = None, *, pulls: bool = False) -> None:
+        self._pulls = pulls
         folder.mkdir()
         (folder / "data").mkdir()
         self.folder = folder
@@ -289,12 +296,14 @@ class PrivateSwarm(Engine):
         self.call(
             "POST",
             "/swarm/init",
-            {"AdvertiseAddr": "10.123.0.1", "ListenAddr": "10.123.0.1:2377"},
+            {"AdvertiseAddr": self.ADDRESS, "ListenAddr": f"{self.ADDRESS}:2377"},
         )
 
     def _start(self) -> Server:
         data = self.folder / "data"
-        environ = {**os.environ, "DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1"}
+        environ = dict(os.environ)
+        if not self._pulls:
+            environ["DOCKER_SERVICE_PREFER_OFFLINE_IMAGE"] = "1"
         dockerd = "dockerd"
         if self._engine:
             dockerd = str(self._engine / "usr/sbin/dockerd")
@@ -324,6 +333,15 @@ class PrivateSwarm(Engine):
         except (docker.errors.DockerException, requests.exceptions.RequestException):
             return False
         return True
+
+    @property
+    def namespace(self) -> int:
+        """The id of a process in the network namespace that the engine has."""
+        return self._server.process.pid
+
+    def in_own_network(self) -> tuple[str, ...]:
+        """Return what to put before a command that shall run in the engine's own network."""
+        return ("nsenter", f"--target={self.namespace}", "--net")
 
     def in_network_of(self, task: Json) -> tuple[str, ...]:
         """Return what to put before a command that shall run in the network of a task."""

@@ -1,0 +1,265 @@
+"""The bridge as a service of the swarm: the stack that is documented, with the rights it has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.certificates import Authority
+from tests.support.database import Database
+from tests.support.images import Registry, debian, docker, import_bridge, import_haproxy, wheels
+from tests.support.lab import ROOT, Lab
+from tests.support.postgres import Postgres
+from tests.support.processes import eventually
+from tests.support.relay import Relay
+from tests.support.requirements import missing
+from tests.support.stack import BridgeStack
+from tests.support.swarm import Engine, PrivateSwarm
+from tests.support.vault import VaultServer
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def tls_vault(tmp_path: Path, swarm: Engine) -> Iterator[tuple[VaultServer, str]]:
+    """A Vault over TLS with a private CA, whose certificate is returned with it."""
+    if not isinstance(swarm, PrivateSwarm):
+        pytest.skip("tasks reach a Vault of this machine, which needs a private engine")
+    authority = Authority(tmp_path / "ca")
+    files = (*authority.issue("vault", PrivateSwarm.ADDRESS), authority.file)
+    server = VaultServer(tmp_path / "tls", files)
+    server.start()
+    port = int(server.address.rpartition(":")[2])
+    with closing(Relay(swarm.namespace, PrivateSwarm.ADDRESS, port)):
+        yield server, authority.file.read_text()
+    server.close()
+
+
+@pytest.fixture
+def stack(
+    tmp_path: Path, swarm: PrivateSwarm, tls_vault: tuple[VaultServer, str]
+) -> Iterator[tuple[Lab, BridgeStack]]:
+    """The stack and its lab, with images of this machine's own files."""
+    server, ca = tls_vault
+    lab = Lab(tmp_path, swarm, server)
+    import_bridge(swarm, "vault-swarm-bridge:local")
+    import_haproxy(swarm, "haproxy:local")
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.rotate("db")
+    made = BridgeStack(
+        lab, swarm, bridge="vault-swarm-bridge:local", haproxy="haproxy:local", ca=ca
+    )
+    yield lab, made
+    lab.docker_host = swarm.host
+    made.close()
+    lab.close()
+
+
+def _has(lab: Lab, value: str) -> None:
+    eventually(lambda: lab.swarm.read(lab.name("api"), "db") == [value])
+
+
+_LOOK = """
+import json, os
+status = dict(line.split(":", 1) for line in open("/proc/1/status"))
+def writable(place):
+    try:
+        open(f"{place}/probe", "w")
+    except OSError as error:
+        return error.errno
+print(json.dumps({
+    "uids": set(status["Uid"].split()) == {"65532"},
+    "capabilities": [int(status[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb")],
+    "no_new_privileges": int(status["NoNewPrivs"]),
+    "writable": [writable(place) for place in ("", "/tmp", "/run/engine", "/run/secrets")],
+    "programs": [n for n in ("sh", "bash", "pip", "apt", "ls") for d in ("/bin", "/usr/bin",
+        "/usr/local/bin", "/opt/vault-bridge/bin") if os.path.exists(f"{d}/{n}")],
+}))
+"""
+
+
+def test_it_rotates_with_no_right_that_it_does_not_need(stack: tuple[Lab, BridgeStack]) -> None:
+    lab, bridges = stack
+    bridges.deploy()
+    eventually(lambda: lab.versions("db") == {1})
+    _has(lab, lab.rotate("db"))
+    bridges.wait_healthy()
+
+    leader = bridges.status()["leader"]
+    assert any(f"/{bridges.name}_bridge." in str(value) for value in leader.values()), leader
+    for container in bridges.containers():
+        seen = json.loads(bridges.run(container, "/opt/vault-bridge/bin/python", "-c", _LOOK))
+        assert seen["uids"]
+        assert seen["capabilities"] == [0, 0, 0, 0]
+        assert seen["no_new_privileges"] == 1
+        assert None not in seen["writable"]
+        assert seen["programs"] == []
+        host = container["HostConfig"]
+        assert container["Config"]["User"] == "65532:65532"
+        assert host["ReadonlyRootfs"]
+        assert host["CapDrop"] in (["ALL"], ["CAP_ALL"])
+        assert not any("docker.sock" in str(mount) for mount in container["Mounts"])
+        changes = lab.swarm.call("GET", f"/containers/{container['Id']}/changes") or []
+        assert {change["Path"].split("/")[1] for change in changes} <= {"run", "etc"}  # mounts
+        assert not container["NetworkSettings"]["Ports"]
+    for container in bridges.containers("proxy"):
+        assert container["HostConfig"]["ReadonlyRootfs"]
+        assert container["HostConfig"]["CapDrop"] in (["ALL"], ["CAP_ALL"])
+    said = bridges.logs()
+    assert not [canary for canary in lab.canaries if canary in said]
+    assert " 403 " not in said
+
+
+# --- the long form: an image that is built, pushed and pulled ------------------------------------
+
+
+@pytest.fixture
+def pulling(run_directory: Path) -> Iterator[tuple[PrivateSwarm, Registry]]:
+    """An engine whose tasks pull their images, and a registry."""
+    if problems := missing(engine=True, haproxy=True, registry=True):
+        pytest.skip("; ".join(problems))
+    folder = Path(tempfile.mkdtemp(dir=run_directory))  # its sockets need short names
+    swarm = PrivateSwarm(folder / "swarm", pulls=True)
+    with closing(swarm), closing(Registry(swarm, folder / "registry")) as registry:
+        yield swarm, registry
+
+
+BUILT = ROOT / "build/image"
+
+
+def _build(swarm: PrivateSwarm, registry: Registry) -> str:
+    """Build the image as its page says; returns its name."""
+    docker(swarm, "import", str(debian()), "python:base")
+    base = registry.push("python:base")
+    name = "vault-swarm-bridge:built"
+    environ = {**os.environ, "DOCKER_HOST": swarm.host, "DOCKER_BUILDKIT": "0"}
+    arguments = [f"BASE={base}", f"IMAGE={name}", f"WHEELS={wheels()}"]
+    command = ["make", "--silent", "image", *arguments, "BUILD_OPTIONS=--network none"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return name
+
+
+def _is_small_and_bare(swarm: PrivateSwarm, image: str, exported: Path) -> None:
+    found = json.loads(docker(swarm, "image", "inspect", image))[0]
+    assert found["Size"] < 150e6
+    labels = found["Config"]["Labels"]
+    assert labels["org.opencontainers.image.version"] == "built"
+    assert "@sha256:" in labels["org.opencontainers.image.base.name"]
+    container = docker(swarm, "create", image).strip()
+    docker(swarm, "export", "-o", str(exported), container)
+    with tarfile.open(exported) as tree:
+        files = [member.name for member in tree.getmembers()]
+        setuid = [member.name for member in tree.getmembers() if member.mode & 0o6000]
+    docker(swarm, "rm", container)
+    assert setuid == []
+    programs = {Path(name).name for name in files}
+    assert not programs & {"sh", "bash", "dash", "apt", "dpkg", "perl", "gcc", "pip", "pip3"}
+    packages = {
+        tuple(Path(name).name.removesuffix(".dist-info").rsplit("-", 1))
+        for name in files
+        if name.endswith(".dist-info") and "site-packages" in name
+    }
+    bill = json.loads((BUILT / "sbom.cdx.json").read_text())
+    listed = {(c["name"].replace("-", "_").lower(), c["version"]) for c in bill["components"]}
+    own = ("vault_swarm_bridge", bill["metadata"]["component"]["version"])
+    assert listed | {own} == {(name.replace("-", "_").lower(), v) for name, v in packages}
+    scanned = docker(swarm, "run", "--rm", "--network", "none", image, "--version")
+    assert scanned.startswith("vault-bridge, version")
+
+
+@pytest.mark.acceptance
+def test_ten_rotations_by_an_image_that_was_pulled(
+    tmp_path: Path, pulling: tuple[PrivateSwarm, Registry], postgres: Postgres
+) -> None:
+    """One leader is killed, and one is replaced by another image in the middle of a roll."""
+    swarm, registry = pulling
+    built = _build(swarm, registry)
+    _is_small_and_bare(swarm, built, tmp_path / "exported.tar")
+    import_haproxy(swarm, "haproxy:local")
+    (tmp_path / "next").mkdir()
+    (tmp_path / "next/Dockerfile").write_text(f"FROM {built}\nLABEL next=1\n")
+    docker(swarm, "build", "-t", "vault-swarm-next:1", str(tmp_path / "next"))
+    images = [registry.push(image) for image in ("haproxy:local", built, "vault-swarm-next:1")]
+    docker(swarm, "image", "rm", "-f", *images)
+
+    authority = Authority(tmp_path / "ca")
+    files = (*authority.issue("vault", PrivateSwarm.ADDRESS), authority.file)
+    server = VaultServer(tmp_path / "tls", files)
+    server.start()
+    port = int(server.address.rpartition(":")[2])
+    lab = Lab(tmp_path, swarm, server)
+    with (
+        closing(server),
+        closing(Relay(swarm.namespace, PrivateSwarm.ADDRESS, port)),
+        closing(Database(server, postgres, lab.prefix)) as database,
+    ):
+        database.role("app")
+        lab.service("api", replicas=2)
+        lab.secret("db", {"api": {"target": "db"}})
+        lab.leased(
+            "user",
+            {"api": {"target": "user"}},
+            {"mount": database.mount, "role": "app"},
+            lease={"grace": "1s"},
+        )
+        lab.rotate("db")
+        bridges = BridgeStack(
+            lab,
+            swarm,
+            bridge=images[1],
+            haproxy=images[0],
+            ca=authority.file.read_text(),
+            custody=True,
+        )
+        bridges.deploy()
+        bridges.wait_healthy()
+        for turn in range(10):
+            _rotate_both(lab, bridges)
+            if turn == 3:
+                swarm.call("POST", f"/containers/{_leader(bridges)}/kill?signal=KILL")
+            if turn == 6:
+                lab.rotate("db")
+                bridges.deploy(images[2])
+        bridges.wait_healthy()
+        assert {c["Config"]["Image"] for c in bridges.containers()} == {images[2]}
+        eventually(lambda: {s["state"] for s in bridges.status()["secrets"]} == {"Synced"})
+        said = bridges.logs()
+        assert not [canary for canary in lab.canaries if canary in said]
+        assert " 403 " not in said
+        updates = [line for line in said.splitlines() if f"/services/{_id(lab)}/update" in line]
+        assert len([line for line in updates if line.startswith("200 ")]) <= 24  # each once
+        bridges.close()
+        lab.close()
+
+
+def _rotate_both(lab: Lab, bridges: BridgeStack) -> None:
+    """Rotate the KV secret and the database user, and wait until every task has both."""
+    before = set(lab.swarm.read(lab.name("api"), "user"))
+    value = lab.rotate("db")
+    bridges.run(bridges.containers()[0], "vault-bridge", "rotate", lab.name("user"))
+    eventually(lambda: lab.swarm.read(lab.name("api"), "db") == [value] * 2)
+    eventually(lambda: not before & set(lab.swarm.read(lab.name("api"), "user")))
+
+
+def _leader(bridges: BridgeStack) -> str:
+    """Return the id of the container that leads."""
+    task = bridges.status()["leader"]["host"].rpartition("/")[2]
+    (found,) = [c for c in bridges.containers() if c["Name"].removeprefix("/") == task]
+    return str(found["Id"])
+
+
+def _id(lab: Lab) -> str:
+    return str(lab.swarm.service(lab.name("api"))["ID"])
