@@ -93,7 +93,7 @@ def logger() -> Any:
 
 class _Logger:
     def __getattr__(self, name: str) -> Any:
-        import structlog  # noqa: PLC0415 - see above
+        import structlog
 
         with _lock:
             while _asked:
@@ -107,7 +107,7 @@ _asked: list[Callable[[], None]] = []
 
 
 def _set_up(stream: TextIO, level: int, *, in_words: bool) -> None:
-    import structlog  # noqa: PLC0415 - see above
+    import structlog
 
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -11,11 +11,9 @@ import random
 import threading
 from collections.abc import Callable, Generator, Iterable
 
-import structlog
-
 from bridge.clock import Clock
 from bridge.errors import Cancelled
-from bridge.logs import where
+from bridge.logs import logger, where
 from bridge.model.desired import Desired
 from bridge.model.settings import Settings
 from bridge.model.source import Source
@@ -76,7 +74,7 @@ class VaultWatcher:
         self._rung, self._told = 0.0, False
         self._active = self._watched = False
         self._patience = FIRST_LOOK
-        self._log = structlog.get_logger("bridge")
+        self._log = logger()
 
     # --- what the cycle asks ---------------------------------------------------------------------
 
