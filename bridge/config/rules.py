@@ -13,7 +13,7 @@ from bridge.config.plain_yaml import Key
 from bridge.config.yaml_file import Source
 from bridge.errors import Problem
 from bridge.keys.values import docker_host, is_plain_and_remote
-from bridge.model.service import is_in_the_way, short_target
+from bridge.model.service import place_of, short_target
 from bridge.model.window import Window
 from bridge.sources import kinds
 from bridge.sources.kind import AnyKind
@@ -154,8 +154,37 @@ def _lease_rules(data: dict[str, Any]) -> Found:
             yield ("secrets", name, "lease"), message
 
 
+class _Files:
+    """The files of one service, by where they are, and by each folder that they are in."""
+
+    def __init__(self) -> None:
+        self._by_place: dict[str, tuple[int, str, str]] = {}
+        self._by_folder: dict[str, tuple[int, str, str]] = {}
+        self._count = 0
+
+    def in_the_way(self, target: str) -> tuple[str, str] | None:
+        """Return secret and target of the first file that a container cannot have besides."""
+        place = place_of(target)
+        folders = (self._by_place.get(folder) for folder in _folders_of(place))
+        found = (self._by_place.get(place), self._by_folder.get(place), *folders)
+        first = min(filter(None, found), default=None)
+        return first and first[1:]
+
+    def add(self, secret: str, target: str) -> None:
+        place, file = place_of(target), (self._count, secret, target)
+        self._count += 1
+        self._by_place.setdefault(place, file)
+        for folder in _folders_of(place):
+            self._by_folder.setdefault(folder, file)
+
+
+def _folders_of(place: str) -> Iterator[str]:
+    while place := place.rpartition("/")[0]:
+        yield place
+
+
 def _targets(data: dict[str, Any]) -> Found:
-    taken: dict[str, list[tuple[str, str]]] = {}
+    taken: dict[str, _Files] = {}
     for name, secret in _mapping(data.get("secrets")).items():
         for service, files in _mapping(_mapping(secret).get("services")).items():
             for place, file in enumerate(files if isinstance(files, list) else [files]):
@@ -163,13 +192,11 @@ def _targets(data: dict[str, Any]) -> Found:
                 if not isinstance(target, str):
                     continue
                 at = (place, "target") if isinstance(files, list) else ("target",)
-                others = taken.setdefault(service, [])
-                for other, known in others:
-                    if is_in_the_way(target, known):
-                        message = _both(service, target, other, known, name)
-                        yield ("secrets", name, "services", service, *at), message
-                        break
-                others.append((name, target))
+                others = taken.setdefault(service, _Files())
+                if other := others.in_the_way(target):
+                    message = _both(service, target, *other, name)
+                    yield ("secrets", name, "services", service, *at), message
+                others.add(name, target)
 
 
 def _both(service: str, target: str, other: str, known: str, name: str) -> str:

@@ -66,7 +66,7 @@ SECRETS = "/run/secrets"
 
 
 @lru_cache(maxsize=16_384)
-def _place(target: str) -> str:
+def place_of(target: str) -> str:
     """Return the absolute path at which the engine mounts a file in the container."""
     return normpath("/" + join(SECRETS, target).lstrip("/"))
 
@@ -74,12 +74,12 @@ def _place(target: str) -> str:
 @lru_cache(maxsize=16_384)
 def short_target(target: str) -> str:
     """Return a target in its short form: ``/run/secrets/x``, ``./x`` and ``x`` are one file."""
-    return _place(target).removeprefix(f"{SECRETS}/")
+    return place_of(target).removeprefix(f"{SECRETS}/")
 
 
 def is_in_the_way(target: str, other: str) -> bool:
     """Return whether a container cannot have both files: in one place, or one within the other."""
-    a, b = _place(target), _place(other)
+    a, b = place_of(target), place_of(other)
     return a == b or a.startswith(f"{b}/") or b.startswith(f"{a}/")
 
 
