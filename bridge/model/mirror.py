@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from operator import attrgetter
+from weakref import WeakValueDictionary
 
 from bridge.model.blocked import Blocked
 from bridge.model.docker_secret import DockerSecret
@@ -148,27 +149,34 @@ class Mirror:
     @classmethod
     def read(cls, secret: DockerSecret) -> Mirror | None:
         """Return the mirror that a Docker secret is; None where no bridge made it."""
-        return _read(secret.id, secret.name, secret.created, tuple(secret.labels.items()))
+        key = (secret.id, secret.name, secret.created, tuple(secret.labels.items()))
+        known = _SEEN.get(key)
+        if known is None and (known := _read(secret)) is not None:
+            _SEEN[key] = known
+        return known
+
+
+_SEEN: WeakValueDictionary[tuple[object, ...], Mirror] = WeakValueDictionary()
+"""Mirrors that somebody still has: labels hardly ever change between two looks.
+
+One that is gone from the swarm is gone from here with the last view of it.
+"""
 
 
 by_order = attrgetter("order")
 """The sort key of mirrors: ``Mirror.order``."""
 
 
-@lru_cache(maxsize=16_384)
-def _read(
-    secret_id: str, docker_name: str, created: float, items: tuple[tuple[str, str], ...]
-) -> Mirror | None:
-    """Return the mirror, from a cache: labels hardly ever change between two looks."""
-    labels = dict(items)
+def _read(secret: DockerSecret) -> Mirror | None:
+    labels = dict(secret.labels)
     origin = origin_of(labels)
     if origin is None:
         return None
     remade = labels.get(REMADE, "")
     return Mirror(
-        id=secret_id,
-        docker_name=docker_name,
-        created=created,
+        id=secret.id,
+        docker_name=secret.name,
+        created=secret.created,
         instance=origin.instance,
         secret=origin.secret,
         identity=origin.identity,
@@ -176,7 +184,7 @@ def _read(
         unused=labels.get(UNUSED, ""),
         asides={
             key.removeprefix(ASIDE).removeprefix("."): SetAside.read(value)
-            for key, value in items
+            for key, value in labels.items()
             if key == ASIDE or key.startswith(f"{ASIDE}.")
         },
         records=read_by_name(labels, ROLL, RollRecord.read),
