@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from bridge.model.plan import Plan
     from bridge.servers.swarm import Swarm
 
+PATIENCE = 2.0
+"""Seconds of requests to Vault that `status` waits for without being told to."""
+
 
 @command
 @click.option("--exit-code", "tell", is_flag=True, help="Exit with 10 where there are changes.")
@@ -48,7 +51,8 @@ def status(options: Options, *, ask_vault: bool) -> None:
     """Show how each secret and its services stand.
 
     Where a bridge leads, the swarm answers and Vault is not asked, unless the configuration has
-    leased credentials: how long their leases last is known to Vault alone.
+    leased credentials: how long their leases last is known to Vault alone. Nor is it asked without
+    `--vault` where that would take more than 2 s at `vault.max_rps`.
     """
     from bridge.leader_lease import holder_of
     from bridge.report.status import (
@@ -66,10 +70,12 @@ def status(options: Options, *, ask_vault: bool) -> None:
     desired, now = configuration.desired, time.time()
     with closing(Swarm(configuration.settings.docker)) as swarm:
         holder = holder_of(swarm, desired.instance)
-        inferred = _without_vault(swarm, desired, holder, now)
+        leading = holder if holder and holder.leads(now) and holder.goes_by(desired) else None
+        slow = len(desired.sources) > PATIENCE * configuration.settings.vault.max_rps
+        inferred = _without_vault(swarm, desired, leading, now) if leading or slow else None
     leased = any(secret.leased or secret.content.lease for secret in desired.secrets)
     planned, ends = inferred, None
-    if planned is None or ask_vault or leased:
+    if planned is None or ask_vault or (leased and not slow):
         planned, ends = _with_vault(configuration, None if ask_vault else inferred)
     asked = planned is not inferred
     if options.as_json:
@@ -83,12 +89,12 @@ def status(options: Options, *, ask_vault: bool) -> None:
     sys.exit(exit_code(planned))
 
 
-def _without_vault(
-    swarm: Swarm, desired: Desired, holder: Holder | None, now: float
-) -> Plan | None:
-    """Plan by what the swarm alone shows, where a bridge leads that goes by this configuration.
+def _without_vault(swarm: Swarm, desired: Desired, leading: Holder | None, now: float) -> Plan:
+    """Plan by what the swarm alone shows. When leases end is not known then, so none is shown.
 
-    When leases end is not known then, so none is shown.
+    Args:
+        leading: The bridge that leads and goes by this configuration, where there is one: what it
+            cannot use of Vault is shown too.
     """
     from bridge.decide.cycle import decide
     from bridge.decide.inferred import infer_vault
@@ -96,10 +102,8 @@ def _without_vault(
     from bridge.model.world import World
     from bridge.observe_swarm import look_at_swarm
 
-    if holder is None or not (holder.leads(now) and holder.goes_by(desired)):
-        return None
     view = look_at_swarm(swarm, desired.instance, now)
-    vault = infer_vault(desired, view, now, holder.seen)
+    vault = infer_vault(desired, view, now, leading.seen if leading else None)
     planned = decide(desired, World(vault, view), Memory(), now)
     conditions = tuple(replace(condition, leases=()) for condition in planned.conditions)
     return replace(planned, conditions=conditions)

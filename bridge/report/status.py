@@ -192,6 +192,8 @@ def print_leader(
         asked: Whether Vault was asked.
     """
     end = " Nobody renews the leases." if leased else ""
+    if not asked and not (holder and holder.leads(now)):
+        end += " This is what the swarm shows; `status --vault` asks Vault itself."
     if holder is None:
         console.print(Text(f"\nNo bridge is running.{end}", style="yellow"))
     elif not holder.leads(now):

@@ -81,3 +81,24 @@ def test_beside_a_bridge_that_leads_vault_is_not_asked(lab: Lab) -> None:
     assert vault.exchanges
     lab.rotate("gone")
     eventually(lambda: lab.status(code=None)["gone"]["state"] == "Synced")
+
+
+def test_a_long_look_at_vault_is_waited_for_only_where_it_is_asked_for(lab: Lab) -> None:
+    """Without a bridge too: what the swarm shows is printed at once, and that it is this."""
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {}})
+    lab.secret("other", {})
+    lab.rotate("db")
+    lab.rotate("other")
+    lab.sync()
+    vault, _ = lab.through_proxies()
+    login = {"method": "token", "token_file": str(lab.token_file)}
+    lab.settings(vault={"address": lab.vault_address, "auth": login, "max_rps": 0.9})
+    shown = lab.json("status")
+    states = [(each["state"], each["vault_version"]) for each in shown["secrets"]]
+    assert states == [("Synced", 1), ("Synced", 1)]
+    assert shown["vault_asked"] is False
+    assert "This is what the swarm shows; `status --vault` asks Vault" in lab.cli("status")
+    assert vault.exchanges == []
+    assert lab.json("status", "--vault")["vault_asked"] is True
+    assert vault.exchanges
