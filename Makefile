@@ -61,7 +61,9 @@ acceptance: $(STAMP) ## The whole of the long tests
 test-engines: $(STAMP) ## The fidelity of a roll on this engine and on the newest ones that Debian packages
 	$(BIN)/python -m pytest -m "engines or not engines" tests/integration/test_fidelity.py
 
-bench: $(STAMP) ## What a rotation costs, on real servers: requests that fail, logins that are refused, time
+bench: $(STAMP) ## What the bridge costs, each figure beside a control; requests that fail, logins that are refused
+	@$(BIN)/python -m tests.bench
+	@echo
 	@$(BIN)/python -m tests.bench.zero_downtime
 	@echo
 	@$(BIN)/python -m tests.bench.dual_validity

@@ -63,16 +63,21 @@ def _short(number: float) -> str:
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
+_HEADS = ("figure", "goal", "ours", "control in the same run", "ratio", "met")
+_WIDTHS = (48, 10, 13, 40, 5, 3)
+
+
 def print_table(figures: Iterable[Figure]) -> None:
-    """Print figures as a table that Markdown takes."""
-    heads = ("figure", "goal", "ours", "control in the same run", "ratio", "met")
-    rows = [heads, *(figure.row() for figure in figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    for number, row in enumerate(rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print(f"| {' | '.join(cells)} |", flush=True)
-        if not number:
-            print("|" + "|".join("-" * (width + 2) for width in widths) + "|", flush=True)
+    """Print figures as a table that Markdown takes, each row as soon as it is measured."""
+    _print(_HEADS)
+    _print(tuple("-" * width for width in _WIDTHS))
+    for figure in figures:
+        _print(figure.row())
+
+
+def _print(cells: tuple[str, ...]) -> None:
+    padded = (cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True))
+    print(f"| {' | '.join(padded)} |", flush=True)
 
 
 class Child:
