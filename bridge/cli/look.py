@@ -73,9 +73,8 @@ def status(options: Options, *, ask_vault: bool) -> None:
         leading = holder if holder and holder.leads(now) and holder.goes_by(desired) else None
         slow = len(desired.sources) > PATIENCE * configuration.settings.vault.max_rps
         inferred = _without_vault(swarm, desired, leading, now) if leading or slow else None
-    leased = any(secret.leased or secret.content.lease for secret in desired.secrets)
     planned, ends = inferred, None
-    if planned is None or ask_vault or (leased and not slow):
+    if planned is None or ask_vault or (not slow and _has_leases(desired)):
         planned, ends = _with_vault(configuration, None if ask_vault else inferred)
     asked = planned is not inferred
     if options.as_json:
@@ -87,6 +86,11 @@ def status(options: Options, *, ask_vault: bool) -> None:
         print_leader(holder, console(), now, leased=leased, asked=asked)
         print_credential(ends, console(), now)
     sys.exit(exit_code(planned))
+
+
+def _has_leases(desired: Desired) -> bool:
+    """Return whether there are leases, of which Vault alone knows how long they last."""
+    return any(secret.leased or secret.content.lease for secret in desired.secrets)
 
 
 def _without_vault(swarm: Swarm, desired: Desired, leading: Holder | None, now: float) -> Plan:
