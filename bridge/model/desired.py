@@ -106,6 +106,12 @@ class FileFields:
     gid: str | None = None
     mode: int | None = None
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it keeps all that the service has."""
+        fixed = self.target is not None or self.uid is not None or self.gid is not None
+        return not fixed and self.mode is None
+
 
 @dataclass(frozen=True, slots=True)
 class Mapping:

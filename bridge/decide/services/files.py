@@ -30,8 +30,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import NamedTuple
 
 from bridge.model.conditions import Hold
 from bridge.model.desired import FileFields
@@ -42,7 +43,6 @@ from bridge.model.service import Reference, Service, is_in_the_way
 from bridge.model.spec import FileEdit, Swap, moved
 from bridge.model.swarm_view import SwarmView
 
-NO_FIELDS = FileFields()
 _NEW = ""
 """Stands for the id of the version that files move to."""
 
@@ -81,10 +81,9 @@ class Files:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Meant:
-    edits: list[FileEdit] = field(default_factory=list)
-    adds: list[FileFields] = field(default_factory=list)
+class _Meant(NamedTuple):
+    edits: tuple[FileEdit, ...] = ()
+    adds: tuple[FileFields, ...] = ()
     asks: bool = False
 
 
@@ -115,8 +114,8 @@ def files_of(
     meant = _meant(references, files, name)
     found = Files(
         references=references,
-        edits=tuple(meant.edits),
-        adds=tuple(meant.adds),
+        edits=meant.edits,
+        adds=meant.adds,
         changes=_changes(references, meant),
         hold=_which(service, name, references) if meant.asks else None,
         shared="" if meant.asks else _shared(references),
@@ -144,19 +143,20 @@ def _meant(references: tuple[Reference, ...], files: tuple[FileFields, ...], nam
     targets = {ref.target for ref in references}
     if len(files) == 1 and files[0].target is None and references:
         if len(targets) == 1:  # 4
-            return _Meant([FileEdit(references[0].target, files[0])])
+            return _Meant((FileEdit(references[0].target, files[0]),))
         if name in targets:  # 5
-            return _Meant([FileEdit(name, files[0])])
-        return _Meant(asks=files[0] != NO_FIELDS)  # 6
-    meant = _Meant()
+            return _Meant((FileEdit(name, files[0]),))
+        return _Meant(asks=not files[0].says_nothing)  # 6
+    edits: list[FileEdit] = []
+    adds: list[FileFields] = []
     for file in files:
         if file.target is not None and file.target in targets:  # 1
-            meant.edits.append(FileEdit(file.target, file))
+            edits.append(FileEdit(file.target, file))
         elif len(files) == 1 and len(references) == 1:  # 2
-            meant.edits.append(FileEdit(references[0].target, file))
+            edits.append(FileEdit(references[0].target, file))
         else:  # 3, 7
-            meant.adds.append(file)
-    return meant
+            adds.append(file)
+    return _Meant(tuple(edits), tuple(adds))
 
 
 def _which(service: Service, name: str, references: tuple[Reference, ...]) -> Hold:
@@ -178,7 +178,7 @@ def _changes(references: tuple[Reference, ...], meant: _Meant) -> tuple[str, ...
     found: dict[str, None] = {}
     several = len(references) + len(meant.adds) > 1
     for edit in meant.edits:
-        if edit.file == NO_FIELDS:
+        if edit.file.says_nothing:
             continue
         for ref in references:
             if ref.target == edit.at:

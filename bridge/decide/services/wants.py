@@ -127,7 +127,8 @@ def _want_of(
     """
     target, own = versions.target, versions.own
     references = service.references_to(own)
-    held = min([own[ref.secret_id] for ref in references], key=by_order, default=None)
+    mirrors = [own[ref.secret_id] for ref in references]
+    held = min(mirrors, key=by_order) if len(mirrors) > 1 else next(iter(mirrors), None)
     found = _destination(service, target, held, references)
     if isinstance(found, Want) and found.back:  # 1
         return found
@@ -276,7 +277,7 @@ def _newest(
     mirror = suspect or target.for_service(service.id)
     if mirror is None or (held and _stays(target, held, mirror)):  # 1, 2, 3
         return Want(target=target, mirror=mirror, held=held, references=references)
-    there = bool(references) and all(ref.secret_id == mirror.id for ref in references)
+    there = {reference.secret_id for reference in references} == {mirror.id}
     return _Forward(mirror, alone=suspect is not None, there=there)  # 4
 
 
