@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from bridge.errors import NOT_UNDERSTOOD, NotFound, SwarmUnreachable
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.fingerprint import fingerprint, frame_of, setup_of, surroundings_of
-from bridge.model.labels import REFUSED, TROUBLE, WOKEN, read_by_name
+from bridge.model.labels import REFUSED, TROUBLE, WOKEN, NewerLayout, must_know_layout, read_by_name
 from bridge.model.names import state_config_name
 from bridge.model.service import Kind, Reference, Service, Task, UpdateState
 from bridge.model.swarm_view import SwarmView, Unread
@@ -73,7 +73,7 @@ def _see_swarm(swarm: Swarm, instance: str, now: float) -> Seen:
     known = None if odd_nodes else frozenset(node for node, _ in nodes)
     services, odd_services = _each("service", before, lambda raw: _service(raw, after))
     tasks, odd_tasks = _each("task", raw_tasks, lambda raw: _task(raw, down, known))
-    secrets, odd_secrets = _each("secret", raw_secrets, _secret)
+    secrets, odd_secrets = _each("secret", raw_secrets, lambda raw: _secret(raw, instance))
     secret_indexes, _ = _each("secret", raw_secrets, _id_and_index)
     torn = {odd.service_id for odd in odd_tasks}
     view = SwarmView(
@@ -108,7 +108,7 @@ def see_again(swarm: Swarm, seen: Seen, again: Again, instance: str) -> Seen | N
         if again.services:
             found = _see_services(swarm, seen, again.services)
         if found and again.secrets:
-            found = _see_secrets(swarm, found, again.secrets)
+            found = _see_secrets(swarm, found, again.secrets, instance)
         if found and again.config:
             state = _state(swarm.config(state_config_name(instance)))
             found = replace(found, view=replace(found.view, **state))
@@ -129,13 +129,14 @@ def _see_services(swarm: Swarm, seen: Seen, ids: Collection[str]) -> Seen | None
     return replace(seen, view=view, indexes={**seen.indexes, **after})
 
 
-def _see_secrets(swarm: Swarm, seen: Seen, ids: Collection[str]) -> Seen | None:
+def _see_secrets(swarm: Swarm, seen: Seen, ids: Collection[str], instance: str) -> Seen | None:
     raws = [raw for raw in (_secret_or_none(swarm, each) for each in sorted(ids)) if raw]
     after = dict(map(_id_and_index, raws))
     if _went_back(after, seen.indexes):
         return None
     others = {key: index for key, index in seen.indexes.items() if key not in ids}
-    secrets = {secret.id: secret for secret in map(_secret, raws)}
+    read = (_secret(raw, instance) for raw in raws)
+    secrets = {secret.id: secret for secret in read}
     view = _with_secrets(seen.view, ids, secrets)
     return replace(seen, view=view, indexes=others | after)
 
@@ -216,7 +217,8 @@ def _unread(kind: str, raw: Json, error: Exception) -> Unread:
         return value if isinstance(value, str) else ""
 
     own, name = text("ID"), text("Spec", "Name")
-    return Unread(kind, own, name, text("ServiceID"), type(error).__name__)
+    why = str(error) if isinstance(error, NewerLayout) else type(error).__name__
+    return Unread(kind, own, name, text("ServiceID"), why)
 
 
 def _text(value: Any) -> str:
@@ -256,10 +258,11 @@ def _node(raw: Json) -> tuple[str, bool]:
     return _text(raw["ID"]), _text(raw["Status"]["State"]) == "down"
 
 
-def _secret(raw: Json) -> DockerSecret:
+def _secret(raw: Json, instance: str) -> DockerSecret:
     spec = raw["Spec"]
     created = instant(raw["CreatedAt"]) / _NANO
     labels = _texts(spec.get("Labels"))
+    must_know_layout(labels, instance)
     driver = _text((spec.get("Templating") or {}).get("Name") or "")
     return DockerSecret(_text(raw["ID"]), _text(spec["Name"]), created, labels, driver)
 

@@ -15,6 +15,15 @@ from bridge.model.identity import Identity
 from bridge.model.source import Source, source_from
 
 PREFIX = "vault-bridge."
+INSTANCE = f"{PREFIX}instance"
+LAYOUT = f"{PREFIX}layout"
+OWN_LAYOUT = 1
+"""The newest layout of labels that this bridge knows, and the one that it writes.
+
+It is raised where an older bridge would misunderstand what a newer one writes, and act on it. What
+an older one may leave unread needs no new number. A Docker secret without one is of the first.
+"""
+
 GOOD = f"{PREFIX}good"
 SHAPE = f"{PREFIX}shape"
 REMADE = f"{PREFIX}remade"
@@ -37,6 +46,25 @@ WOKEN = f"{PREFIX}woken"
 """The one label that is written on a service: it wakes an updater that hangs on a dead node."""
 
 _T = TypeVar("_T")
+
+
+class NewerLayout(ValueError):
+    """A Docker secret of our instance has labels of a layout that this bridge does not know."""
+
+
+def must_know_layout(labels: Mapping[str, str], instance: str) -> None:
+    """Return where the labels are none of this instance, or of a layout that is known.
+
+    Raises:
+        NewerLayout: They are of a newer one, or of one that is no number.
+    """
+    layout = labels.get(LAYOUT, "1")
+    known = layout.isascii() and layout.isdigit() and int(layout) <= OWN_LAYOUT
+    if labels.get(INSTANCE) == instance and not known:
+        raise NewerLayout(
+            f"its labels are of layout {layout[:9]}, written by a newer bridge, and this one knows"
+            f" {OWN_LAYOUT}: update it"
+        )
 
 
 def read_by_name(
@@ -71,12 +99,13 @@ def read_source(text: str) -> Source:
 def labels_of(instance: str, name: str, identity: Identity) -> dict[str, str]:
     """Return the labels that a Docker secret is created with."""
     return {
-        f"{PREFIX}instance": instance,
+        INSTANCE: instance,
         f"{PREFIX}secret": name,
         f"{PREFIX}version": str(identity.version),
         f"{PREFIX}source": source_label(identity.source),
         f"{PREFIX}created": identity.created,
         f"{PREFIX}path_created": identity.path_created,
+        LAYOUT: str(OWN_LAYOUT),
     }
 
 

@@ -33,7 +33,7 @@ class Unread:
         kind: ``secret``, ``service``, ``task`` or ``node``.
         id, name: Empty where they could not be read either.
         service_id: For a task: the id of its service; empty where that could not be read.
-        error: Name of the exception that reading it ended with.
+        error: Name of the exception that reading it ended with, or why in words.
     """
 
     kind: str

@@ -7,8 +7,8 @@ import http.client
 import socket
 import socketserver
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -30,13 +30,15 @@ class Exchange:
     """One request.
 
     Attributes:
-        path: With its query.
+        path: With its query; a hook may let the server see another one.
         status: Of the answer; 0 before there is one.
+        headers: What the client sees in place of the answer's own ones.
     """
 
     method: str
     path: str
     status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def writes(self) -> bool:
@@ -153,15 +155,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.proxy.hook(exchange, Phase.BEFORE)
             connection = self.proxy.connect()
             headers = {k: v for k, v in self.headers.items() if k.lower() not in _HOP_BY_HOP}
-            connection.request(self.command, self.path, body, headers)
+            connection.request(self.command, exchange.path, body, headers)
             answer = connection.getresponse()
             exchange.status = answer.status
             if "/events" in self.path:
-                self._stream(answer)
+                self._stream(answer, exchange.headers)
                 return
             content = answer.read()
             self.proxy.hook(exchange, Phase.AFTER)
-            self._head(answer)
+            self._head(answer, exchange.headers)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -182,14 +184,14 @@ class _Handler(BaseHTTPRequestHandler):
             if connection:
                 self.proxy.done(connection)
 
-    def _head(self, answer: http.client.HTTPResponse) -> None:
+    def _head(self, answer: http.client.HTTPResponse, instead: Mapping[str, str]) -> None:
         self.send_response(answer.status)
         for key, value in answer.getheaders():
             if key.lower() not in _HOP_BY_HOP:
-                self.send_header(key, value)
+                self.send_header(key, instead.get(key, value))
 
-    def _stream(self, answer: http.client.HTTPResponse) -> None:
-        self._head(answer)
+    def _stream(self, answer: http.client.HTTPResponse, instead: Mapping[str, str]) -> None:
+        self._head(answer, instead)
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True

@@ -15,7 +15,14 @@ from bridge.model.content.payload import Concealed
 from bridge.model.desired import Desired, Retain
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.identity import ONE_LIFE, Identity
-from bridge.model.labels import GOOD, labels_of
+from bridge.model.labels import (
+    GOOD,
+    INSTANCE,
+    LAYOUT,
+    NewerLayout,
+    labels_of,
+    must_know_layout,
+)
 from bridge.model.leased import lease_labels
 from bridge.model.memory import Memory
 from bridge.model.mirror import Mirror
@@ -166,6 +173,40 @@ def test_a_secret_whose_newest_version_is_not_understood_moves_nowhere(on: int) 
     assert condition.reason == Reason.NOT_UNDERSTOOD
     assert [service.reason for service in condition.services] == [Reason.NOT_UNDERSTOOD]
     assert not any("api" in action.summary for chain in plan.chains for action in chain)
+
+
+def test_labels_of_a_newer_bridge_hold_the_secret_and_say_so() -> None:
+    """As after a way back to an older version: it must not act on what it would misunderstand."""
+    fake, desired = _scene(2)
+    view, plan = _plan(_Damaged(fake, "secrets", ("Spec", "Labels", LAYOUT), "2"), desired)
+    (condition,) = (c for c in plan.conditions if c.name == "db")
+    assert condition.reason == Reason.NOT_UNDERSTOOD
+    assert "db_v4 (its labels are of layout 2, written by a newer bridge" in condition.message
+    assert "this one knows 1: update it" in condition.message
+    assert view.blind
+    assert not _removes(plan)
+    assert _creates(plan) == {"other"}
+    assert not any("api" in action.summary for chain in plan.chains for action in chain)
+
+
+@pytest.mark.parametrize(
+    ("instance", "layout", "known"),
+    [
+        ("default", "1", True),
+        ("default", "2", False),
+        ("default", "", False),
+        ("default", "one", False),
+        ("other", "2", True),
+    ],
+)
+def test_only_layouts_of_our_own_instance_matter(instance: str, layout: str, known: bool) -> None:
+    labels = {INSTANCE: instance, LAYOUT: layout}
+    if known:
+        must_know_layout(labels, "default")
+    else:
+        with pytest.raises(NewerLayout):
+            must_know_layout(labels, "default")
+    must_know_layout({INSTANCE: instance}, "default")  # made before layouts had a number
 
 
 def test_a_state_config_that_is_not_understood_is_lost() -> None:
