@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bridge.check.folder_lists import check_folders
 from bridge.check.lease_roles import check_leases
 from bridge.errors import Exit, VaultError, VaultRefused
 from bridge.model.desired import Desired
@@ -46,6 +47,7 @@ def check_vault(
     yield from _check_credential(vault, now)
     for source, seen in view.paths.items():
         yield from _check_source(vault, source, seen, desired, now)
+    yield from check_folders(vault, desired)
     if needed_lease_rules(desired, settings.vault):
         yield from check_leases(vault, desired, settings.vault)
 

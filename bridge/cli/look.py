@@ -177,10 +177,11 @@ def check(options: Options) -> None:
 def policy(options: Options, *, custody: bool, pipeline: bool, only: bool, engine: bool) -> None:
     """Print the least Vault policy for this configuration.
 
-    `vault policy write` takes it as it is; its comments have the commands. Leased credentials need
-    a second one, for the tokens that hold their leases, and a pipeline that writes such credentials
-    into KV one of its own. With `--engine` it prints the least that the engine must grant: that is
-    the same for every configuration, and none is read.
+    `vault policy write` takes it as it is; its comments have the commands. Lines that are marked
+    optional may be left out. Leased credentials need a second one, for the tokens that hold their
+    leases, and a pipeline that writes such credentials into KV one of its own. With `--engine` it
+    prints the least that the engine must grant: that is the same for every configuration, and none
+    is read.
     """
     from bridge.report import engine_policy
     from bridge.report import policy as written

@@ -10,6 +10,7 @@ from bridge.model.rule import CAPABILITIES, Rule
 from bridge.model.settings import AppRole, Auth, CertLogin, JwtLogin, TokenFile, VaultSettings
 from bridge.model.source import Source
 from bridge.sources.kinds import kind_of
+from bridge.sources.units import units_of
 
 NAME = "swarm-bridge"
 """Name of the policy and of the role in all that is printed."""
@@ -100,6 +101,9 @@ def rules_of(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
     rules: list[Rule] = []
     for source in desired.sources:
         rules += rules_for(source)[: None if source in secrets else 1]
+    folders = {unit.folder: kind_of(unit.sources[0]) for unit in units_of(desired.sources)}
+    for folder, kind in folders.items():
+        rules += kind.folder_rules(folder) if folder else ()
     rules += needed_lease_rules(desired, vault)
     rules += () if vault.custody else creds_rules(desired)
     role = token_role_rule(vault) if needed_lease_rules(desired, vault) else None
