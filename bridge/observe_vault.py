@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from bridge.model.vault_view import Document, Unreadable, VaultView
 from bridge.servers.vault import Vault
 from bridge.sources.folder import Apart, Unit
 from bridge.sources.kinds import kind_of
+from bridge.sources.units import Units
 from bridge.vault_answers import VaultAnswers
 
 _NANO = 1_000_000_000
@@ -31,11 +33,17 @@ def look_at_vault(vault: Vault, desired: Desired, now: float) -> VaultView:
     Once Vault as a whole does not answer, the rest of the look is given up.
     """
     answers = VaultAnswers(desired.sources)
-    for source in desired.sources:
-        seen = {source: _document(vault, source, patient=answers.patient)}
-        answers.note(seen, now, now, up=is_up_after(vault, seen))
-        if answers.down:
-            break
+    units = Units(desired.sources)
+    left = deque(units.at(now))
+    while left and not answers.down:
+        unit = left.popleft()
+        seen = look_at(vault, unit, patient=answers.patient)
+        if isinstance(seen, Apart):
+            units.learn(unit, seen, now)
+            unknown = {source for each in (unit, *left) for source in each}
+            left = deque(each for each in units.at(now) if each.sources[0] in unknown)
+        else:
+            answers.note(seen, now, now, up=is_up_after(vault, seen))
     return answers.view(0.0)
 
 

@@ -27,10 +27,8 @@ class VaultAnswers:
 
     Times are seconds of any one clock.
 
-    Args:
-        hold_back: Seconds for which a change is held back that may be one of many.
-
     Attributes:
+        hold_back: Seconds for which a change is held back that may be one of many.
         down: Why Vault as a whole gives no answer; None where it does. Then that holds for each
             path, and the answers from before hold again afterwards.
         retry_after: Seconds for which Vault asked to be left alone with its latest answer.
@@ -44,7 +42,7 @@ class VaultAnswers:
         self._asked: dict[Source, float] = {}
         self._not_before: dict[Source, float] = {}
         self._awaited: set[Source] = set()
-        self._hold_back = hold_back
+        self.hold_back = hold_back
         self._pending: dict[Source, tuple[Document | Unreadable, float]] = {}
         self._release_at = _NEVER
         self._latest = 0.0
@@ -157,7 +155,7 @@ class VaultAnswers:
         self._latest = max(self._latest, started)
         if before is not None and (awaited or before != found) and not _is_newer(found, before):
             self._pending[source] = found, started
-            self._release_at = min(self._release_at, now + self._hold_back)
+            self._release_at = min(self._release_at, now + self.hold_back)
             return False
         self._pending.pop(source, None)
         self._asked[source] = started

@@ -146,8 +146,14 @@ class VaultSchedule:
         due = {
             s: self._due[n] for n, unit in enumerate(self._units) for s in unit if n in self._due
         }
+        wanted, preferred = (
+            [s for n in numbers for s in self._units[n]]
+            for numbers in (self._wanted, self._preferred)
+        )
         self._period = period
         self._lay_out(units, due)
+        self._wanted.update(self._unit_of[s] for s in wanted if s in self._unit_of)
+        self._preferred.update(self._unit_of[s] for s in preferred if s in self._unit_of)
 
     def _lay_out(self, units: Sequence[Unit], due: dict[Source, float]) -> None:
         self._units = list(units)

@@ -10,6 +10,7 @@ import contextlib
 import random
 import threading
 from collections.abc import Callable, Generator, Iterable
+from math import inf
 
 from bridge.clock import Clock
 from bridge.errors import Cancelled
@@ -21,6 +22,7 @@ from bridge.model.vault_view import VaultView
 from bridge.observe_vault import is_up_after, look_at
 from bridge.servers.vault import Vault
 from bridge.sources.folder import Apart, Unit
+from bridge.sources.units import Units
 from bridge.vault_answers import VaultAnswers
 from bridge.vault_schedule import VaultSchedule, watch_period
 
@@ -62,11 +64,13 @@ class VaultWatcher:
         self._clock = clock
         self._sources = desired.sources
         self._threads = settings.vault.max_connections
-        units = [Unit((source,)) for source in self._sources]
-        period = watch_period(settings.poll_interval, len(units), settings.vault.max_rps)
+        self._interval, self._max_rps = settings.poll_interval, settings.vault.max_rps
+        self._units, self._logins = Units(self._sources), 0
+        units = self._units.at(clock.boot())
+        period = watch_period(self._interval, len(units), self._max_rps)
         offset = random.random()  # noqa: S311 - no secret depends on it
         self._schedule = VaultSchedule(units, period, offset)
-        self._answers = VaultAnswers(self._sources, min(period * 1.25, LONGEST_HOLD_BACK))
+        self._answers = VaultAnswers(self._sources, _hold_back(period))
         lock = threading.Lock()
         self._changed = threading.Condition(lock)
         self._answered = threading.Condition(lock)
@@ -190,6 +194,7 @@ class VaultWatcher:
         now = self._clock.boot()
         while True:
             with self._changed:
+                self._try_together(now)
                 unit = self._schedule.take(now)
                 if unit is None:
                     self._answers.release(float("inf"))
@@ -215,6 +220,7 @@ class VaultWatcher:
                 now = self._clock.boot()
                 if self._answers.release(now):
                     self._ring()
+                self._try_together(now)
                 due = self._schedule.due() if self._active else threading.TIMEOUT_MAX
                 if due <= now and (unit := self._schedule.take(now)):
                     self._changed.notify()  # another thread waits for what is due next
@@ -228,7 +234,9 @@ class VaultWatcher:
         started = self._clock.boot()
         try:
             seen = look_at(vault, unit, patient=self._answers.patient)
-            seen = {} if isinstance(seen, Apart) else seen
+            if isinstance(seen, Apart):
+                self._fall_apart(unit, seen, started)
+                return
             up = is_up_after(vault, seen)
         except BaseException:
             with self._changed:
@@ -250,6 +258,34 @@ class VaultWatcher:
         if wakes:
             self._ring()
 
+    def _fall_apart(self, unit: Unit, why: Apart, started: float) -> None:
+        """Ask one by one, at once, for what is not to be had together."""
+        with self._changed:
+            now = self._clock.boot()
+            self._logins = self._vault.logins
+            self._units.learn(unit, why, now)
+            self._schedule.answered(unit, started)
+            self._lay_out(now)
+            self._schedule.want(unit, 0.0)
+            self._changed.notify_all()
+
+    def _try_together(self, now: float) -> None:
+        """Ask for folders as a whole again where it is time, or after a fresh login."""
+        if self._units.changes == inf:
+            return
+        if self._vault.logins != self._logins:
+            self._logins = self._vault.logins
+            self._units.relearn()
+        elif now < self._units.changes:
+            return
+        self._lay_out(now)
+
+    def _lay_out(self, now: float) -> None:
+        units = self._units.at(now)
+        period = watch_period(self._interval, len(units), self._max_rps)
+        self._schedule.lay_out(units, period)
+        self._answers.hold_back = _hold_back(period)
+
     def _tells_first(self, now: float) -> bool:
         """Return whether the loop is to be woken for what was read for the first time."""
         complete = self._answers.complete
@@ -257,3 +293,8 @@ class VaultWatcher:
             return False
         self._told, self._rung = complete, now
         return True
+
+
+def _hold_back(period: float) -> float:
+    """Return the seconds in which all other paths are asked for too."""
+    return min(period * 1.25, LONGEST_HOLD_BACK)

@@ -23,13 +23,15 @@ from bridge.sources.database.source import DatabaseRole
 from bridge.sources.kv.source import KvPath
 from bridge.vault_answers import MOST_HUNG
 from tests.support.builders import NOW, created, desired_of, wanted
-from tests.support.fakes import Clock, FakeSwarm, Json
+from tests.support.fakes import Clock, FakeSwarm, Json, NoFolders
 
 DOCUMENT = {"created_time": "2026-11-01T00:00:00Z", "current_version": 0, "versions": {}}
 
 
 class _Vault:
     """Some paths are in trouble."""
+
+    folders = NoFolders()
 
     def __init__(self, trouble: dict[str, VaultUnreachable], *, up: bool) -> None:
         self.trouble = trouble

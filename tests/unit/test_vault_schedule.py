@@ -169,6 +169,18 @@ def test_other_units_keep_the_times_of_their_paths() -> None:
     assert schedule.due_of(paths[3]) == due[3]
 
 
+def test_what_was_wanted_stays_wanted_in_other_units() -> None:
+    schedule, units = _schedule(50)
+    _all(schedule, NOW)
+    schedule.want(units[40], NOW)
+    schedule.prefer(units[30])
+    together = Unit((*units[39], *units[40]))
+    schedule.lay_out([*units[:39], together, *units[41:]], PERIOD)
+    schedule.all_due(NOW + 100)
+    first, second = _all(schedule, NOW + 100)[:2]
+    assert {first, second} == {together, units[30]}
+
+
 @pytest.mark.parametrize(
     ("interval", "units", "rps", "period"),
     [

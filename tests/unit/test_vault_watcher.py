@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
@@ -14,9 +14,11 @@ from bridge.errors import Cancelled, VaultUnreachable
 from bridge.model.settings import DockerSettings, Settings, TokenFile, VaultSettings
 from bridge.model.vault_view import NOT_YET, KvDocument, Unreadable, VaultView
 from bridge.servers.vault import Vault
+from bridge.sources.folder import Apart, Unit
 from bridge.sources.kv.source import KvPath
 from bridge.vault_watcher import VaultWatcher
 from tests.support.builders import created, desired_of, wanted
+from tests.support.fakes import NoFolders
 from tests.support.processes import PATIENCE
 
 COUNT = 6
@@ -26,8 +28,11 @@ PATHS = [KvPath("", "kv", f"p{n}") for n in range(COUNT)]
 class _Vault:
     """Answers each request only once it is let through, from any thread."""
 
+    logins = 1
+
     def __init__(self) -> None:
         self.version = 1
+        self.folders: NoFolders | _Lists = NoFolders()
         self.error: Exception | None = None
         self.asked: SimpleQueue[str] = SimpleQueue()
         self.let_through = threading.Event()
@@ -51,21 +56,28 @@ class _Vault:
     def metadata(self, path: KvPath, *, patient: bool = True) -> dict[str, Any]:
         del patient
         self.asked.put(path.path)
-        error, version = self.error, self.version
+        error, document = self.error, self.document()
         assert self.let_through.wait(PATIENCE)
         if error:
             raise error
+        return document
+
+    def document(self) -> dict[str, Any]:
         versions = {"1": {"created_time": created(1)}}
-        return {"created_time": created(1), "current_version": version, "versions": versions}
+        return {"created_time": created(1), "current_version": self.version, "versions": versions}
+
+    def lists(self) -> _Lists:
+        self.folders = lists = _Lists(self)
+        return lists
 
 
 class _Scene:
-    def __init__(self, interval: float = 3600.0) -> None:
+    def __init__(self, interval: float = 3600.0, max_rps: float = 1e6) -> None:
         self.vault = _Vault()
         self.clock = Clock()
         self.rung: SimpleQueue[None] = SimpleQueue()
         settings = Settings(
-            VaultSettings(address="http://v", auth=TokenFile(""), max_rps=1e6),
+            VaultSettings(address="http://v", auth=TokenFile(""), max_rps=max_rps),
             DockerSettings("unix:///d"),
             poll_interval=interval,
         )
@@ -242,3 +254,48 @@ def test_a_wall_clock_that_was_set_moves_all_views() -> None:
     moved = watcher.view()
     assert moved.as_of == pytest.approx(first.as_of + 7200.0)
     assert moved.paths == view.paths
+
+
+class _Lists:
+    """Lists folders, or says why not."""
+
+    def __init__(self, vault: _Vault) -> None:
+        self.apart: Apart | None = None
+        self.asked = 0
+        self._vault = vault
+
+    def documents(
+        self, _unit: Unit, names: Iterable[str], read: Callable[[Any], KvDocument], **_: bool
+    ) -> dict[str, KvDocument] | Apart:
+        self.asked += 1
+        return self.apart or {name: read(self._vault.document()) for name in names}
+
+
+def test_one_request_tells_of_a_folder_until_that_is_refused_and_after_a_login() -> None:
+    scene = _Scene()
+    lists = scene.vault.lists()
+    view = scene.go_on()
+    assert all(isinstance(found, KvDocument) for found in view.paths.values())
+    assert (lists.asked, scene.vault.asked.qsize()) == (1, 0)
+    lists.apart = Apart.NOT_GRANTED
+    for _ in range(2):
+        scene.watcher.forget_all()
+        view = scene.go_on()
+        assert all(isinstance(found, KvDocument) for found in view.paths.values())
+    assert (lists.asked, scene.vault.asked.qsize()) == (2, 2 * COUNT)
+    lists.apart = None
+    scene.vault.logins += 1
+    scene.watcher.forget_all()
+    scene.go_on()
+    assert (lists.asked, scene.vault.asked.qsize()) == (3, 2 * COUNT)
+
+
+def test_the_period_is_that_of_as_many_requests_as_are_needed() -> None:
+    scene = _Scene(interval=0.5, max_rps=8.0)  # of which three quarters are for watching
+    lists = scene.vault.lists()
+    scene.go_on()
+    assert scene.watcher.period == 0.5
+    lists.apart = Apart.NO_ANSWER
+    scene.watcher.forget_all()
+    scene.go_on()
+    assert scene.watcher.period == COUNT / 6

@@ -8,7 +8,7 @@ from tests.support.fakes.engine import FakeEngine
 from tests.support.fakes.leases import FakeLeases
 from tests.support.fakes.store import Clock, Json
 from tests.support.fakes.swarm import Crash, FakeSwarm
-from tests.support.fakes.vault import FakeVault
+from tests.support.fakes.vault import FakeVault, NoFolders
 
 __all__ = [
     "DUD",
@@ -22,4 +22,5 @@ __all__ = [
     "FakeSwarm",
     "FakeVault",
     "Json",
+    "NoFolders",
 ]

@@ -21,6 +21,7 @@ class FakeVault:
     Attributes:
         leases: What concerns the database engine.
         folders: What concerns many paths at once.
+        logins: How often the bridge has logged in.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -31,6 +32,7 @@ class FakeVault:
         self.values: dict[tuple[str, int], str] = {}
         self.leases = FakeLeases(clock)
         self.folders = FakeFolders(self)
+        self.logins = 1
 
     @property
     def kv(self) -> FakeVault:
@@ -155,3 +157,12 @@ class FakeFolders:
             return Apart.COSTLIER
         unit.pages[""] = Page(b"", found, names[-1], len(found))
         return found
+
+
+class NoFolders:
+    """Lists nothing, as HashiCorp's Vault."""
+
+    @staticmethod
+    def documents(*_: object, **__: object) -> Apart:
+        """Say so."""
+        return Apart.NOT_OFFERED
