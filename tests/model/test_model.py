@@ -34,10 +34,15 @@ class Model(Machine):
     # --- what must always hold -------------------------------------------------------------------
 
     def an_update_is_sent(self, service_id: str, before: Json, after: Json) -> None:
-        """I3: never for nothing; one label may change alone, to wake a hung updater."""
+        """I3: never for nothing; one label may change alone, to wake a hung updater.
+
+        Its node may be back by then: that lets the engine pause the update for the task it lost.
+        """
         if before["TaskTemplate"] == after["TaskTemplate"]:
             assert before["Labels"].get(WOKEN) != after["Labels"][WOKEN]
-            assert any(node["Status"]["State"] == "down" for node in self.swarm.nodes())
+            down = any(node["Status"]["State"] == "down" for node in self.swarm.nodes())
+            status = self.swarm.service(service_id).get("UpdateStatus") or {}
+            assert down or status.get("State") == "paused"
             return
         self.nothing_set_aside_is_begun(service_id, ids(before), ids(after))
         self.no_file_goes_away(service_id, ids(before), ids(after))
