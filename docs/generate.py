@@ -15,6 +15,7 @@ from bridge.config import json_schema
 from bridge.config.rules import is_built
 from bridge.errors import Exit
 from bridge.report.engine_policy import haproxy, table
+from bridge.report.stack import template
 
 ROOT = Path(__file__).parents[1]
 _GENERATED = "<!-- Made from the code by `make docs`; change it there. -->"
@@ -28,6 +29,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "config/schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
         ROOT / "docs/reference/configuration.md": "\n".join(_configuration(schema)) + "\n",
+        ROOT / "compose/bridge.yml": template(),
         ROOT / "compose/haproxy.cfg": haproxy(),
         ROOT / "docs/reference/engine-calls.md": "\n".join(_engine_calls()) + "\n",
         ROOT / "docs/reference/commands.md": "\n".join(_commands()) + "\n",

@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from bridge import __version__, logs
-from bridge.cli import act, ask, look
+from bridge.cli import act, ask, begin, look
 from bridge.cli.shared import COMMON
 from bridge.errors import BridgeError, ConfigError, Exit
 
@@ -28,6 +28,7 @@ def cli() -> None:
 
 
 for _command in (
+    begin.init,
     act.run,
     act.sync,
     look.plan,

@@ -70,5 +70,11 @@ def test_policy_needs_no_server_and_imports_none(config: str) -> None:
     assert seen & (_SDKS | _WRITING) == set()
 
 
+def test_init_imports_no_server_where_it_writes_a_file_only(tmp_path: Path) -> None:
+    seen = imported_by("-c", str(tmp_path / "new.yaml"), "init", "--address=https://vault:8200")
+    assert "pydantic" in seen
+    assert seen & (_SDKS | _WRITING) == set()
+
+
 def test_what_is_needed_is_seen(config: str) -> None:
     assert imported_by("-c", config, "plan") >= _SDKS

@@ -16,7 +16,12 @@ from bridge.errors import BridgeError
 
 NAMED = {"rollback", "retry", "rotate", "resync", "approve", "forget"}
 _ANY = click.Context(cli), cli.params[0]
-COMMANDS = [[name, *(["db"] if name in NAMED else [])] for name in sorted(cli.commands)]
+WITHOUT_CONFIGURATION = {"init"}
+"""It writes the configuration that the others read."""
+COMMANDS = [
+    [name, *(["db"] if name in NAMED else [])]
+    for name in sorted(cli.commands.keys() - WITHOUT_CONFIGURATION)
+]
 
 
 class Line:

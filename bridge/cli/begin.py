@@ -1,0 +1,328 @@
+"""The command for a first start: it makes a configuration, and what Vault must grant for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from bridge.cli.shared import Options, command, print_json
+from bridge.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from bridge.config import Configuration
+    from bridge.report.first_config import Answers, FirstSecret
+
+METHODS = ("approle", "token", "jwt", "cert")
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+STACK, MACHINE = "stack", "machine"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """What the options of ``init`` say; empty where one is not given."""
+
+    address: str
+    namespace: str
+    ca: str
+    auth: str
+    auth_mount: str
+    role: str
+    run_as: str
+    instance: str
+    docker_host: str
+    mount: str
+    secrets: tuple[FirstSecret, ...]
+    database_mount: str
+    databases: tuple[FirstSecret, ...]
+    docker_prefix: str
+    write_stack: bool
+    force: bool
+
+
+def _first_secrets(
+    _context: click.Context, _option: click.Parameter, value: tuple[str, ...]
+) -> tuple[FirstSecret, ...]:
+    from bridge.report.first_config import FirstSecret
+
+    try:
+        return tuple(map(FirstSecret.read, value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _option(*names: str, **more: Any) -> Callable[[_Function], _Function]:
+    """Return an option whose value is empty where it is not given."""
+    return click.option(*names, **{"default": "", **more})
+
+
+@command
+@_option("--address", metavar="URL", envvar="VAULT_ADDR", help="Vault's; or $VAULT_ADDR.")
+@_option(
+    "--namespace", metavar="NAME", envvar="VAULT_NAMESPACE", help="Vault's; or $VAULT_NAMESPACE."
+)
+@_option(
+    "--ca",
+    metavar="FILE",
+    envvar="VAULT_CACERT",
+    help="A private CA that Vault's certificate is from; or $VAULT_CACERT.",
+)
+@_option("--auth", type=click.Choice(METHODS), default=None, help="How it logs in: approle.")
+@_option("--auth-mount", metavar="PATH", help="Where that method is mounted: as it is called.")
+@_option("--role", metavar="NAME", help="Role to log in as, with jwt and cert: swarm-bridge.")
+@_option(
+    "--run-as",
+    type=click.Choice((STACK, MACHINE)),
+    default=None,
+    help="As a stack, behind a proxy: the default; or on the machine, as with systemd.",
+)
+@_option("--instance", metavar="NAME", help="Tells bridges on one swarm apart: default.")
+@_option(
+    "--docker-host",
+    metavar="URL",
+    envvar="DOCKER_HOST",
+    help="The engine as this command reaches it; or $DOCKER_HOST.",
+)
+@_option("--mount", metavar="PATH", help="Where the KV engine is mounted: secret.")
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="NAME=PATH[:FIELD][@SERVICE,...]",
+    callback=_first_secrets,
+    help="A secret from KV; without a field, all of them as JSON. May be repeated.",
+)
+@_option("--database-mount", metavar="PATH", help="Where the database engine is: database.")
+@click.option(
+    "--database",
+    "databases",
+    multiple=True,
+    metavar="NAME=ROLE[@SERVICE,...]",
+    callback=_first_secrets,
+    help="A credential of a dynamic role of the database engine. May be repeated.",
+)
+@_option(
+    "--docker-prefix",
+    metavar="PREFIX",
+    help="What the names of the bridge's own Docker secrets begin with: vault_.",
+)
+@click.option("--write-stack", is_flag=True, help="Write the stack and its proxy's rules, too.")
+@click.option("--force", is_flag=True, help="Overwrite what is there and differs.")
+@click.pass_obj
+def init(options: Options, /, **given: Any) -> None:
+    """Begin: write a configuration, and print what Vault must grant for it.
+
+    Takes what it needs from options and asks for the rest where a terminal is. It writes the
+    configuration with its comments, after a check by its parser, and prints the policies, the
+    commands that put them in place, and the stack. Nothing is written into Vault or the swarm.
+    """
+    from bridge.report.first_config import config_text
+
+    asked = Given(**given)
+    answers = _answers(asked, Path(options.config).absolute().parent)
+    text = config_text(answers)
+    configuration = _parsed(text)
+    files = {Path(options.config): text}
+    if asked.write_stack:
+        files |= _stack_files(options.config, answers, asked)
+    written = _write(files, force=asked.force)
+    if options.as_json:
+        print_json({"written": written} | _printed(options.config, answers, asked, configuration))
+    else:
+        _print(options.config, answers, asked, configuration, written)
+
+
+# --- the answers ----------------------------------------------------------------------------------
+
+
+def _answers(given: Given, folder: Path) -> Answers:
+    """Make the answers of what is given; ask for the rest where a terminal is.
+
+    Raises ``click.UsageError`` where there is none, and something is needed that has no default.
+    """
+    from bridge.report.first_config import Answers, FirstSecret
+
+    terminal = _on_terminal()
+
+    def ask(value: str | None, question: str, default: str, choices: tuple[str, ...] = ()) -> str:
+        if value or not terminal:
+            return value or default
+        kind = click.Choice(choices) if choices else str
+        return str(click.prompt(question, default=default, type=kind, err=True))
+
+    if not (given.address or terminal):
+        raise click.UsageError("--address is needed, as in https://vault.example.net:8200")
+    address = given.address or click.prompt("Address of Vault", err=True)
+    method = ask(given.auth, "How the bridge logs in", METHODS[0], METHODS)
+    run_as = ask(given.run_as, "How it runs", STACK, (STACK, MACHINE))
+    # With any option that says what goes where, nothing more is asked about that.
+    known = given.secrets or given.databases
+    mount = given.mount or (
+        "secret" if known else ask("", "Where the KV engine is mounted", "secret")
+    )
+    secrets = given.secrets
+    while terminal and not known:
+        line = click.prompt(
+            "A secret, as NAME=PATH:FIELD@SERVICE (empty: no more)",
+            default="",
+            show_default=False,
+            err=True,
+        )
+        if not line:
+            break
+        try:
+            secrets += (FirstSecret.read(line),)
+        except ValueError as error:
+            click.echo(f"{error}", err=True)
+    defaults = Answers(address=address)
+    return replace(
+        defaults,
+        namespace=given.namespace,
+        method=method,
+        auth_mount=given.auth_mount,
+        role=given.role or defaults.role,
+        ca=_absolute(given.ca),
+        instance=given.instance or defaults.instance,
+        stack=run_as == STACK,
+        folder=str(folder),
+        docker_host=given.docker_host or defaults.docker_host,
+        mount=mount,
+        secrets=secrets,
+        database_mount=given.database_mount or defaults.database_mount,
+        databases=given.databases,
+    )
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty()
+
+
+def _absolute(file: str) -> str:
+    return str(Path(file).absolute()) if file else ""
+
+
+# --- the files ------------------------------------------------------------------------------------
+
+
+def _parsed(text: str) -> Configuration:
+    """Read a configuration as `run` would. Raises ``ConfigError``, with the keys of each mistake.
+
+    What the environment would fill is in it already.
+    """
+    from bridge.config import load
+
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".yaml") as file:
+        file.write(text)
+        file.flush()
+        try:
+            return load(file.name, {})
+        except ConfigError as error:
+            problems = (Problem("the answers", 0, p.key, p.message) for p in error.problems)
+            raise ConfigError(tuple(problems)) from None
+
+
+def _stack_files(config: str, answers: Answers, given: Given) -> dict[Path, str]:
+    """Return the stack and its proxy's rules, which lie beside the configuration."""
+    from bridge.report.engine_policy import haproxy
+    from bridge.report.stack import PREFIX, stack
+
+    if not answers.stack:
+        raise click.UsageError("--write-stack goes with --run-as stack")
+    name = Path(config).name
+    text = stack(answers, given.docker_prefix or PREFIX, name)
+    file = Path(config).with_suffix(".stack.yml" if name.endswith(".yml") else ".yml")
+    return {file: text, Path(config).with_name("haproxy.cfg"): haproxy()}
+
+
+def _write(files: dict[Path, str], *, force: bool) -> list[str]:
+    """Write files, all or none of them; returns those that were not there as they are now.
+
+    Raises ``click.UsageError`` where one is there with another content, unless it is forced.
+    """
+    wanted = {file: text for file, text in files.items() if not _is_there(file, text)}
+    taken = [str(file) for file in wanted if os.path.lexists(file)]
+    if taken and not force:
+        raise click.UsageError(
+            f"{', '.join(taken)}: there already, with another content; nothing is written. Name"
+            " another file with -c, or overwrite it with --force"
+        )
+    for file, text in wanted.items():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            _put(file, text)
+        except OSError as error:
+            raise click.UsageError(f"{file}: cannot be written ({error.strerror})") from None
+    return [str(file) for file in wanted]
+
+
+def _is_there(file: Path, text: str) -> bool:
+    try:
+        return file.read_bytes() == text.encode()
+    except OSError:
+        return False
+
+
+def _put(file: Path, text: str) -> None:
+    """Write a file whole: whoever reads it meanwhile sees the former one, or this one."""
+    number, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            os.fchmod(number, 0o644)
+        Path(name).replace(file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+# --- what is printed ------------------------------------------------------------------------------
+
+
+def _printed(
+    config: str, answers: Answers, given: Given, configuration: Configuration
+) -> dict[str, Any]:
+    """Return what is printed, for programs."""
+    from bridge.report import policy as written
+    from bridge.report.stack import PREFIX, secret_commands, stack
+
+    desired, vault = configuration.desired, configuration.settings.vault
+    policies = {
+        written.NAME: written.policy_hcl(desired, vault),
+        written.CUSTODY_NAME: written.custody_hcl(desired, vault),
+    }
+    printed: dict[str, Any] = {
+        "policies": {name: hcl for name, hcl in policies.items() if hcl},
+        "commands": list(written.commands(desired, vault)),
+    }
+    if answers.stack:
+        prefix = given.docker_prefix or PREFIX
+        printed["docker_secrets"] = list(secret_commands(answers, prefix))
+        printed["stack"] = stack(answers, prefix, Path(config).name)
+    return printed
+
+
+def _print(
+    config: str,
+    answers: Answers,
+    given: Given,
+    configuration: Configuration,
+    written: list[str],
+) -> None:
+    printed = _printed(config, answers, given, configuration)
+    parts = [f"# Written: {', '.join(written)}" if written else f"# {config} is as it would be."]
+    parts += printed["policies"].values()
+    c = f" -c {config}"
+    lines = [
+        line.replace("vault-bridge policy", f"vault-bridge{c} policy")
+        for line in (*printed["commands"], *printed.get("docker_secrets", ()))
+    ]
+    parts.append("\n".join(["# The commands that put this in place:", *lines]))
+    if answers.stack and not given.write_stack:
+        parts.append(printed["stack"])
+    click.echo("\n\n".join(part.rstrip("\n") for part in parts))
