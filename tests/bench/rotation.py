@@ -21,6 +21,9 @@ from tests.support.vault import VaultServer
 
 ROTATIONS = 5
 REPLICAS = 2
+MONITOR = 5_000_000_000
+"""Docker's default, in nanoseconds."""
+
 ORDERS = ("stop-first", "start-first")
 _SERVICE = "api"
 _PAUSE = 0.01
@@ -59,7 +62,7 @@ def _deploy(lab: Lab, order: str) -> None:
     """Deploy a service that has the first version, and wait for its tasks."""
     if not lab.versions("db"):
         lab.swarm.create_secret(_secret(lab, 1), b"first")
-    update = {"Order": order}
+    update = {"Order": order, "Monitor": MONITOR}
     secrets = [(_secret(lab, 1), "db")]
     lab.service(_SERVICE, replicas=REPLICAS, secrets=secrets, update=update)
     lab.swarm.wait_running(lab.name(_SERVICE), REPLICAS)
