@@ -18,7 +18,7 @@ def nearest(name: str, names: Iterable[str]) -> str:
     return _nearest(name, tuple(names))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _nearest(name: str, names: tuple[str, ...]) -> str:
     return respelt(name, names) or next(iter(difflib.get_close_matches(name, names, n=1)), "")
 
