@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -36,6 +37,9 @@ LATE_ANSWERS = st.lists(st.sampled_from(["new", "former", "none"]), min_size=1, 
 
 Refusal = Callable[[str, bool], None]
 
+LONGEST_PAUSE = 5
+"""Seconds between two cycles, at most: Vault has no events."""
+
 
 class Bench(RuleBasedStateMachine):
     """One bridge with what it remembers.
@@ -63,14 +67,21 @@ class Bench(RuleBasedStateMachine):
         self.former: World | None = None
         self.plan: Plan | None = None
         self.fence = True
-        self._seen: tuple[tuple[float, bytes], SwarmView] | None = None
+        self._seen: tuple[bytes, SwarmView] | None = None
+        self._left: bytes = b""
+        self._latest = 0.0
 
     def look(self) -> SwarmView:
         """Look at the swarm; what is seen of what has not changed since is the same."""
-        seen = self.clock(), self.swarm.contents()
-        if self._seen is None or self._seen[0] != seen:
-            view = look_at_swarm(cast("Swarm", self.swarm), "default", self.clock())
-            self._seen = seen, view
+        contents, now = self.swarm.contents(), self.clock()
+        if self._seen is None or self._seen[0] != contents:
+            view = look_at_swarm(cast("Swarm", self.swarm), "default", now)
+            self._seen = contents, view
+        elif self._seen[1].as_of != now:
+            # With all look-ups in it: none depends on when it was seen.
+            view = copy.copy(self._seen[1])
+            object.__setattr__(view, "as_of", now)
+            self._seen = contents, view
         return self._seen[1]
 
     def look_at_all(self) -> World:
@@ -117,6 +128,7 @@ class Bench(RuleBasedStateMachine):
         unexpected = [(o.message, o.action) for o in outcomes if "unexpected" in o.message]
         assert not unexpected, unexpected
         self.memory = remember(self.desired, self.memory, world, outcomes, self.clock())
+        self._left, self._latest = self.swarm.contents(), self.clock()
         return plan
 
     def cycle_with_late_answers(self, late: Iterable[str]) -> None:
@@ -134,6 +146,40 @@ class Bench(RuleBasedStateMachine):
                 paths[source] = former.paths.get(source, NOT_YET) if age == "former" else NOT_YET
                 asked[source] = former.asked_at(source)
         self.cycle(replace(world, vault=replace(world.vault, paths=paths, asked=asked)))
+
+    def seconds_pass(self, count: int, *, rest: int = 0) -> None:
+        """Let seconds pass, with cycles when a bridge that runs has them: see ``bridge.cadence``.
+
+        In the first second, and then as long as something is left to do or to wait for, when the
+        swarm has changed, when the plan asks for it, and when Vault is to be looked at again.
+
+        Args:
+            rest: Ends it where nothing has happened for so many seconds and nothing is waited for.
+        """
+        quiet = 0
+        for second in range(count):
+            before = self.swarm.contents()
+            self.tick()
+            if not second or self._is_due():
+                self.cycle()
+            quiet = quiet + 1 if self._rests() and self.swarm.contents() == before else 0
+            if quiet and quiet == rest:
+                return
+
+    def _rests(self) -> bool:
+        """Tell whether the latest plan has nothing to do, to wait for or to try again."""
+        plan = self.plan
+        return bool(plan and plan.finished and not any(hold.until for hold in plan.holds))
+
+    def _is_due(self) -> bool:
+        plan, now = self.plan, self.clock()
+        if plan is None or not plan.finished or plan.doubtful:
+            return True
+        if now - self._latest >= LONGEST_PAUSE or (
+            plan.wake_at is not None and plan.wake_at <= now
+        ):
+            return True
+        return self.swarm.contents() != self._left
 
     def cycle_with_trouble(self, after: int, done: bool, error: BaseException) -> None:
         """Let one write go wrong, before or after it is carried out; the next ones do not."""

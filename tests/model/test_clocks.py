@@ -79,6 +79,7 @@ class ClockModel(RuleBasedStateMachine):
             Machine(configuration, self.vault, self.swarm, self.clock, self.others_go_on)
             for _ in range(2)
         ]
+        self._seen, self._in_use = b"", set[str]()
         self.seconds(ROTATION)
 
     # --- time ------------------------------------------------------------------------------------
@@ -162,13 +163,20 @@ class ClockModel(RuleBasedStateMachine):
 
     def no_lease_in_use_ends(self) -> None:
         """I4."""
-        view = look_at_swarm(self.swarm, "default", self.clock())  # type: ignore[arg-type]
-        for task in view.tasks:
-            for held in task.secret_ids if task.running else ():
-                leased = view.mirror_by_id[held].leased
-                assert leased
-                lease = self.leases.history[leased.lease]
-                assert self.leases.valid(lease.username), self.said.getvalue()[-3000:]
+        for lease in self.leases_in_use():
+            user = self.leases.history[lease].username
+            assert self.leases.valid(user), self.said.getvalue()[-3000:]
+
+    def leases_in_use(self) -> set[str]:
+        """Return the leases that running tasks have; they are the same while the swarm is."""
+        contents = self.swarm.contents()
+        if contents != self._seen:
+            view = look_at_swarm(self.swarm, "default", self.clock())  # type: ignore[arg-type]
+            held = {held for task in view.tasks if task.running for held in task.secret_ids}
+            leased = [view.mirror_by_id[secret_id].leased for secret_id in held]
+            assert all(leased)
+            self._seen, self._in_use = contents, {found.lease for found in leased if found}
+        return self._in_use
 
     @invariant()
     def who_does_not_lead_writes_nothing_that_lasts(self) -> None:

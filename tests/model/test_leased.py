@@ -226,7 +226,7 @@ class LeasedModel(LeasedMachine):
         self.desired = replace(self.desired, secrets=tuple(ageless))
         self.operator.resume("", "")
         self.meddled()
-        self.time_passes(60)
+        self.seconds_pass(60)
         self.nobody_is_left_on_what_is_over()
         for name in SERVICES:  # what was stopped half-way is somebody's to end
             self.swarm.edit(self.ids[name], lambda spec: spec["Labels"].update(mended="x"))
@@ -261,9 +261,7 @@ class LeasedModel(LeasedMachine):
         writes = len(self.swarm.writes)
         for memory in (self.memory, Memory()):
             self.memory = memory
-            for _ in range(35):
-                self.tick()
-                self.cycle()
+            self.seconds_pass(35)
         assert self.swarm.writes[writes:] == []
 
 

@@ -203,9 +203,7 @@ class Model(Machine):
         for node in ("n2", "n3"):
             self.swarm.node_up(node)
         Operator(cast("Swarm", self.swarm), self.desired, clock=self.clock).resume("", "")
-        for _ in range(60):
-            self.swarm.tick()
-            self.cycle()
+        self.seconds_pass(60, rest=8)
         self.values += 1
         for path in ("db", "key"):
             self.vault.write(path, f"{CANARY}-last-{self.values}")
@@ -229,9 +227,7 @@ class Model(Machine):
         writes = len(self.swarm.writes)
         for memory in (self.memory, Memory()):
             self.memory = memory
-            for _ in range(10):
-                self.swarm.tick()
-                self.cycle()
+            self.seconds_pass(10)
         assert self.swarm.writes[writes:] == []
 
 
