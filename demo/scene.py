@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from tests.support.processes import RunDirectory
+from tests.support.processes import RunDirectory, eventually
 from tests.support.requirements import vault_binary
 from tests.support.swarm import Engine, PrivateSwarm
 from tests.support.vault import VaultServer
@@ -37,12 +37,25 @@ class Scene:
 
     Attributes:
         replicas: How many tasks each service should have, by its name.
+
+    Args:
+        stack: The file of the stack.
+        servers: Servers that run already, and are only rid of what the scene made there; the
+            engine has nothing else on it.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(
+        self,
+        console: Console,
+        *,
+        stack: Path = ROOT / "compose/demo.yml",
+        servers: tuple[Engine, VaultServer] | None = None,
+    ) -> None:
         self._console = console
         self._directory = RunDirectory()
-        self._host = os.environ.get("DOCKER_HOST", "")
+        self._file = stack
+        self._shared = servers
+        self._host = "" if servers else os.environ.get("DOCKER_HOST", "")
         # On somebody's own swarm the names must not meet others.
         self.stack = f"shop-{secrets.token_hex(2)}" if self._host else "shop"
         self.secret = f"{self.stack}_db_password"
@@ -56,6 +69,13 @@ class Scene:
     def folder(self) -> Path:
         """A folder that is gone afterwards."""
         return self._directory.path
+
+    @property
+    def tools(self) -> Path:
+        """A folder that commands are looked for in first."""
+        folder = self.folder / "bin"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     @property
     def vault(self) -> VaultServer:
@@ -74,10 +94,15 @@ class Scene:
     def set_up(self) -> None:
         """Start everything but the bridge."""
         with self._step("Vault's API (OpenBao, or $BRIDGE_TEST_VAULT)"):
-            self._vault = VaultServer(self.folder / "vault")
-            self._vault.start()
+            if self._shared:
+                self._vault = self._shared[1]
+            else:
+                self._vault = VaultServer(self.folder / "vault")
+                self._vault.start()
             self._prepare_vault()
-        if self._host:
+        if self._shared:
+            self._engine = self._shared[0]
+        elif self._host:
             with self._step(f"your swarm at {self._host}"):
                 self._engine = Engine(self._host)
                 self._engine.import_busybox()
@@ -109,7 +134,7 @@ class Scene:
         node = self.engine.call("GET", "/info")["Swarm"]["NodeID"]
         command = ["docker", "stack", "deploy", "--resolve-image", "never"]
         done = subprocess.run(
-            [*command, "-c", str(ROOT / "compose/demo.yml"), self.stack],
+            [*command, "-c", str(self._file), self.stack],
             env={**os.environ, "DOCKER_HOST": self.engine.host, "DEMO_NODE": node},
             capture_output=True,
             text=True,
@@ -125,8 +150,7 @@ class Scene:
 
         `vault` is the server's own binary where the machine has none of that name.
         """
-        tools = self.folder / "bin"
-        tools.mkdir(exist_ok=True)
+        tools = self.tools
         if not shutil.which("vault") and not (tools / "vault").exists():
             (tools / "vault").symlink_to(vault_binary())
         own = f"{tools}:{Path(sys.executable).parent}"
@@ -205,6 +229,10 @@ class Scene:
         if self._bridge:
             self._bridge.terminate()
             self._bridge.wait(30)
+        if self._shared:
+            self._leave(*self._shared)
+            self._directory.close()
+            return
         if self._engine:
             if self._host:
                 self._clear_swarm(self._engine)
@@ -212,6 +240,18 @@ class Scene:
         if self._vault:
             self._vault.close()
         self._directory.close()
+
+    def _leave(self, engine: Engine, vault: VaultServer) -> None:
+        """Take away all that a page may have made."""
+        engine.remove("")
+        eventually(lambda: engine.remove_networks(f"{self.stack}_"))
+        mounts = vault.get("sys/mounts")
+        if "database/" in mounts:
+            vault.put("sys/leases/revoke-force/database")
+        for mount in {f"{MOUNT}/", "database/"} & mounts.keys():
+            vault.unmount(mount.rstrip("/"))
+        vault.call("DELETE", "sys/auth/approle")
+        vault.call("DELETE", "auth/token/roles/swarm-bridge")
 
     def _clear_swarm(self, engine: Engine) -> None:
         environ = {**os.environ, "DOCKER_HOST": engine.host}

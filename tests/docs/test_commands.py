@@ -53,8 +53,8 @@ def read(scene: Scene, service: str) -> list[str]:
     return scene.engine.read(service, "db_password")
 
 
-def test_the_tutorial(scene: Scene) -> None:
-    said = run(scene, "docs/tutorial/first-rotation.md", scene.folder)
+def test_the_tutorial(quick: Scene) -> None:
+    said = run(quick, "docs/tutorial/first-rotation.md", quick.folder)
     for expected in (
         "+ create secret db_password_v1 from version 1 in Vault",
         "correct-horse\n1000:1000 400",
@@ -62,8 +62,8 @@ def test_the_tutorial(scene: Scene) -> None:
         "no field 'password' (FieldMissing)",
     ):
         assert expected in said
-    assert read(scene, "shop_api") == ["tr0ub4dor", "tr0ub4dor"]
-    assert read(scene, "shop_worker") == ["tr0ub4dor"]
+    assert read(quick, "shop_api") == ["tr0ub4dor", "tr0ub4dor"]
+    assert read(quick, "shop_worker") == ["tr0ub4dor"]
 
 
 @pytest.mark.acceptance
@@ -95,14 +95,14 @@ def _both_at_once(spec: Json) -> None:
     spec["UpdateConfig"]["Parallelism"] = 2
 
 
-def test_rotate_database_credentials(scene: Scene, postgres: Postgres) -> None:
+def test_rotate_database_credentials(quick: Scene, postgres: Postgres) -> None:
     """Three generations, one user of the database at the end, and it is the one of the file."""
-    scene.engine.update_service("shop_api", _both_at_once)
+    quick.engine.update_service("shop_api", _both_at_once)
     script = instead(script_of(_LEASED), _IMPATIENT)
     done = subprocess.run(
         ["bash", "-c", script],
-        cwd=scene.folder,
-        env={**scene.environ(), **postgres.environ()},
+        cwd=quick.folder,
+        env={**quick.environ(), **postgres.environ()},
         capture_output=True,
         text=True,
         check=False,
@@ -117,7 +117,7 @@ def test_rotate_database_credentials(scene: Scene, postgres: Postgres) -> None:
             "next: a new generation is made",
         ):
             assert expected in done.stdout
-        found = [urlsplit(dsn) for dsn in scene.engine.read("shop_api", "dsn")]
+        found = [urlsplit(dsn) for dsn in quick.engine.read("shop_api", "dsn")]
         assert len(found) == 2
         users = postgres.rows("select rolname from pg_roles where rolname like 'v-%'")
         assert users == [(found[0].username,)]

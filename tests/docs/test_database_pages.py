@@ -90,12 +90,12 @@ def clean(postgres: Postgres) -> Iterator[Postgres]:
         postgres.execute(SQL("drop role if exists {}").format(Identifier(role)))
 
 
-def test_rotate_static_roles(scene: Scene, clean: Postgres) -> None:
-    reader = Reader(scene, clean, "shop_api", "billing")
-    scene.engine.update_service("shop_api", both_at_once)
+def test_rotate_static_roles(quick: Scene, clean: Postgres) -> None:
+    reader = Reader(quick, clean, "shop_api", "billing")
+    quick.engine.update_service("shop_api", both_at_once)
     *steps, last = [title for title in sections(_STATIC) if title[:1].isdecimal()]
-    quick = {**_QUICK, "grace: 30s": "grace: 1s"}
-    said = reader.follow(instead(script_of(_STATIC, *steps), quick))
+    words = {**_QUICK, "grace: 30s": "grace: 1s"}
+    said = reader.follow(instead(script_of(_STATIC, *steps), words))
     for expected in (
         "billing_b: Vault rotates it each 365d by itself",
         "+ create secret billing_db_v1 from the password of the static role billing_a",
@@ -115,9 +115,9 @@ def test_rotate_static_roles(scene: Scene, clean: Postgres) -> None:
 
 
 @pytest.mark.parametrize("rotations", [2, pytest.param(10, marks=pytest.mark.acceptance)])
-def test_hold_leases_of_a_pipeline(scene: Scene, clean: Postgres, rotations: int) -> None:
+def test_hold_leases_of_a_pipeline(quick: Scene, clean: Postgres, rotations: int) -> None:
     """Both credentials are valid until no task has the former; then that has 30 s left at most."""
-    reader = Reader(scene, clean, "shop_worker", "ledger")
+    reader = Reader(quick, clean, "shop_worker", "ledger")
     _, first, second, *_ = sections(_DYNAMIC)
     renamed = {"shop": "ledger", "vault_admin": "ledger_admin"}
     reader.follow(instead(script_of(_DYNAMIC, first, second), renamed))

@@ -65,6 +65,10 @@ class ForkedProcess:
                     self.returncode = int(self._answer())
         return self.returncode
 
+    def wait_beside(self, other: socket.socket) -> None:
+        """Wait until it ends, or until something comes from a socket."""
+        select.select([self._answers, other.fileno()], [], [])
+
     def send_signal(self, number: int) -> None:
         """Send a signal where it has not ended."""
         if self.poll() is None:
@@ -89,17 +93,33 @@ class ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def fork(
-        self, arguments: Sequence[str], environ: Mapping[str, str], out: IO[bytes], err: IO[bytes]
+        self,
+        arguments: Sequence[str],
+        environ: Mapping[str, str],
+        out: IO[bytes] | int,
+        err: IO[bytes] | int,
+        *,
+        folder: str = "",
     ) -> ForkedProcess:
-        """Start ``python -m bridge`` with these arguments."""
-        if self._requests is None:
-            self._requests = self._start()
+        """Start ``python -m bridge`` with these arguments.
+
+        Args:
+            folder: Where it is started; the root of the repository where empty.
+        """
+        requests = self.start()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            request = json.dumps([list(arguments), dict(environ)]).encode()
-            files = array.array("i", [theirs.fileno(), out.fileno(), err.fileno()])
-            self._requests.sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
+            request = json.dumps([list(arguments), dict(environ), folder]).encode()
+            output = (file if isinstance(file, int) else file.fileno() for file in (out, err))
+            files = array.array("i", [theirs.fileno(), *output])
+            requests.sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
         return ForkedProcess(arguments, ours)
+
+    def start(self) -> socket.socket:
+        """Start it where it does not run; it ends with the thread that did; returns its socket."""
+        if self._requests is None:
+            self._requests = self._start()
+        return self._requests
 
     def close(self) -> None:
         """End it, with every bridge that still runs."""
@@ -121,6 +141,65 @@ class ForkServer:
                 start_new_session=True,
             )
         return ours
+
+
+_COMMAND = """\
+#!{python} -IS
+import json, os, socket, sys
+asked = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+asked.connect({place!r})
+request = json.dumps([sys.argv[1:], dict(os.environ), os.getcwd()]).encode()
+socket.send_fds(asked, [request], [1, 2])
+sys.exit(int(asked.recv(64) or 1))
+"""
+
+
+class ForkCommand:
+    """The command ``vault-bridge`` for scripts: each call is a fork, with the script's output.
+
+    It reads nothing from its input. A call that is killed kills its bridge.
+
+    Args:
+        file: Where the command is written.
+    """
+
+    def __init__(self, server: ForkServer, file: Path) -> None:
+        self._server = server
+        server.start()
+        place = file.with_suffix(".socket")
+        self._asked = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._asked.bind(str(place))
+        self._asked.listen()
+        file.write_text(_COMMAND.format(python=sys.executable, place=str(place)))
+        file.chmod(0o755)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no more calls."""
+        self._asked.shutdown(socket.SHUT_RDWR)
+        self._asked.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):  # it is closed
+            while True:
+                call = self._asked.accept()[0]
+                request, files, _, _ = socket.recv_fds(call, _LONGEST, 2)
+                arguments, environ, folder = json.loads(request)
+                bridge = self._server.fork(arguments, environ, *files, folder=folder)
+                for file in files:
+                    os.close(file)
+                threading.Thread(target=self._follow, args=(call, bridge), daemon=True).start()
+
+    @staticmethod
+    def _follow(call: socket.socket, bridge: ForkedProcess) -> None:
+        with call:
+            bridge.wait_beside(call)
+            code = bridge.poll()
+            if code is None:
+                bridge.kill()
+            else:
+                with suppress(OSError):
+                    call.send(str(code).encode())
 
 
 def serve(requests: socket.socket) -> list[str]:
@@ -175,8 +254,10 @@ def _reap(running: dict[int, socket.socket]) -> None:
 
 def _become(request: bytes, output: Sequence[int], parent: int) -> list[str]:
     """Take the environment and the files that a fork is to have; returns its arguments."""
-    arguments, environ = json.loads(request)
+    arguments, environ, folder = json.loads(request)
     die_with(parent)
+    if folder:
+        os.chdir(folder)
     for number, file in enumerate(output, 1):
         os.dup2(file, number)
         os.close(file)

@@ -11,6 +11,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +268,17 @@ class Engine:
             for found in self.call("GET", f"/{kind}"):
                 if found["Spec"]["Name"].startswith((prefix, f"vault-bridge.{prefix}")):
                     self.call("DELETE", f"/{kind}/{found['ID']}")
+
+    def remove_networks(self, prefix: str) -> bool:
+        """Remove the networks whose names begin so; returns whether none of them is left.
+
+        One goes only when the last container on it has gone.
+        """
+        found = [n["Id"] for n in self.call("GET", "/networks") if n["Name"].startswith(prefix)]
+        for network in found:
+            with suppress(docker.errors.APIError):
+                self.call("DELETE", f"/networks/{network}")
+        return not found
 
 
 class PrivateSwarm(Engine):

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.support.forks import ForkServer
+from tests.support.forks import ForkCommand, ForkServer
 from tests.support.processes import eventually
 
 
@@ -105,3 +106,34 @@ def test_a_fork_ends_whose_server_has_ended_before_it_could_ask_for_that() -> No
         [sys.executable, "-c", _ORPHAN], capture_output=True, text=True, cwd=root, check=True
     )
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_script_calls_it_as_a_command(server: ForkServer, tmp_path: Path) -> None:
+    """With its folder, its environment and its output; a call that is killed kills the bridge."""
+    command = ForkCommand(server, tmp_path / "vault-bridge")
+    (tmp_path / "bridge.yaml").write_text("secrets: 1\n")
+    script = "./vault-bridge -c bridge.yaml plan | cat; ./vault-bridge -c bridge.yaml plan"
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    first, second = done.stderr[: len(done.stderr) // 2], done.stderr[len(done.stderr) // 2 :]
+    assert first == second
+    assert "bridge.yaml:1: secrets: " in first
+    os.mkfifo(tmp_path / "pipe")
+    hangs = subprocess.Popen([tmp_path / "vault-bridge", "-c", "pipe", "plan"], cwd=tmp_path)
+    eventually(lambda: bool(_beside(hangs, tmp_path)))
+    hangs.kill()
+    hangs.wait(60)
+    eventually(lambda: not _beside(hangs, tmp_path))
+    command.close()
+
+
+def _beside(process: subprocess.Popen[bytes], folder: Path) -> list[str]:
+    """Return the other processes that work in a folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):
+            if place.readlink() == folder and place.parent.name != str(process.pid):
+                found.append(place.parent.name)
+    return found
