@@ -35,7 +35,7 @@ test: lint contracts $(STAMP) ## Everything: linters, types, layers, all tests o
 	@$(MAKE) --no-print-directory --jobs=2 all-tests types house
 
 all-tests: $(STAMP)
-	$(PYTEST)
+	$(PYTEST) --ignore tests/house  # `house` runs these, beside this
 
 unit: $(STAMP) ## Only the tests that need no server
 	$(BIN)/python -m pytest tests/unit

@@ -166,7 +166,7 @@ def test_a_dynamic_role_at_once(lab: Lab, make: Make) -> None:
     """Its lease is found by Vault and by the label; it ends in that second, and is replaced."""
     leased = make()
     leased.first()
-    leased.load(replicas=1)
+    leased.load(replicas=1, pause=1.0)
     bridge = _started(leased)
     former = leased.credential()
     lease, creds = leased.lease(1), f"{leased.database.mount}/creds/app"
@@ -190,7 +190,7 @@ def test_a_dynamic_role_at_once(lab: Lab, make: Make) -> None:
 def test_a_dynamic_role_at_once_in_other_ways(lab: Lab, make: Make, way: str) -> None:
     leased = make()
     leased.first()
-    leased.load(replicas=1)
+    leased.load(replicas=1, pause=1.0)
     _started(leased)
     former = leased.credential()
     creds = f"{leased.database.mount}/creds/app"
@@ -225,7 +225,7 @@ def test_a_static_pair_without_an_outage(lab: Lab, make: Make) -> None:
 def test_a_static_pair_at_once(lab: Lab, make: Make) -> None:
     leased = make(static=("a", "b"))
     leased.first()
-    leased.load(replicas=1)
+    leased.load(replicas=1, pause=1.0)
     bridge = _started(leased)
     former = leased.credential()
     role = {"database/rotate-role/billing_": f"{leased.database.mount}/rotate-role/"}
@@ -245,7 +245,7 @@ def test_a_lease_that_a_pipeline_wrote(lab: Lab, make: Make) -> None:
     leased = make(pipeline=True)
     leased.write()
     leased.first()
-    leased.load(replicas=1)
+    leased.load(replicas=1, pause=1.0)
     bridge = _started(leased)
     former = leased.credential()
     words = {"secret/ledger/db": f"{lab.mount}/{PATH}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -73,35 +74,28 @@ def _crash(lab: Lab, engine: Proxy, number: int, phase: Phase) -> str:
     return seen[-1]
 
 
-def test_how_many_requests_a_rotation_has(lab: Lab) -> None:
-    """What the other tests cut through: without it they would kill after the end."""
-    engine = _scene(lab)
-    engine.exchanges.clear()
-    values = _rotate(lab)
-    lab.cli("sync")
-    assert len(engine.writes()) >= REQUESTS
-    assert _outcome(lab, values) == EXPECTED
-
-
 EXPECTED = {
     "secrets": {"db 0": {"good"}, "db 1": {"good"}, "key 0": {"good"}, "key 1": {"good"}},
     "status": {"db": ("Synced", "UpToDate"), "key": ("Synced", "UpToDate")},
 }
 
 
+_EVERY = tuple(range(1, REQUESTS + 1))
+
+
 @pytest.mark.parametrize(
-    "numbers",
+    ("phases", "numbers"),
     [
-        (1, 5, 7),
-        pytest.param(tuple(range(1, REQUESTS + 1)), marks=pytest.mark.acceptance),
+        pytest.param((Phase.BEFORE, Phase.AFTER), (1, 5, 7), id="sample"),
+        pytest.param((Phase.BEFORE,), _EVERY, id="before", marks=pytest.mark.acceptance),
+        pytest.param((Phase.AFTER,), _EVERY, id="after", marks=pytest.mark.acceptance),
     ],
-    ids=["sample", "all"],
 )
-@pytest.mark.parametrize("phase", [Phase.BEFORE, Phase.AFTER])
-def test_killed_at_a_request(lab: Lab, numbers: tuple[int, ...], phase: Phase) -> None:
+def test_killed_at_a_request(lab: Lab, phases: tuple[Phase, ...], numbers: tuple[int, ...]) -> None:
     engine = _scene(lab)
+    _a_whole_rotation(lab, engine)
     killed_at = []
-    for number in numbers:
+    for phase, number in itertools.product(phases, numbers):
         values = _rotate(lab)
         engine.exchanges.clear()
         killed_at.append(_crash(lab, engine, number, phase))
@@ -117,3 +111,12 @@ def test_killed_at_a_request(lab: Lab, numbers: tuple[int, ...], phase: Phase) -
             ("POST", "services"),
             ("DELETE", "secrets"),
         }
+
+
+def _a_whole_rotation(lab: Lab, engine: Proxy) -> None:
+    """It has so many requests: with fewer the kills would come after the end."""
+    engine.exchanges.clear()
+    values = _rotate(lab)
+    lab.cli("sync")
+    assert len(engine.writes()) >= REQUESTS
+    assert _outcome(lab, values) == EXPECTED

@@ -19,7 +19,7 @@ def make(leased_database: Make) -> Make:
     return partial(leased_database, pipeline=True)
 
 
-@pytest.mark.parametrize("rotations", [2, pytest.param(10, marks=pytest.mark.acceptance)])
+@pytest.mark.parametrize("rotations", [1, pytest.param(10, marks=pytest.mark.acceptance)])
 def test_a_pipelines_rotations_refuse_no_login(lab: Lab, make: Make, rotations: int) -> None:
     """Leases live beyond their first life and beyond the pipeline's token; the former ones end."""
     leased = make(default_ttl="10s")
@@ -49,7 +49,7 @@ def test_a_version_that_names_somebody_elses_lease_is_held_and_nothing_ends(
     leased = make()
     leased.write()
     leased.first()
-    leased.load(replicas=1)
+    leased.load(replicas=1, pause=1.0)
     lab.start()
     leased.settle_on(1)
     leased.database.role("other")
@@ -76,7 +76,7 @@ def test_a_lease_that_two_versions_name_goes_on_with_the_newer_one(lab: Lab, mak
     leased = make()
     fields = leased.write()
     leased.first()
-    leased.load(replicas=1)
+    leased.load(replicas=1, pause=1.0)
     lab.start()
     leased.settle_on(1)
     lab.vault.write(lab.mount, PATH, **fields, note="more")
@@ -89,7 +89,7 @@ def test_what_vault_has_ended_is_said_and_rolled_nowhere(lab: Lab, make: Make) -
     leased = make()
     leased.write()
     leased.first()
-    leased.load(replicas=1)
+    leased.load(replicas=1, pause=1.0)
     lab.start()
     leased.settle_on(1)
     leased.database.revoke(leased.lease(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import time
 from collections.abc import Callable
@@ -35,7 +36,7 @@ def _has(leased: LeasedDatabase, version: int) -> bool:
 @pytest.mark.parametrize(
     ("rotations", "least", "pause"),
     [
-        (3, 100, 0.1),
+        (2, 100, 0.1),
         pytest.param(20, 10_000, 0.02, marks=[pytest.mark.acceptance, pytest.mark.timeout(1800)]),
     ],
 )
@@ -106,19 +107,20 @@ class _Crash:
         raise Cut
 
 
+_MODES = ("before", "after", "lost")
+_EVERY_CALL = tuple(range(1, CALLS + 1))
+_LONG = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
+
+
 @pytest.mark.parametrize(
-    "numbers",
+    ("modes", "numbers"),
     [
-        (3,),
-        pytest.param(
-            tuple(range(1, CALLS + 1)), marks=[pytest.mark.acceptance, pytest.mark.timeout(1800)]
-        ),
+        pytest.param(_MODES, (3,), id="sample"),
+        *(pytest.param((mode,), _EVERY_CALL, id=mode, marks=_LONG) for mode in _MODES),
     ],
-    ids=["sample", "all"],
 )
-@pytest.mark.parametrize("mode", ["before", "after", "lost"])
 def test_a_crash_at_any_call_costs_no_login(
-    lab: Lab, make: Make, mode: str, numbers: tuple[int, ...]
+    lab: Lab, make: Make, modes: tuple[str, ...], numbers: tuple[int, ...]
 ) -> None:
     """Killed before a call, after it, or its answer lost: then one user, and no lease but its."""
     proxies = lab.through_proxies()
@@ -128,7 +130,7 @@ def test_a_crash_at_any_call_costs_no_login(
     load = leased.load(replicas=2, pause=0.05)
     lab.sync()
     met: list[str] = []
-    for number in numbers:
+    for mode, number in itertools.product(modes, numbers):
         before = leased.newest()
         leased.ask()
         crash = _Crash(proxies, number, mode)
@@ -187,7 +189,7 @@ def test_sync_waits_for_vaults_next_tries_to_end_a_credential(lab: Lab, make: Ma
     """Where the database does not answer it tries again after 14 to 30 s, and after 50 s."""
     leased = make(default_ttl="10m")
     leased.first()
-    leased.load(replicas=1)
+    leased.load(replicas=1, pause=1.0)
     lab.sync()
     leased.database.role("app", default_ttl="10m", failures=2)
     leased.ask()
@@ -200,7 +202,7 @@ def test_sync_waits_for_vaults_next_tries_to_end_a_credential(lab: Lab, make: Ma
 def test_a_lease_that_vanished_is_replaced_at_once_and_not_for_ever(lab: Lab, make: Make) -> None:
     leased = make()
     leased.first()
-    leased.load(replicas=1)
+    leased.load(replicas=1, pause=1.0)
     bridge = lab.start()
     leased.settle_on(1)
     for version in (1, 2):
@@ -248,7 +250,7 @@ def test_what_operators_may_ask_for(lab: Lab, make: Make) -> None:
     """Rotate, now, revoked first; back only to what is alive; let go of."""
     leased = make(lease={"grace": "1h"})
     leased.first()
-    leased.load(replicas=1)
+    leased.load(replicas=1, pause=1.0)
     lab.start()
     name = lab.name("db")
     eventually(lambda: "good" in leased.labels()[1])
@@ -288,7 +290,7 @@ def test_what_is_taken_out_of_the_configuration_is_kept_until_it_is_let_go_of(
 ) -> None:
     leased = make(default_ttl="20s")
     leased.first()
-    leased.load(replicas=1)
+    leased.load(replicas=1, pause=1.0)
     credential = leased.credential()
     lab.without("db")
     bridge = lab.start()

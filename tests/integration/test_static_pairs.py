@@ -157,7 +157,7 @@ def test_a_role_that_vault_rotates_by_itself_is_rolled_at_once_with_an_alarm(
 ) -> None:
     leased = make()
     leased.first()
-    leased.load(replicas=1)
+    leased.load(replicas=1, pause=1.0)
     bridge = lab.start()
     leased.settle_on(1)
     lab.vault.put(f"{leased.database.mount}/rotate-role/a")

@@ -241,6 +241,6 @@ class LeasedDatabase:
         """Start a service that logs in again and again with the first generation."""
         newest = self.lab.name(f"db_v{self.newest()}")
         load = LoginLoad(self.lab, self.postgres, self.database, service, secret=newest, **more)
-        load.wait_for(10)
+        load.wait_for(1)
         eventually(lambda: self.lab.name(service) not in self.lab.swarm.short_of_tasks())
         return load

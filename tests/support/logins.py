@@ -24,12 +24,19 @@ _SOCKETS = "/sockets"
 _PROGRAM = "/application.py"
 _SYSTEM = ("/usr", "/lib", "/lib64", "/etc/ld.so.cache")
 _HEALTH = {
-    "Test": ["CMD", "test", "-e", str(application.READY)],
+    "Test": [
+        *("CMD", "sh", "-c"),
+        f"test -e {application.READY} || exit 1; test ! -e /tmp/told || sleep 60; : >/tmp/told",
+    ],
     "Interval": _NANO,
-    "Timeout": 5 * _NANO,
+    "Timeout": 90 * _NANO,
     "Retries": 10,
 }
-"""A task runs for Swarm once it has logged in; after ten seconds in vain it has failed."""
+"""A task runs for Swarm once it has logged in; after ten seconds in vain it has failed.
+
+Once that is told a check takes a minute, in which it does nothing: one each second would take more
+of the machine than the logins do.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ PATIENCE = 300.0
 A test may take longer still, see the time-out of pytest.
 """
 
-_LONGEST_PAUSE = 0.1
+_LONGEST_PAUSE = 0.2
 
 
 class RunDirectory:

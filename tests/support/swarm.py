@@ -40,8 +40,27 @@ ip addr add 10.123.0.1/24 dev eth0
 ip link set eth0 up
 ip route add default via 10.123.0.254
 mount -t tmpfs -o mode=0711 engine "$1"
+cat >"$1/containerd.toml" <<TOML
+version = 2
+root = "$1/containerd"
+state = "$1/containerd-state"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "$1/containerd.sock"
+[debug]
+level = "warn"
+[plugins."io.containerd.gc.v1.scheduler"]
+pause_threshold = 0.0
+TOML
+containerd --config "$1/containerd.toml" &
+until [ -S "$1/containerd.sock" ]; do sleep 0.02; done
 shift
 exec "$@"
+"""
+"""With a containerd of its own configuration.
+
+By default it plans its next collection fifty times as late as the latest one took. Where that is
+a fifth of a millisecond it looks a hundred times a second whether there is one to do.
 """
 
 _TRIES = 5
@@ -327,6 +346,7 @@ class PrivateSwarm(Engine):
                 *("sh", "-euc", _START, "start", str(data), *self._command(dockerd)),
                 *(f"--data-root={data}/root", f"--exec-root={data}/exec"),
                 *(f"--pidfile={data}/pid", f"--host=unix://{self._socket}"),
+                f"--containerd={data}/containerd.sock",
                 *("--shutdown-timeout=1", "--log-level=warn", "--bridge=none"),
             ],
             self.folder / "log",
