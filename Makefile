@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Four processes keep two processors busy: they mostly wait. Each takes the next test as it is free.
-PYTEST := $(BIN)/python -m pytest -n 4 --maxschedchunk 1
+# Five processes keep two processors busy: they mostly wait. Each takes the next test as it is free.
+PYTEST := $(BIN)/python -m pytest -n 5 --maxschedchunk 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo playground test all-tests unit lint types contracts house acceptance test-engines bench docs lock image clean
