@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bridge.cli.shared import Options, command, print_json
+from bridge.cli.written_whole import is_there, put
 from bridge.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
+    from bridge.cli.grant import Grant
     from bridge.config import Configuration
     from bridge.report.first_config import Answers, FirstSecret
 
@@ -44,6 +47,11 @@ class Given:
     docker_prefix: str
     write_stack: bool
     force: bool
+    apply: bool
+    admin_token_file: str
+    admin_token_env: str
+    to_docker_secrets: bool
+    yes: bool
 
 
 def _first_secrets(
@@ -114,14 +122,30 @@ def _option(*names: str, **more: Any) -> Callable[[_Function], _Function]:
 )
 @click.option("--write-stack", is_flag=True, help="Write the stack and its proxy's rules, too.")
 @click.option("--force", is_flag=True, help="Overwrite what is there and differs.")
+@click.option(
+    "--apply", is_flag=True, help="Write the policies and roles into Vault, after showing them."
+)
+@_option("--admin-token-file", metavar="FILE", help="A token that may do that.")
+@_option(
+    "--admin-token-env", metavar="NAME", help="A variable with such a token, as in VAULT_TOKEN."
+)
+@click.option(
+    "--docker-secrets",
+    "to_docker_secrets",
+    is_flag=True,
+    help="Put role id, secret id and CA into Docker secrets; else the ids into files of mode 0600.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before writing into Vault.")
 @click.pass_obj
 def init(options: Options, /, **given: Any) -> None:
     """Begin: write a configuration, and print what Vault must grant for it.
 
     Takes what it needs from options and asks for the rest where a terminal is. It writes the
     configuration with its comments, after a check by its parser, and prints the policies, the
-    commands that put them in place, and the stack. Nothing is written into Vault or the swarm.
+    commands that put them in place, and the stack. Nothing is written into Vault or the swarm
+    without `--apply`, which needs an administrator's token. The secret id is never printed.
     """
+    from bridge.cli.grant import token_of
     from bridge.report.first_config import config_text
 
     asked = Given(**given)
@@ -131,7 +155,17 @@ def init(options: Options, /, **given: Any) -> None:
     files = {Path(options.config): text}
     if asked.write_stack:
         files |= _stack_files(options.config, answers, asked)
-    written = _write(files, force=asked.force)
+    if asked.apply:
+        token = token_of(asked.admin_token_file, asked.admin_token_env)
+        with _granting(configuration, answers, asked, token) as grant:
+            _show(grant)
+            written = _write(files, force=asked.force)
+            if _agreed(grant, asked):
+                grant.carry_out(lambda line: click.echo(line, err=True))
+    elif asked.to_docker_secrets:
+        raise click.UsageError("--docker-secrets goes with --apply")
+    else:
+        written = _write(files, force=asked.force)
     if options.as_json:
         print_json({"written": written} | _printed(options.config, answers, asked, configuration))
     else:
@@ -245,7 +279,7 @@ def _write(files: dict[Path, str], *, force: bool) -> list[str]:
 
     Raises ``click.UsageError`` where one is there with another content, unless it is forced.
     """
-    wanted = {file: text for file, text in files.items() if not _is_there(file, text)}
+    wanted = {file: text for file, text in files.items() if not is_there(file, text.encode())}
     taken = [str(file) for file in wanted if os.path.lexists(file)]
     if taken and not force:
         raise click.UsageError(
@@ -253,32 +287,50 @@ def _write(files: dict[Path, str], *, force: bool) -> list[str]:
             " another file with -c, or overwrite it with --force"
         )
     for file, text in wanted.items():
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            _put(file, text)
-        except OSError as error:
-            raise click.UsageError(f"{file}: cannot be written ({error.strerror})") from None
+        put(file, text.encode())
     return [str(file) for file in wanted]
 
 
-def _is_there(file: Path, text: str) -> bool:
-    try:
-        return file.read_bytes() == text.encode()
-    except OSError:
-        return False
+# --- what is written into Vault -------------------------------------------------------------------
 
 
-def _put(file: Path, text: str) -> None:
-    """Write a file whole: whoever reads it meanwhile sees the former one, or this one."""
-    number, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+@contextmanager
+def _granting(
+    configuration: Configuration, answers: Answers, given: Given, token: str
+) -> Iterator[Grant]:
+    """Yield what is to be written into Vault, and where the credential goes."""
+    from bridge.cli.grant import DockerSecrets, Files, open_grant
+    from bridge.keys.values import docker_host
+    from bridge.model.settings import DockerSettings
+    from bridge.report.stack import PREFIX, docker_secrets
+    from bridge.servers.swarm import Swarm
+
+    if not given.to_docker_secrets:
+        names = {what: Path(answers.folder) / what for what in ("role_id", "secret_id")}
+        with open_grant(configuration, token, Files(names), answers.ca, force=given.force) as grant:
+            yield grant
+        return
+    if not answers.stack:
+        raise click.UsageError("--docker-secrets goes with --run-as stack")
     try:
-        with os.fdopen(number, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            os.fchmod(number, 0o644)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        host = docker_host(answers.docker_host)
+    except ValueError as error:
+        raise click.UsageError(f"--docker-host: {error}") from None
+    with closing(Swarm(DockerSettings(host))) as swarm:
+        place = DockerSecrets(swarm, docker_secrets(answers, given.docker_prefix or PREFIX))
+        with open_grant(configuration, token, place, answers.ca, force=given.force) as grant:
+            yield grant
+
+
+def _show(grant: Grant) -> None:
+    click.echo("\n".join(grant.lines()), err=True)
+
+
+def _agreed(grant: Grant, given: Given) -> bool:
+    """Return whether to write; a terminal is asked. Raises ``click.Abort`` for a no."""
+    if grant.writes_something and _on_terminal() and not given.yes:
+        click.confirm("Write this?", abort=True, err=True)
+    return grant.writes_something
 
 
 # --- what is printed ------------------------------------------------------------------------------

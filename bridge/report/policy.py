@@ -9,6 +9,7 @@ from bridge.model.desired import Desired
 from bridge.model.rule import CAPABILITIES, Rule
 from bridge.model.settings import AppRole, Auth, CertLogin, JwtLogin, TokenFile, VaultSettings
 from bridge.model.source import Source
+from bridge.report.vault_writes import VaultWrite
 from bridge.sources.kinds import kind_of
 from bridge.sources.units import units_of
 
@@ -19,11 +20,14 @@ CUSTODY_NAME = f"{NAME}-custody"
 """Name of the policy of custody tokens."""
 
 
-_ROLE = f"token_policies={NAME} token_no_default_policy=true token_type=service"
-_TOKEN_ROLE = (
-    f"allowed_policies={CUSTODY_NAME} orphan=true renewable=true token_type=service"
-    " token_no_default_policy=true"
-)
+_ROLE = {"token_policies": NAME, "token_no_default_policy": "true", "token_type": "service"}
+_TOKEN_ROLE = {
+    "allowed_policies": CUSTODY_NAME,
+    "orphan": "true",
+    "renewable": "true",
+    "token_type": "service",
+    "token_no_default_policy": "true",
+}
 
 LOOKUP_SELF = Rule("auth/token/lookup-self", ("read",), "tell a dead token from a missing policy")
 RENEW_SELF = Rule("auth/token/renew-self", ("update",), "keep our token alive")
@@ -74,10 +78,14 @@ def token_role_rule(vault: VaultSettings) -> Rule | None:
     return Rule(place, ("read",), "let `vault-bridge check` judge the token role")
 
 
+def _token_role(vault: VaultSettings) -> VaultWrite:
+    assert vault.custody  # noqa: S101 - there is a token role only where it is configured
+    return VaultWrite.of(f"auth/token/roles/{vault.custody.token_role}", **_TOKEN_ROLE)
+
+
 def token_role_command(vault: VaultSettings) -> str:
     """Return the command that makes the token role of custodies."""
-    assert vault.custody  # noqa: S101 - there is a token role only where it is configured
-    return f"vault write auth/token/roles/{vault.custody.token_role} {_TOKEN_ROLE}"
+    return _token_role(vault).command
 
 
 def needed_lease_rules(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
@@ -166,13 +174,9 @@ def pipeline_hcl(desired: Desired, vault: VaultSettings) -> str:
 
 def commands(desired: Desired, vault: VaultSettings) -> tuple[str, ...]:
     """Return the commands that put the policy in place and give the bridge a login with it."""
-    leased = bool(creds_rules(desired))
-    life = "token_ttl=20m"
-    if leased and vault.custody is None:
-        life = "token_period=24h"  # each login of its own is a custody, which must not end
     first = f"vault-bridge policy | vault policy write {NAME} -"
-    login = _login_command(vault.auth, f"{_ROLE} {life}")
-    if not leased or vault.custody is None:
+    login = _login_command(vault.auth, _login_fields(desired, vault))
+    if not creds_rules(desired) or vault.custody is None:
         return first, login
     return (
         first,
@@ -182,15 +186,52 @@ def commands(desired: Desired, vault: VaultSettings) -> tuple[str, ...]:
     )
 
 
-def _login_command(auth: Auth, role: str) -> str:
+def writes(desired: Desired, vault: VaultSettings) -> tuple[VaultWrite, ...]:
+    """Return what the same commands write, in their order; with AppRole also where it is mounted.
+
+    The role of another method is not in it: what it is bound to is not in the configuration.
+    """
+    found = [VaultWrite.of(f"{_POLICIES}{NAME}", policy=policy_hcl(desired, vault))]
+    custody = custody_hcl(desired, vault)
+    if custody:
+        found.append(VaultWrite.of(f"{_POLICIES}{CUSTODY_NAME}", policy=custody))
+    if vault.custody and creds_rules(desired):
+        found.append(_token_role(vault))
+    if isinstance(vault.auth, AppRole):
+        found.append(VaultWrite.of(f"sys/auth/{vault.auth.mount}", type="approle"))
+        fields = _login_fields(desired, vault)
+        found.append(VaultWrite.of(app_role_path(vault.auth), **fields))
+    return tuple(found)
+
+
+_POLICIES = "sys/policies/acl/"
+
+
+def app_role_path(auth: AppRole) -> str:
+    """Return where our role of AppRole is."""
+    return f"auth/{auth.mount}/role/{NAME}"
+
+
+def _login_fields(desired: Desired, vault: VaultSettings) -> dict[str, str]:
+    """Return what a role has that we log in as, whatever the method."""
+    if creds_rules(desired) and vault.custody is None:
+        # Each login of its own is a custody, which must not end.
+        return {**_ROLE, "token_period": "24h"}
+    return {**_ROLE, "token_ttl": "20m"}
+
+
+def _login_command(auth: Auth, fields: dict[str, str]) -> str:
     match auth:
         case AppRole():
-            return f"vault write auth/{auth.mount}/role/{NAME} {role}"
+            return VaultWrite.of(app_role_path(auth), **fields).command
         case JwtLogin():
-            claims = "role_type=jwt user_claim=sub bound_audiences=... bound_subject=..."
-            return f"vault write auth/{auth.mount}/role/{auth.role} {role} {claims}"
+            claims = {"role_type": "jwt", "user_claim": "sub"}
+            bound = {"bound_audiences": "...", "bound_subject": "..."}
+            place = f"auth/{auth.mount}/role/{auth.role}"
+            return VaultWrite.of(place, **fields, **claims, **bound).command
         case CertLogin():
-            return f"vault write auth/{auth.mount}/certs/{auth.role} {role} certificate=@ca.pem"
+            place = f"auth/{auth.mount}/certs/{auth.role}"
+            return VaultWrite.of(place, **fields, certificate="@ca.pem").command
         case TokenFile():
             return f"vault token create -policy={NAME} -no-default-policy -orphan -period=24h"
         case _:

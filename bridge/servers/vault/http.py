@@ -241,6 +241,7 @@ _WORDS = (
     ("timed out", "no answer in time"),
     ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
     ("WRONG_VERSION_NUMBER", "it does not speak TLS"),
+    ("Could not find a suitable TLS CA", "the file of its CA cannot be read"),
     ("Could not find the TLS", "our certificate or its key cannot be read"),
 )
 
