@@ -156,22 +156,24 @@ class Bench(RuleBasedStateMachine):
         Args:
             rest: Ends it where nothing has happened for so many seconds and nothing is waited for.
         """
-        quiet = 0
+        quiet, before = 0, self.swarm.contents()
         for second in range(count):
-            before = self.swarm.contents()
             self.tick()
-            if not second or self._is_due():
+            now = self.swarm.contents()
+            if not second or self._is_due(now):
                 self.cycle()
-            quiet = quiet + 1 if self._rests() and self.swarm.contents() == before else 0
+                now = self._left
+            quiet = quiet + 1 if self._rests() and now == before else 0
             if quiet and quiet == rest:
                 return
+            before = now
 
     def _rests(self) -> bool:
         """Tell whether the latest plan has nothing to do, to wait for or to try again."""
         plan = self.plan
         return bool(plan and plan.finished and not any(hold.until for hold in plan.holds))
 
-    def _is_due(self) -> bool:
+    def _is_due(self, contents: bytes) -> bool:
         plan, now = self.plan, self.clock()
         if plan is None or not plan.finished or plan.doubtful:
             return True
@@ -179,7 +181,7 @@ class Bench(RuleBasedStateMachine):
             plan.wake_at is not None and plan.wake_at <= now
         ):
             return True
-        return self.swarm.contents() != self._left
+        return contents != self._left
 
     def cycle_with_trouble(self, after: int, done: bool, error: BaseException) -> None:
         """Let one write go wrong, before or after it is carried out; the next ones do not."""

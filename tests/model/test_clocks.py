@@ -185,7 +185,7 @@ class ClockModel(RuleBasedStateMachine):
 
 TestClockModel = ClockModel.TestCase
 TestClockModel.settings = settings(
-    max_examples=300 if LONG else 15,
+    max_examples=300 if LONG else 12,
     stateful_step_count=20 if LONG else 10,
     phases=[Phase.explicit, Phase.generate],  # minutes pass in a step, so that shrinking takes long
     derandomize=not LONG,

@@ -267,7 +267,7 @@ class LeasedModel(LeasedMachine):
 
 TestLeasedModel = LeasedModel.TestCase
 TestLeasedModel.settings = settings(
-    max_examples=1000 if LONG else 60,
+    max_examples=1000 if LONG else 45,
     stateful_step_count=40 if LONG else 25,
     derandomize=not LONG,
     deadline=None,

@@ -237,7 +237,7 @@ def _newest(view: SwarmView, name: str) -> Mirror:
 
 TestModel = Model.TestCase
 TestModel.settings = settings(
-    max_examples=1000 if LONG else 80,
+    max_examples=1000 if LONG else 60,
     stateful_step_count=40 if LONG else 30,
     derandomize=not LONG,
     deadline=None,
