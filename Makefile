@@ -7,8 +7,11 @@ STAMP := $(VENV)/.installed
 # Five processes keep two processors busy: they mostly wait. Each takes the next test as it is free.
 PYTEST := $(BIN)/python -m pytest -n 5 --maxschedchunk 1
 
+# Whatever the caller has set: hundreds of processes import the same modules, which are compiled once.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo playground test all-tests unit lint types contracts house acceptance test-engines bench docs lock image clean
+.PHONY: help setup demo playground test all-tests collected unit lint types contracts house acceptance test-engines bench docs lock image clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -31,7 +34,8 @@ demo: $(STAMP) ## Watch three rotations on real servers; about a minute
 playground: $(STAMP) ## A shell on the demo's servers, for the tutorial; gone when you leave it
 	@$(BIN)/python -m demo --shell
 
-test: lint contracts $(STAMP) ## Everything: linters, types, layers, all tests on real servers
+test: $(STAMP) ## Everything: linters, types, layers, all tests on real servers
+	@$(MAKE) --no-print-directory --jobs=2 lint contracts collected
 	@$(MAKE) --no-print-directory --jobs=2 all-tests types house
 
 all-tests: $(STAMP)
@@ -39,6 +43,10 @@ all-tests: $(STAMP)
 
 unit: $(STAMP) ## Only the tests that need no server
 	$(BIN)/python -m pytest tests/unit
+
+collected: $(STAMP)
+	@# Compiles the tests once, for all processes. What is wrong with one is said when they run.
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null 2>&1 || true
 
 lint: $(STAMP)
 	$(BIN)/ruff check
