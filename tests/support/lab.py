@@ -170,7 +170,10 @@ class Lab:
             **self._settings,
             "secrets": self._secrets,
         }
-        self.config.write_text(yaml.safe_dump(document, sort_keys=False))
+        # A bridge that reads it again meanwhile must not find half of it.
+        new = self.config.with_suffix(".new")
+        new.write_text(yaml.safe_dump(document, sort_keys=False))
+        new.replace(self.config)
         return self.config
 
     def through_proxies(self) -> tuple[Proxy, Proxy]:
