@@ -187,6 +187,9 @@ class Cluster:
             if not ended(task)
             for ref in secrets_of(task["Spec"])
         }
+        held = {secret for _, secret in self._kept}
+        for gone in self._store.data.keys() - self._store.secrets.keys() - held:
+            del self._store.data[gone]
 
 
 def ended(task: Json) -> bool:

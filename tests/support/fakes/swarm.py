@@ -221,7 +221,7 @@ class FakeSwarm:
             if any(ref["SecretID"] == secret_id for ref in references(service["Spec"])):
                 name = service["Spec"]["Name"]
                 raise SwarmRefused(f"secret is in use by the following service: {name}")
-        del self._store.secrets[secret_id], self._store.data[secret_id]
+        del self._store.secrets[secret_id]  # its content stays on nodes whose tasks have it
         self.removed.append(secret_id)
 
     # --- what people do --------------------------------------------------------------------------
