@@ -34,6 +34,8 @@ def run(options: Options) -> None:
     from bridge.pulse import Pulse
     from bridge.servers.vault import Vault
 
+    # A stop is no failure, also before the loop heeds it and while the configuration is read again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(Exit.DONE))
     refuse_new_privileges()
     log = logs.logger()
     configuration = options.load()

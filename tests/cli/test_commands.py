@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 
 import pytest
 
 from tests.support.lab import Lab
-from tests.support.processes import eventually
+from tests.support.processes import PATIENCE, eventually
 
 _EIGHT_MISTAKES = """\
 instance: default
@@ -222,3 +223,15 @@ def test_the_log_of_a_rotation(lab: Lab) -> None:
         "reason": "NewVersion",
     }.items() <= rolling.items()
     assert all(line["timestamp"] and line["level"] for line in process.lines())
+
+
+def test_a_stop_while_the_configuration_is_read_is_no_failure(lab: Lab) -> None:
+    """As of a service that is stopped as soon as it is started."""
+    lab.write_config()
+    lab.config.unlink()
+    os.mkfifo(lab.config)
+    process = subprocess.Popen(lab.command("run"), env=lab.environ(), stderr=subprocess.PIPE)
+    with lab.config.open("w"):  # the bridge is reading now
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, said) == (0, b"")
