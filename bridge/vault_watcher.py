@@ -33,6 +33,9 @@ paths takes longer; what is known is acted on meanwhile."""
 NEWS_GAP = 1.0
 """Seconds between two wakes of the loop for paths that are read for the first time."""
 
+STAND_IN = 0.25
+"""Seconds by which a request must be late for a second thread to send it; twice that for a third."""
+
 LONGEST_HOLD_BACK = 5.0
 """Seconds for which a change is held back at most that may be one of many."""
 
@@ -179,8 +182,9 @@ class VaultWatcher:
         with self._changed:
             self._ring, self._watched = ring, True
             self._rung = self._clock.boot()
-        for _ in range(self._threads):
-            threading.Thread(target=self._watch, args=(over,), daemon=True).start()
+        for number in range(self._threads):
+            late = number * STAND_IN
+            threading.Thread(target=self._watch, args=(over, late), daemon=True).start()
         try:
             yield
         finally:
@@ -201,9 +205,9 @@ class VaultWatcher:
                     return
             self._ask(self._vault, unit)
 
-    def _watch(self, over: threading.Event) -> None:
+    def _watch(self, over: threading.Event, late: float) -> None:
         vault = self._beside()
-        while unit := self._next(over):
+        while unit := self._next(over, late):
             try:
                 self._ask(vault, unit)
             except Cancelled:
@@ -213,17 +217,21 @@ class VaultWatcher:
                 over.wait(NEWS_GAP)
         vault.disconnect()
 
-    def _next(self, over: threading.Event) -> Unit | None:
-        """Wait for what is due next; None once it is over."""
+    def _next(self, over: threading.Event, late: float) -> Unit | None:
+        """Wait for what is due next; None once it is over.
+
+        Args:
+            late: Seconds for which it is left to the other threads. One is enough while Vault
+                answers quickly, and each that wakes besides costs as much as half a request.
+        """
         with self._changed:
             while not over.is_set():
                 now = self._clock.boot()
                 if self._answers.release(now):
                     self._ring()
                 self._try_together(now)
-                due = self._schedule.due() if self._active else threading.TIMEOUT_MAX
+                due = self._schedule.due() + late if self._active else threading.TIMEOUT_MAX
                 if due <= now and (unit := self._schedule.take(now)):
-                    self._changed.notify()  # another thread waits for what is due next
                     return unit
                 due = min(due, self._answers.release_at)
                 self._changed.wait(min(due - now, threading.TIMEOUT_MAX))

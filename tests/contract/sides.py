@@ -6,6 +6,7 @@ Names are written without the side's prefix everywhere.
 from __future__ import annotations
 
 import itertools
+import json
 import time
 import uuid
 from abc import ABC, abstractmethod
@@ -286,14 +287,19 @@ class RealSwarm(SwarmSide):
         super().__init__(Swarm(DockerSettings(engine.host)))
         self._engine = engine
         self._image = f"{self.name('app')}:1"
-        self._asked = time.time()
+        self._began = time.time()
+        self._told: set[str] = set()
         self.bring_image()
 
     def happened(self) -> list[Json]:
-        since, self._asked = self._asked, time.time()
+        """Ask for all since the beginning: an event may be told after a later question."""
         kinds = {"type": ["service", "secret", "node", "config"]}
-        times: Any = {"since": f"{since:.9f}", "until": f"{self._asked:.9f}"}
-        return list(self._engine.api.events(filters=kinds, decode=True, **times))
+        times: Any = {"since": f"{self._began:.9f}", "until": f"{time.time():.9f}"}
+        found = self._engine.api.events(filters=kinds, decode=True, **times)
+        new = {json.dumps(event, sort_keys=True): event for event in found}
+        new = {text: event for text, event in new.items() if text not in self._told}
+        self._told.update(new)
+        return list(new.values())
 
     def until(self, check: Callable[[], bool]) -> None:
         eventually(check, 3 * SECONDS)  # a busy machine takes its time

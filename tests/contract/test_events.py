@@ -42,7 +42,14 @@ def test_each_change_of_a_service_is_told_and_each_state_of_its_update(side: Swa
 def test_a_config_is_told_with_its_name(side: SwarmSide) -> None:
     """By which the bridge knows its own, and the heartbeats of the one that leads."""
     made = side.client.create_config(side.name("state"), b"x", {})
-    names = {e["Actor"]["ID"]: e["Actor"]["Attributes"]["name"] for e in side.happened()}
+    names: dict[str, str] = {}
+
+    def told() -> bool:
+        for event in side.happened():
+            names[event["Actor"]["ID"]] = event["Actor"]["Attributes"].get("name", "")
+        return made in names
+
+    side.until(told)
     assert names[made] == side.name("state")
 
 
