@@ -34,7 +34,8 @@ NEWS_GAP = 1.0
 """Seconds between two wakes of the loop for paths that are read for the first time."""
 
 STAND_IN = 0.25
-"""Seconds by which a request must be late for a second thread to send it; twice that for a third."""
+"""Seconds by which a request must be late for a second thread to send it, and twice that for a
+third one."""
 
 LONGEST_HOLD_BACK = 5.0
 """Seconds for which a change is held back at most that may be one of many."""
