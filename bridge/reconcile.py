@@ -17,7 +17,7 @@ from bridge.errors import SwarmError
 from bridge.model.actions import Tend, TendGeneration
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Plan
-from bridge.model.reasons import Reason, State
+from bridge.model.reasons import State
 from bridge.model.world import World
 from bridge.report.journal import Journal
 from bridge.report.news import News
@@ -144,7 +144,7 @@ class Reconciler:
             world = replace(world, swarm=self._watch.swarm.look_at_all())
             plan = decide(self._desired, world, self._memory, self._clock())
         if plan.doubtful:
-            self._watch.look_soon(_doubtful(plan), SECOND_LOOK)
+            self._watch.look_soon(plan.doubtful, SECOND_LOOK)
         self._watch.prefer(c.name for c in plan.conditions if c.state == State.ROLLING)
         if leads:
             self._report_troubles(plan, world)
@@ -182,13 +182,6 @@ class Reconciler:
         self._log.warning("the wall clock was set", seconds=round(by, 1))
         self._memory = self._memory.moved(by)
         self._watch.move(by)
-
-
-def _doubtful(plan: Plan) -> set[str]:
-    """Return the names of the secrets about which one look at Vault proves too little."""
-    doubtful = (Reason.LOOKING_AGAIN,)
-    held = {hold.secret for hold in plan.holds if hold.reason in doubtful}
-    return held | {c.name for c in plan.conditions if c.reason in doubtful}
 
 
 _KEPT = frozenset((Tend.RENEW_LEASE, Tend.RENEW_CUSTODY))

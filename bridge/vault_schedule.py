@@ -58,11 +58,12 @@ class VaultSchedule:
         if self.away:
             return _NEVER if self._probing else self.resumes
         first = self._first()
-        return _NEVER if first is None else max(self._due[first], self.resumes)
+        return _NEVER if first is None else max(self._due[first], self._left_alone)
 
     def due_of(self, source: Source) -> float:
         """Return when a source is due."""
-        return max(self._due.get(self._unit_of[source], 0.0), self.resumes)
+        pause = self.resumes if self.away else self._left_alone
+        return max(self._due.get(self._unit_of[source], 0.0), pause)
 
     def take(self, now: float) -> Unit | None:
         """Return what to ask for now, which is then under way; None where nothing is due."""
@@ -93,23 +94,23 @@ class VaultSchedule:
         Args:
             retry_after: Seconds for which Vault asks to be left alone (``Retry-After``).
         """
+        if retry_after:
+            self.rest(now + retry_after)
         if not self.away or self._probing:
             self._troubles = min(self._troubles + 1, _MOST_DOUBLINGS)
             pause = self._period * 2.0**self._troubles
             pause = min(pause, max(self._period, LONGEST_PAUSE))
-            self.resumes = now + max(pause, retry_after)
-        else:  # one of several that were under way when it went away
-            self.resumes = max(self.resumes, now + retry_after)
+            self.resumes = now + pause
+        # Else it is one of several that were under way when Vault went away.
+        self.resumes = max(self.resumes, self._left_alone)
         self.away, self._probing = True, False
-        if retry_after:
-            self._left_alone = now + retry_after
         number = self._unit_of.get(unit.sources[0])
         if number is not None:
             self._plan(number, now)
 
     def rest(self, until: float) -> None:
-        """Ask for nothing before this: Vault answers, and asks to be left alone for a while."""
-        self.resumes = max(self.resumes, until)
+        """Ask for nothing before this: Vault asks to be left alone for a while."""
+        self._left_alone = max(self._left_alone, until)
 
     def hurry(self, when: float) -> None:
         """Ask again by then while Vault is away, but not before the time that it asked for."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from math import inf
 
 from bridge.clock import Clock
@@ -121,21 +121,22 @@ class VaultWatcher:
         """Forget what is known of some paths, and ask for them at once."""
         gone = list(sources)
         with self._changed:
-            now = self._clock.boot()
-            self._answers.forget(gone, now)
+            now = self._forget(gone)
             self._answers.expect(gone)
             self._schedule.want(gone, now)
-            self._patience, self._told, self._rung = FIRST_LOOK, False, now
-            self._changed.notify_all()
 
     def forget_all(self) -> None:
         """Forget everything, and ask for it at once."""
         with self._changed:
-            now = self._clock.boot()
-            self._answers.forget(self._sources, now)
-            self._schedule.all_due(now)
-            self._patience, self._told, self._rung = FIRST_LOOK, False, now
-            self._changed.notify_all()
+            self._schedule.all_due(self._forget(self._sources))
+
+    def _forget(self, gone: Sequence[Source]) -> float:
+        """Lack the answers on these from now on; returns the time of the boot clock."""
+        now = self._clock.boot()
+        self._answers.forget(gone, now)
+        self._patience, self._told, self._rung = FIRST_LOOK, False, now
+        self._changed.notify_all()
+        return now
 
     def hurry(self, seconds: float) -> None:
         """Ask again within so many seconds while Vault is away, as before a lease ends."""

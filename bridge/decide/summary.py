@@ -50,7 +50,7 @@ def summarise(
         notices=(*decision.notices, *changes.values()),
         wake_at=min((at for at in wake if at > known.now), default=None),
         rolling=decision.ending or services.moving or _is_waited_for(wanted, conditions, known),
-        doubtful=any(_is_doubtful(target) for target in versions.targets),
+        doubtful=frozenset(t.secret.name for t in versions.targets if _is_doubtful(t)),
         refusals=refusals(names, wanted, known),
         seen=seen_in_vault(versions.unlimited, known.vault),
     )

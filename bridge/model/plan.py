@@ -19,7 +19,8 @@ class Plan:
         notices: Facts worth knowing that nobody has to act on.
         wake_at: When the plan may change without any event, seconds since the epoch.
         rolling: Whether a change is under way, so that the swarm is looked at again soon.
-        doubtful: Whether Vault is to be looked at again soon, since one look proves too little.
+        doubtful: Names of the secrets for which Vault is to be looked at again soon, since one look
+            proves too little.
         refusals: What a server refuses, by name of the secret. The leader keeps it in the state
             config, for commands that are processes of their own.
         seen: Why Vault's current versions cannot be used, by name of the secret, for the leader's
@@ -32,7 +33,7 @@ class Plan:
     notices: tuple[Hold, ...] = ()
     wake_at: float | None = None
     rolling: bool = False
-    doubtful: bool = False
+    doubtful: frozenset[str] = frozenset()
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     seen: Seen = field(default_factory=dict)
 

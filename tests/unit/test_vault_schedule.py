@@ -130,6 +130,16 @@ def test_several_that_were_under_way_when_vault_went_away_count_as_one_attempt()
     assert schedule.due() == NOW + 2 * PERIOD
 
 
+def test_an_answer_to_a_request_that_was_under_way_ends_the_outage() -> None:
+    """One request of several failed: Vault was away for a moment, and nothing is put off."""
+    schedule, units = _schedule(3)
+    assert [schedule.take(NOW), schedule.take(NOW)] == units[:2]
+    schedule.failed(units[0], NOW, 0.0)
+    schedule.answered(units[1], NOW)
+    assert schedule.due() == NOW
+    assert schedule.take(NOW) is not None
+
+
 def test_a_long_period_is_not_made_shorter_by_trouble() -> None:
     (unit,) = units = _units(1)
     schedule = VaultSchedule(units, 3600.0, 0.0)

@@ -95,7 +95,7 @@ def test_what_went_missing_holds_and_changes_nothing(
     assert proved.conditions[0].reason == reason
     doubtful = reason in (Reason.PATH_MISSING, Reason.VERSION_WENT_BACK)
     for each in (first, plan):  # the same look again proves no more
-        assert each.doubtful == doubtful
+        assert bool(each.doubtful) == doubtful
         assert each.conditions[0].reason == (Reason.LOOKING_AGAIN if doubtful else reason)
     assert not proved.doubtful
 
