@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 
 from bridge.bell import Bell
 from bridge.cadence import EventPace, pause_after_cycle, pause_after_trouble
@@ -15,6 +16,7 @@ from bridge.config import Configuration
 from bridge.errors import BridgeError, Cancelled, Exit, VaultError
 from bridge.listen import Event, Listener, is_heartbeat
 from bridge.logs import logger
+from bridge.model.cycle_report import CycleReport
 from bridge.model.leadership import TTL
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
@@ -45,6 +47,7 @@ class Loop:
         vault: A session to go on with, which outlives the loop.
         swarm: A connection to use in place of one of its own.
         pulse: Where it tells that its cycles go on, for those who ask.
+        publish: Gets a report of each cycle of ``run``; it returns at once and never raises.
 
     Attributes:
         ended: Whether somebody asked it to stop for good.
@@ -59,6 +62,7 @@ class Loop:
         vault: Vault | None = None,
         swarm: Swarm | None = None,
         pulse: Pulse | None = None,
+        publish: Callable[[CycleReport], object] | None = None,
     ) -> None:
         log = logger()
         self._desired = configuration.desired
@@ -71,6 +75,7 @@ class Loop:
         self._bell = Bell()
         self._pulse = pulse or Pulse(self._clock.boot)
         self._pulse.follow(lambda: self._wiring.work.progress)
+        self._publish = publish or (lambda _: None)
         self._event_pace = EventPace()
         self._resumed = self._clock.boot()
         self.ended = False
@@ -174,6 +179,7 @@ class Loop:
         troubles = 0
         with self.listening(), self._reconciler.watching(self._bell.ring):
             while not self._cancellation.asked:
+                began = self._clock.boot()
                 try:
                     step = self.step_or_stand_by()
                 except Cancelled as error:
@@ -183,7 +189,9 @@ class Loop:
                 except Exception as error:  # noqa: BLE001 - the service goes on whatever happens
                     troubles += 1
                     pause = pause_after_trouble(troubles)
-                    self._pulse.failed(self._lifecycle.tell_trouble(error), pause)
+                    words = self._lifecycle.tell_trouble(error)
+                    self._pulse.failed(words, pause)
+                    self._publish(self._report(None, began, words))
                     self._pause(pause)
                     continue
                 if step is not None:
@@ -191,7 +199,20 @@ class Loop:
                     self._lifecycle.tell_cycle()
                 pause = self.pause_after(step)
                 self._pulse.ended(pause, self.leader, step.world if step else None)
+                self._publish(self._report(step, began))
                 self._pause(pause)
+
+    def _report(self, step: Step | None, began: float, trouble: str = "") -> CycleReport:
+        """Return what is published of a cycle.
+
+        Args:
+            began: When the cycle began, on the boot clock.
+        """
+        took = self._clock.boot() - began
+        report = CycleReport(at=self._clock(), took=took, leader=self.leader, trouble=trouble)
+        if step is None:
+            return report
+        return replace(report, world=step.world, plan=step.plan, outcomes=step.outcomes)
 
     def sync(
         self,

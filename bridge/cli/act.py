@@ -31,6 +31,8 @@ def run(options: Options) -> None:
     from bridge.health_socket import answering
     from bridge.model.vitals import judge
     from bridge.processes import refuse_new_privileges
+    from bridge.publish import Publishing
+    from bridge.publish.outlets import outlets
     from bridge.pulse import Pulse
     from bridge.servers.vault import Vault
 
@@ -47,9 +49,11 @@ def run(options: Options) -> None:
     )
     vault = Vault(configuration.settings.vault)
     pulse = Pulse()
+    publishing = Publishing(outlets(pulse, log), log)
     while True:
+        publishing.configure(configuration)
         with (
-            open_loop(configuration, vault, pulse) as loop,
+            open_loop(configuration, vault, pulse, publishing.publish) as loop,
             answering(configuration.desired.instance, lambda: judge(*pulse.look())),
         ):
             hangup = _on_hangup(loop)
@@ -65,6 +69,7 @@ def run(options: Options) -> None:
         except ConfigError as error:
             for problem in error.problems:
                 log.warning("configuration not taken, the former one stays", because=str(problem))
+    publishing.close()
     vault.close()
     log.info("bridge ends")
 

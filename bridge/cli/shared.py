@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from bridge.config import Configuration
     from bridge.loop import Loop
+    from bridge.model.cycle_report import CycleReport
     from bridge.pulse import Pulse
     from bridge.servers.vault import Vault
 
@@ -142,17 +143,21 @@ def command(function: Callable[..., None], *more: click.Option) -> click.Command
 
 @contextmanager
 def open_loop(
-    configuration: Configuration, vault: Vault | None = None, pulse: Pulse | None = None
+    configuration: Configuration,
+    vault: Vault | None = None,
+    pulse: Pulse | None = None,
+    publish: Callable[[CycleReport], object] | None = None,
 ) -> Iterator[Loop]:
     """Make a loop that SIGTERM and SIGINT end after the action in hand.
 
     Args:
         vault: A session to go on with, which outlives the loop.
         pulse: Where it tells that its cycles go on.
+        publish: Gets a report of each cycle.
     """
     from bridge.loop import Loop
 
-    loop = Loop(configuration, vault=vault, pulse=pulse)
+    loop = Loop(configuration, vault=vault, pulse=pulse, publish=publish)
 
     def on_signal(*_: object) -> None:
         loop.stop()
