@@ -109,8 +109,7 @@ def load(file: str, environ: Mapping[str, str]) -> Configuration:
         except ValidationError as error:
             problems += _translated(source, error, tuple(key for key, _ in unbuilt))
         if document and not problems:
-            namespace = document.vault.namespace or ""
-            secrets += (_secret(*named, namespace) for named in document.secrets.items())
+            secrets += (_secret(*named, document) for named in document.secrets.items())
     if problems:
         raise ConfigError(tuple({_placed(p, from_environment) for p in problems})) from None
     assert document is not None  # noqa: S101 - no document is a problem
@@ -240,12 +239,14 @@ def _desired(document: schema.Document, secrets: tuple[DesiredSecret, ...]) -> D
     )
 
 
-def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
+def _secret(name: str, secret: Secret, document: schema.Document) -> DesiredSecret:
+    namespace = document.vault.namespace or ""
+    max_age = secret.max_age or document.max_age
     kind, section = origin_of(secret, kinds.KINDS)
     return DesiredSecret(
-        name,
-        kind.source(section, namespace),
-        Content(
+        name=name,
+        source=kind.source(section, namespace),
+        content=Content(
             format=Format.TEMPLATE if secret.template else Format(secret.format or "raw"),
             template=secret.template,
             decode=Decode(secret.decode) if secret.decode else None,
@@ -253,13 +254,14 @@ def _secret(name: str, secret: Secret, namespace: str) -> DesiredSecret:
             template_driver=secret.template_driver or "",
             **kind.parts(section, namespace),
         ),
-        tuple(
+        services=tuple(
             ServiceMapping(
                 service, tuple(FileFields(f.target, f.uid, f.gid, f.mode) for f in files)
             )
             for service, files in secret.services.items()
         ),
-        _lease(secret.lease, namespace) if secret.lease else LeaseRules(),
+        lease=_lease(secret.lease, namespace) if secret.lease else LeaseRules(),
+        max_age=max_age if isinstance(max_age, float) else None,
     )
 
 

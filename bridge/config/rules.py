@@ -12,6 +12,7 @@ from typing import Any
 from bridge.config.plain_yaml import Key
 from bridge.config.yaml_file import Source
 from bridge.errors import Problem
+from bridge.keys.durations import duration, duration_text
 from bridge.keys.values import docker_host, is_plain_and_remote
 from bridge.model.service import place_of, short_target
 from bridge.model.window import Window
@@ -24,7 +25,6 @@ _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("http",),
     ("notify",),
     ("trees",),
-    ("secrets", "*", "max_age"),
 )
 
 
@@ -154,6 +154,29 @@ def _lease_rules(data: dict[str, Any]) -> Found:
             yield ("secrets", name, "lease"), message
 
 
+def _ages(data: dict[str, Any]) -> Found:
+    """Compare ``max_age`` with ``rotate_every``, which says when a credential is replaced."""
+    default = data.get("max_age")
+    for name, secret in _mapping(data.get("secrets")).items():
+        own = _mapping(secret).get("max_age")
+        every = _seconds(_mapping(_mapping(secret).get("lease")).get("rotate_every"))
+        allowed = _seconds(default if own is None else own)
+        if every is not None and allowed is not None and allowed < every:
+            message = (
+                f"longer than `max_age: {duration_text(allowed)}`, so each generation would be"
+                " overdue before it is replaced: shorten this, or give the secret a longer"
+                " `max_age`"
+            )
+            yield ("secrets", name, "lease", "rotate_every"), message
+
+
+def _seconds(value: object) -> float | None:
+    try:
+        return duration(value)
+    except ValueError:
+        return None
+
+
 class _Files:
     """The files of one service, by where they are, and by each folder that they are in."""
 
@@ -208,7 +231,7 @@ def _both(service: str, target: str, other: str, known: str, name: str) -> str:
     return f"`{other}` has this target in {service} too; a file has one content"
 
 
-_RULES = (_docker, _windows, _names, _origins, _kinds, _lease_rules, _targets)
+_RULES = (_docker, _windows, _names, _origins, _kinds, _lease_rules, _ages, _targets)
 
 
 def _mapping(value: object) -> dict[str, Any]:

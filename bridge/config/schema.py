@@ -28,6 +28,7 @@ from bridge.keys.values import (
     Duration,
     Instance,
     Interval,
+    MaxAge,
     Name,
     PollInterval,
     Role,
@@ -234,6 +235,8 @@ class Document(Model):
     """How much a plan may touch without `approve`."""
     retain: Retain = Field(default_factory=Retain)
     """How many old versions stay."""
+    max_age: MaxAge | None = None
+    """`max_age` of each secret that gives none of its own; `never`, where it is absent."""
     discovery: Discovery | None = None
     """Which services may ask for a secret by label."""
     http: Http | None = None

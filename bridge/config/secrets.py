@@ -12,6 +12,7 @@ from bridge.keys.values import (
     Count,
     Digits,
     Duration,
+    MaxAge,
     Mode,
     Percent,
     ServiceName,
@@ -94,8 +95,10 @@ class Secret(Model):
     services: dict[ServiceName, Services] = {}
     """Services that get it, by their full names (`shop_api` where a stack deployed it); each with
     its file, or with a list of files where it has the secret under several targets."""
-    max_age: Duration | None = None
-    """An older version is shown as overdue for rotation."""
+    max_age: MaxAge | None = None
+    """How old the version in use may become, counted from when Vault made it; an older one is
+    shown as overdue for rotation, and nothing else happens. `never` where none is too old. Without
+    it the `max_age` of the top."""
 
 
 @cache

@@ -14,6 +14,7 @@ from bridge.decide.services.state import ServiceState
 from bridge.decide.situation import Situation
 from bridge.decide.versions.choose import Versions
 from bridge.decide.versions.content_change import changed_contents
+from bridge.decide.versions.overdue import Age, age_of, created_at, oldest_running
 from bridge.decide.versions.target import Target
 from bridge.model.actions import Chain
 from bridge.model.conditions import Condition, Hold, ServiceCondition
@@ -21,7 +22,6 @@ from bridge.model.identity import Identity
 from bridge.model.mirror import Mirror
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
-from bridge.model.timestamps import instant
 from bridge.model.wishes import pause_of
 from bridge.model.world import World
 
@@ -38,16 +38,20 @@ def summarise(
     """Return the plan: what every step concluded, and how each secret is doing."""
     wanted = decision.chains
     changes = changed_contents(versions.targets)
+    ages = _ages(versions.targets, known)
+    overdue = {name: age.notice for name, age in ages.items() if age.notice}
     conditions, holds = _conditions(
-        decision.holds, versions, services, credentials, known, changes=changes
+        decision.holds, versions, services, credentials, known, notices=changes | overdue
     )
+    conditions = tuple(_with_age(condition, ages) for condition in conditions)
     names = frozenset(secret.name for secret in known.desired.secrets)
     wake = (*decision.wake, *(backoff.until for backoff in known.memory.backoffs.values()))
+    wake += tuple(age.overdue_at for age in ages.values())
     return Plan(
         chains=tuple(chain for chain in wanted if not backoffs_of(chain, known)),
         holds=holds,
         conditions=conditions,
-        notices=(*decision.notices, *changes.values()),
+        notices=(*decision.notices, *changes.values(), *overdue.values()),
         wake_at=min((at for at in wake if at > known.now), default=None),
         rolling=decision.ending or services.moving or _is_waited_for(wanted, conditions, known),
         doubtful=frozenset(t.secret.name for t in versions.targets if _is_doubtful(t)),
@@ -66,6 +70,19 @@ def _is_waited_for(
     return any(s.state == State.ROLLING for c in conditions for s in c.services)
 
 
+def _ages(targets: Iterable[Target], known: Situation) -> dict[str, Age]:
+    """Return how secrets stand with their ``max_age``, by name; those without one are left out."""
+    found = ((target.secret.name, age_of(target, known.world, known.now)) for target in targets)
+    return {name: age for name, age in found if age}
+
+
+def _with_age(condition: Condition, ages: Mapping[str, Age]) -> Condition:
+    age = ages.get(condition.name)
+    if age is None:
+        return condition
+    return replace(condition, overdue_at=age.overdue_at, overdue=age.notice is not None)
+
+
 def _is_doubtful(target: Target) -> bool:
     """Return whether one look at Vault proved too little, so that the next comes soon."""
     holds = (target.hold, *target.unproven.values())
@@ -79,19 +96,19 @@ def _conditions(
     credentials: Credentials,
     known: Situation,
     *,
-    changes: Mapping[str, Hold],
+    notices: Mapping[str, Hold],
 ) -> tuple[tuple[Condition, ...], tuple[Hold, ...]]:
     """Return how each secret is doing, and the holds with those that only the swarm knows.
 
     Args:
-        changes: Contents that come with the next version, by secret's name.
+        notices: What is shown of secrets that are otherwise well, by name.
     """
     missing = _missing_services(holds)
     conditions: list[Condition] = []
     for target in versions.targets:
         name = target.secret.name
-        states, change = services.of_secret(name), changes.get(name)
-        found = condition_of(target, states, known.world, missing.get(name, ()), change)
+        states, notice = services.of_secret(name), notices.get(name)
+        found = condition_of(target, states, known.world, missing.get(name, ()), notice)
         conditions.append(found)
     conditions += unmapped(known)
     troubled = {hold.secret: hold for hold in reversed(credentials.decision.holds)}
@@ -109,13 +126,13 @@ def condition_of(
     states: Iterable[ServiceState],
     world: World,
     missing: Iterable[ServiceCondition],
-    change: Hold | None,
+    notice: Hold | None,
 ) -> Condition:
     """Return one secret's condition: trouble before holds, holds before what is on its way.
 
     Args:
         missing: The conditions of services that are not in the swarm.
-        change: The content that comes with the next version, if it is another.
+        notice: What is shown of it where it is otherwise well.
     """
     name = target.secret.name
     services = [state.conditions[name] for state in states if name in state.conditions]
@@ -125,10 +142,10 @@ def condition_of(
     if pause and state == State.SYNCED:
         # Nothing is held up just now, and whoever looks must know that the next roll would be.
         state, reason, message = State.HELD, Reason.PAUSED, pause.text
-    if change and state == State.SYNCED:
-        reason, message = change.reason, change.message
+    if notice and state == State.SYNCED:
+        reason, message = notice.reason, notice.message
     mirrors = target.own
-    running = _oldest_running(mirrors, world)
+    running = oldest_running(mirrors, world)
     return Condition(
         name=name,
         state=state,
@@ -182,13 +199,7 @@ def _worst(target: Target, services: list[ServiceCondition]) -> tuple[State, Rea
 
 
 def _created(running: Identity | None) -> float | None:
-    return instant(running.created) / 1e9 if running else None
-
-
-def _oldest_running(mirrors: Iterable[Mirror], world: World) -> Identity | None:
-    held = world.swarm.running_ids
-    running = [mirror.identity for mirror in mirrors if mirror.id in held]
-    return min(running, default=None)
+    return created_at(running) if running else None
 
 
 def unmapped(known: Situation) -> list[Condition]:
@@ -198,7 +209,7 @@ def unmapped(known: Situation) -> list[Condition]:
 
 
 def _unmapped(name: str, mirrors: Iterable[Mirror], world: World) -> Condition:
-    running = _oldest_running(mirrors, world)
+    running = oldest_running(mirrors, world)
     return Condition(
         name=name,
         state=State.HELD,

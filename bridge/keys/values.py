@@ -47,6 +47,21 @@ def _poll_interval(value: object) -> float | str:
 AUTO = "auto"
 
 
+def _max_age(value: object) -> float | str:
+    if isinstance(value, str) and value.strip() == NEVER:
+        return NEVER
+    try:
+        seconds = duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; or `{NEVER}`") from None
+    if seconds < 1:
+        raise ValueError("1s at least")
+    return seconds
+
+
+NEVER = "never"
+
+
 def _mode(value: object) -> int:
     text = value.text if isinstance(value, WrittenInt) else value
     if isinstance(text, str) and (match := _MODE.fullmatch(text.strip())):
@@ -189,6 +204,11 @@ PollInterval = Annotated[
     float | str,
     BeforeValidator(_poll_interval),
     _schema(rf"^ *({AUTO}|([0-9]+(\.[0-9]+)? *(ms|s|m|h|d) *)+) *$", examples=["10s"]),
+]
+MaxAge = Annotated[
+    float | str,
+    BeforeValidator(_max_age),
+    _schema(rf"^ *({NEVER}|([0-9]+(\.[0-9]+)? *(ms|s|m|h|d) *)+) *$", examples=["90d"]),
 ]
 Mode = Annotated[int, BeforeValidator(_mode), _schema(r"^0o?[0-7]{1,4}$", examples=["0400"])]
 Digits = Annotated[str, BeforeValidator(_digits), _schema(r"^[0-9]+$", examples=["1000"])]

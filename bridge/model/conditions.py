@@ -81,6 +81,9 @@ class Condition:
         running_version: The oldest version that a live task holds; None where no task holds one.
         versions: Mirrored versions, oldest first.
         created: When Vault made the running version, seconds since the epoch.
+        overdue_at: When the version in use gets older than ``max_age`` allows, seconds since
+            the epoch; None where it has none.
+        overdue: Whether that time has come.
         unused: Mirrored versions that no service and no task refers to any more, oldest first.
         leases: Generations whose credential has not ended, oldest first.
     """
@@ -94,5 +97,7 @@ class Condition:
     versions: tuple[int, ...] = ()
     services: tuple[ServiceCondition, ...] = ()
     created: float | None = None
+    overdue_at: float | None = None
+    overdue: bool = False
     unused: tuple[int, ...] = ()
     leases: tuple[LeaseCondition, ...] = ()

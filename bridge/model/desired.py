@@ -145,7 +145,7 @@ class LeaseRules:
     overlap_max: float = 86400.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DesiredSecret:
     """One secret of the configuration: its versions become Docker secrets ``name_v1``, ``name_v2``.
 
@@ -154,6 +154,7 @@ class DesiredSecret:
         content: How a version becomes the value of a Docker secret.
         services: The services that get it.
         lease: When its credential is replaced; for leased ones only.
+        max_age: Seconds after which a version in use is overdue for rotation; None for never.
     """
 
     name: str
@@ -161,6 +162,7 @@ class DesiredSecret:
     content: Content
     services: tuple[Mapping, ...] = ()
     lease: LeaseRules = LeaseRules()
+    max_age: float | None = None
 
     @property
     def leased(self) -> bool:

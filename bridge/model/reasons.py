@@ -36,6 +36,7 @@ class Reason(StrEnum):
     DRIFTED = "Drifted"
     FIELDS_CHANGED = "FieldsChanged"
     CONTENT_CHANGED = "ContentChanged"
+    OVERDUE = "Overdue"
 
     # Operators
     PAUSED = "Paused"

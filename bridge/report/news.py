@@ -20,6 +20,7 @@ _WARNINGS = {
     Reason.FORCED_BY_EXPIRY: "forced",
     Reason.FIELDS_SHARED: "fields shared",
     Reason.TEMPLATING_ENDS: "templating ends",
+    Reason.OVERDUE: "overdue",
 }
 
 _T = TypeVar("_T")
@@ -59,11 +60,15 @@ class News:
 
     def _tell_warnings(self, notices: Iterable[Hold]) -> None:
         told = {(n.secret, n.service, str(n.reason)): n for n in notices if n.reason in _WARNINGS}
-        for key in told.keys() - self._warned:
-            notice = told[key]
-            fields = {"secret": notice.secret, "service": notice.service}
-            event = _WARNINGS[notice.reason]
-            self._log.warning(event, because=notice.message, reason=str(notice.reason), **fields)
+        new = [notice for key, notice in told.items() if key not in self._warned]
+        for group in _groups(new, lambda notice: str(notice.reason)):
+            event, reason = _WARNINGS[group[0].reason], str(group[0].reason)
+            if len(group) > MANY:
+                self._log.warning(event, reason=reason, count=len(group), because=group[0].message)
+                continue
+            for notice in group:
+                fields = {"secret": notice.secret, "service": notice.service or None}
+                self._log.warning(event, because=notice.message, reason=reason, **fields)
         self._warned = set(told)
 
     def _tell_holds(self, holds: list[Hold]) -> None:

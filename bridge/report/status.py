@@ -55,6 +55,10 @@ def status_json(conditions: Iterable[Condition]) -> dict[str, Any]:
                 "versions": list(condition.versions),
                 "unused": list(condition.unused),
                 "created": None if condition.created is None else timestamp(condition.created),
+                "overdue": condition.overdue,
+                "overdue_at": None
+                if condition.overdue_at is None
+                else timestamp(condition.overdue_at),
                 "leases": [_lease_json(lease) for lease in condition.leases],
                 "services": [
                     {
@@ -134,6 +138,9 @@ def print_status(conditions: Iterable[Condition], console: Console, now: float) 
     console.print(_table(conditions, now))
     lines = [line for condition in conditions for line in _words(condition)]
     lines += [line for condition in conditions for line in _lease_words(condition, now)]
+    overdue = [c.name for c in conditions if c.overdue and c.reason != Reason.OVERDUE]
+    if overdue:
+        lines.append(f"Overdue for rotation as well: {', '.join(overdue)}")
     unused = [f"{c.name} v{max(c.unused)}" for c in conditions if c.unused]
     if unused:
         lines.append(
@@ -162,7 +169,7 @@ def _table(conditions: tuple[Condition, ...], now: float) -> Table:
             _state(condition.state),
             condition.reason,
             *([_lease_left(condition, now)] if leased else []),
-            _age(condition.created, now),
+            Text(_age(condition.created, now), style="yellow" if condition.overdue else ""),
         )
         for service in condition.services:
             table.add_row(

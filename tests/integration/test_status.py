@@ -59,11 +59,12 @@ def test_a_login_that_can_hold_no_lease_is_shown_with_the_remedy(
 def test_beside_a_bridge_that_leads_vault_is_not_asked(lab: Lab) -> None:
     """No login, so that none is used up, and none is refused while the bridge is well."""
     lab.service("api", replicas=1)
-    lab.secret("db", {"api": {}})
+    lab.secret("db", {"api": {}}, max_age="1s")
     lab.secret("gone", {})
     lab.rotate("db")
     process = lab.start()
     process.wait_for("good", secret=lab.name("db"))
+    process.wait_for("overdue", secret=lab.name("db"))
     process.wait_for("held", reason="PathMissing")
     vault, _ = lab.through_proxies()
     wrong = lab.folder / "wrong"
@@ -73,6 +74,7 @@ def test_beside_a_bridge_that_leads_vault_is_not_asked(lab: Lab) -> None:
     shown = lab.json("status", code=3)
     secrets = {secret["name"].removeprefix(lab.prefix): secret for secret in shown["secrets"]}
     assert (secrets["db"]["state"], secrets["db"]["vault_version"]) == ("Synced", 1)
+    assert (secrets["db"]["reason"], secrets["db"]["overdue"]) == ("Overdue", True)
     assert secrets["gone"]["reason"] == "PathMissing"
     assert shown["vault_asked"] is False
     assert vault.exchanges == []

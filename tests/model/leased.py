@@ -91,16 +91,19 @@ class LeasedMachine(Bench):
         content = Content(format=Format.RAW, field="password")
         leased = (
             DesiredSecret(
-                name,
-                DatabaseRole("", "db", name),
-                content,
-                tuple(Mapping(service, (FileFields(name),)) for service in services),
-                rules,
+                name=name,
+                source=DatabaseRole("", "db", name),
+                content=content,
+                services=tuple(Mapping(service, (FileFields(name),)) for service in services),
+                lease=rules,
             )
             for name, services in LEASED.items()
         )
         plain = DesiredSecret(
-            "key", KvPath("", "kv", "key"), content, (Mapping("a", (FileFields("key"),)),)
+            name="key",
+            source=KvPath("", "kv", "key"),
+            content=content,
+            services=(Mapping("a", (FileFields("key"),)),),
         )
         self.desired = Desired(
             instance="default",

@@ -73,10 +73,10 @@ class Machine(Bench):
             instance="default",
             secrets=tuple(
                 DesiredSecret(
-                    secret,
-                    KvPath("", "kv", secret),
-                    Content(format=Format.RAW, field="password"),
-                    tuple(
+                    name=secret,
+                    source=KvPath("", "kv", secret),
+                    content=Content(format=Format.RAW, field="password"),
+                    services=tuple(
                         Mapping(s, (FileFields(secret),))
                         for s, has in NAMES.items()
                         if secret in has

@@ -59,11 +59,11 @@ class ClockModel(RuleBasedStateMachine):
         self.leases.set_role("app", LEASE, 1e6)
         self.vault.write("go", "1")
         secret = DesiredSecret(
-            "db",
-            DatabaseRole("", "db", "app"),
-            Content(format=Format.RAW, field="password"),
-            (Mapping("api", (FileFields("db"),)),),
-            LeaseRules(1 / 3, None, KvPath("", "kv", "go"), 3.0, 40.0),
+            name="db",
+            source=DatabaseRole("", "db", "app"),
+            content=Content(format=Format.RAW, field="password"),
+            services=(Mapping("api", (FileFields("db"),)),),
+            lease=LeaseRules(1 / 3, None, KvPath("", "kv", "go"), 3.0, 40.0),
         )
         desired = Desired(
             instance="default",

@@ -23,7 +23,9 @@ class Rolled(Bench):
         super().__init__()
         self.case = case
         secret = DesiredSecret(
-            "db", KvPath("", "kv", "db"), Content(format=Format.RAW, field="password")
+            name="db",
+            source=KvPath("", "kv", "db"),
+            content=Content(format=Format.RAW, field="password"),
         )
         self.desired = Desired(instance="default", secrets=(secret,), rollout=Rollout(bake=0.0))
         self.vault.write("db", "one")

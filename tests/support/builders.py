@@ -139,7 +139,12 @@ def wanted(
 ) -> DesiredSecret:
     """Return a configured secret."""
     content = Content(format=Format.RAW, field="password")
-    return DesiredSecret(name, path, content, tuple(ServiceMapping(s, (file,)) for s in services))
+    return DesiredSecret(
+        name=name,
+        source=path,
+        content=content,
+        services=tuple(ServiceMapping(s, (file,)) for s in services),
+    )
 
 
 def world_of(
@@ -199,7 +204,13 @@ def leased(
 ) -> DesiredSecret:
     """Return a configured secret with a lease; ``rules`` are those of ``LeaseRules``."""
     mappings = tuple(ServiceMapping(s, (FileFields(),)) for s in services)
-    return DesiredSecret(name, role, Content(format=Format.JSON), mappings, LeaseRules(**rules))
+    return DesiredSecret(
+        name=name,
+        source=role,
+        content=Content(format=Format.JSON),
+        services=mappings,
+        lease=LeaseRules(**rules),
+    )
 
 
 def generation_secret(

@@ -65,3 +65,16 @@ def test_many_changes_of_one_kind_are_one_line() -> None:
     for held in (False, True, False):
         news.tell(_plan(MANY + 1, held=held))
     assert log.said() == ["state", "state", "held", "state", "no longer held"]
+
+
+def test_what_is_overdue_is_logged_once() -> None:
+    log = _Log()
+    news = News(log)
+    notices = [Hold(secret=f"s{n}", reason=Reason.OVERDUE, message="old") for n in range(MANY + 1)]
+    for some in (notices[:1], notices[:1], notices):
+        news.tell(Plan(chains=(), holds=(), conditions=(), notices=tuple(some)))
+    assert log.said() == ["overdue"] * (1 + MANY)
+    news = News(log)
+    news.tell(Plan(chains=(), holds=(), conditions=(), notices=tuple(notices)))
+    ((event, fields),) = log.lines
+    assert (event, fields["count"]) == ("overdue", MANY + 1)

@@ -144,7 +144,6 @@ def test_a_misspelt_key_gets_a_suggestion(read: Read) -> None:
         ("http: {listen: ':9180'}", "http"),
         ("notify: [{url_file: /x}]", "notify"),
         ("trees: []", "trees"),
-        ("secrets: {a: {kv: {mount: m, path: p, field: f}, max_age: 1d}}", "secrets.a.max_age"),
     ],
 )
 def test_a_key_not_built_yet_is_refused_as_such(read: Read, text: str, key: str) -> None:
@@ -331,6 +330,30 @@ def test_lease_rules_are_for_sources_whose_credentials_the_bridge_makes(read: Re
     assert "`database` and `static`" in problem
     both = read.refused(secret(f"{kv}\n    database: {{mount: d, role: r}}\n    {lease}"))
     assert not any("secrets.db.lease" in problem for problem in both), both
+
+
+def test_an_age_for_all_secrets_and_one_for_each(read: Read) -> None:
+    kv = "kv: {mount: s, path: p, field: f}"
+    text = f"secrets: {{a: {{{kv}}}, b: {{{kv}, max_age: 30d}}, c: {{{kv}, max_age: never}}}}\n"
+    ages = [secret.max_age for secret in read(f"{BASE}max_age: 90d\n{text}").desired.secrets]
+    assert ages == [90 * 86400.0, 30 * 86400.0, None]
+    assert [s.max_age for s in read(f"{BASE}{text}").desired.secrets] == [None, 30 * 86400.0, None]
+    (problem,) = read.refused(f"{BASE}max_age: 90\n{text}")
+    assert "90d; or `never`" in problem
+
+
+def test_an_age_that_no_generation_would_keep_is_refused(read: Read) -> None:
+    """Each would be overdue until it is replaced."""
+
+    def of(max_age: str, every: str = "30d") -> str:
+        static = f"static: {{mount: d, roles: [r, s]}}, lease: {{rotate_every: {every}}}"
+        return f"secrets: {{a: {{{static}, format: json{max_age}}}}}\n"
+
+    for text in (of(", max_age: 29d"), "max_age: 29d\n" + of("")):
+        (problem,) = read.refused(BASE + text)
+        assert "secrets.a.lease.rotate_every: longer than `max_age: 29d`" in problem
+    for text in (of(", max_age: 30d"), "max_age: 29d\n" + of(", max_age: never")):
+        assert read(BASE + text)
 
 
 def test_a_static_role_belongs_to_one_secret(read: Read) -> None:

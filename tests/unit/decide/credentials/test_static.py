@@ -55,7 +55,9 @@ def configured(source: StaticRoles = PAIR, **rules: Any) -> Desired:
     content = Content(format=Format.JSON)
     lease = replace(LeaseRules(), **rules)
     mapping = ServiceMapping("api", (FileFields(),))
-    secret = DesiredSecret("db", source, content, (mapping,), lease)
+    secret = DesiredSecret(
+        name="db", source=source, content=content, services=(mapping,), lease=lease
+    )
     return desired_of(secrets=[secret])
 
 

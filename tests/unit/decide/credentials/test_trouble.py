@@ -49,7 +49,13 @@ def leased(
 ) -> DesiredSecret:
     """Return a configured secret with a lease."""
     mappings = tuple(ServiceMapping(service, (FileFields(),)) for service in services)
-    return DesiredSecret(name, role, Content(format=Format.JSON), mappings, LeaseRules(**rules))
+    return DesiredSecret(
+        name=name,
+        source=role,
+        content=Content(format=Format.JSON),
+        services=mappings,
+        lease=LeaseRules(**rules),
+    )
 
 
 def generation(

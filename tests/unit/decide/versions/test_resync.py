@@ -68,7 +68,10 @@ AGAIN = names_of("db", identity(3), 1)[0]
 def desired(content: Content = JSON, **more: Any) -> Desired:
     """Return the secret ``db`` with a content, on one service."""
     mapping = ServiceMapping("api", (FileFields(),))
-    return desired_of(secrets=[DesiredSecret("db", PATH, content, (mapping,))], **more)
+    return desired_of(
+        secrets=[DesiredSecret(name="db", source=PATH, content=content, services=(mapping,))],
+        **more,
+    )
 
 
 def made(
