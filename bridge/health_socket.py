@@ -1,8 +1,9 @@
-"""Where a running bridge is asked how it is: an abstract Unix socket of Linux.
+"""Where a running bridge is asked how it is, and what it knows of Vault: an abstract Unix socket.
 
-It has no file, so that it works where nothing can be written, and it ends with its process. It
-belongs to the network namespace: of a container that is the container, else the machine. Whoever
-lives there may ask for the name, so both sides look at whom the kernel says they speak with.
+Such a socket of Linux has no file, so that it works where nothing can be written, and it ends with
+its process. It belongs to the network namespace: of a container that is the container, else the
+machine. Whoever lives there may ask for the name, so both sides look at whom the kernel says they
+speak with. Who asks sends one line, and gets one of JSON.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -23,8 +24,16 @@ from bridge.model.vitals import Health
 PATIENCE = 5.0
 """Seconds in which a running bridge answers."""
 
-_LONGEST = 1 << 16
+VIEW_PATIENCE = 10.0
+"""Seconds in which it tells what it knows of Vault. It may ask Vault itself before."""
+
+_HEALTH, _VAULT = "health", "vault"
+_LONGEST_QUESTION = 1 << 24
+_LONGEST = 1 << 28
 _CREDENTIALS = struct.Struct("3i")
+
+Tell = Callable[[Sequence[str]], Mapping[str, Any] | None]
+"""Returns as JSON values what is known of Vault, after asking anew for what the labels name."""
 
 
 def ask(instance: str, patience: float = PATIENCE) -> Health:
@@ -46,7 +55,7 @@ def ask(instance: str, patience: float = PATIENCE) -> Health:
                 " runs the bridge",
             )
         try:
-            answer = _received(connection)
+            answer = _answer_to(connection, _HEALTH)
             if not answer:
                 return Health(
                     healthy=False,
@@ -63,14 +72,39 @@ def ask(instance: str, patience: float = PATIENCE) -> Health:
             )
 
 
+def ask_view(instance: str, again: Sequence[str] = (), patience: float = VIEW_PATIENCE) -> Any:
+    """Ask the bridge of an instance that runs here what it knows of Vault.
+
+    Args:
+        again: What it is to ask Vault for anew, see ``Tell``.
+
+    Returns:
+        What it tells, as JSON values; None where no bridge runs here, or it tells nothing.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(patience)
+        try:
+            connection.connect(_address(instance))
+            if not _is_ours(connection):
+                return None
+            return json.loads(_answer_to(connection, _VAULT, *again) or "null")
+        except (OSError, ValueError):
+            return None
+
+
 @contextmanager
-def answering(instance: str, look: Callable[[], Health]) -> Generator[None]:
-    """Answer those who ask how the bridge is, in a thread of its own, until the block ends.
+def answering(
+    instance: str,
+    look: Callable[[], Health],
+    tell: Tell = lambda _: None,
+) -> Generator[None]:
+    """Answer those who ask how the bridge is, in threads of their own, until the block ends.
 
     Where that is not possible, it is logged, and nothing else is different.
 
     Args:
-        look: Returns how the bridge is; called in that thread.
+        look: Returns how the bridge is; called in any thread.
+        tell: Returns what it knows of Vault, if it knows; called in any thread.
     """
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     with listening:
@@ -83,7 +117,7 @@ def answering(instance: str, look: Callable[[], Health]) -> Generator[None]:
             )
             yield
             return
-        thread = threading.Thread(target=_answer, args=(listening, look), daemon=True)
+        thread = threading.Thread(target=_accept, args=(listening, look, tell), daemon=True)
         thread.start()
         try:
             yield
@@ -99,27 +133,51 @@ def _words(error: OSError) -> str:
     return str(error)
 
 
-def _answer(listening: socket.socket, look: Callable[[], Health]) -> None:
-    """Answer each one who may ask, until nobody can any more."""
+def _accept(
+    listening: socket.socket,
+    look: Callable[[], Health],
+    tell: Tell,
+) -> None:
+    """Answer each one who may ask, each in a thread of its own, until nobody can any more."""
     while True:
         try:
             connection, _ = listening.accept()
         except OSError:
             return
-        with connection, suppress(OSError):
-            if _is_ours(connection):
-                connection.settimeout(PATIENCE)
-                found = look()
-                answer: dict[str, Any] = {"healthy": found.healthy, "message": found.message}
-                connection.sendall(json.dumps(answer).encode() + b"\n")
+        threading.Thread(target=_answer, args=(connection, look, tell), daemon=True).start()
 
 
-def _received(connection: socket.socket) -> bytes:
-    """Return all that comes until the other side ends. Raises ``OSError``."""
-    parts: list[bytes] = []
-    while (part := connection.recv(_LONGEST)) and sum(map(len, parts)) < _LONGEST:
-        parts.append(part)
-    return b"".join(parts)
+def _answer(
+    connection: socket.socket,
+    look: Callable[[], Health],
+    tell: Tell,
+) -> None:
+    with connection, suppress(OSError, ValueError, TypeError, KeyError):
+        if not _is_ours(connection):
+            return
+        connection.settimeout(PATIENCE)
+        answer: Mapping[str, Any] | None
+        with connection.makefile() as asked:
+            question, *again = json.loads(asked.readline(_LONGEST_QUESTION))
+        if question == _VAULT:
+            answer = tell(again)
+        else:
+            found = look()
+            answer = {"healthy": found.healthy, "message": found.message}
+        connection.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def _answer_to(connection: socket.socket, *question: str) -> str:
+    """Ask, and return all that comes until the other side ends; empty where it ends at once.
+
+    Raises:
+        OSError: Nothing comes in time.
+    """
+    with suppress(ConnectionError):  # it does not read the question of one that may not ask
+        connection.sendall(json.dumps(question).encode() + b"\n")
+        with connection.makefile() as answer:
+            return answer.read(_LONGEST)
+    return ""
 
 
 def _is_ours(connection: socket.socket) -> bool:

@@ -50,6 +50,8 @@ class Lease:
 
     Attributes:
         other: The bridge that holds it, where it is another one.
+        watch_period: Seconds in which this bridge asks for each path of Vault; written with each
+            renewal. 0 while it is not known.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Lease:
         self._report = ""
         self._seen: tuple[int, float] | None = None
         self.other: Holder | None = None
+        self.watch_period = 0.0
 
     @property
     def agrees(self) -> bool:
@@ -188,7 +191,8 @@ class Lease:
         if config is not None and holder and not self._is_free(config, holder):
             self._sent, self.other = None, holder
             return False
-        mine = self._labels() | {HOLDER: replace(self._me, at=timestamp(time.time())).write()}
+        me = replace(self._me, at=timestamp(time.time()), watch_period=self.watch_period)
+        mine = self._labels() | {HOLDER: me.write()}
         mine |= {SEEN: self._report} if self._report else {}
         if config is None:
             self._swarm.create_config(lease_config_name(self._instance), _DATA, mine)

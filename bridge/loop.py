@@ -5,7 +5,7 @@ Events of the swarm end a wait, and so does whoever asks it to stop.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 
@@ -20,7 +20,9 @@ from bridge.model.cycle_report import CycleReport
 from bridge.model.leadership import TTL
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
+from bridge.model.source import Source
 from bridge.model.timestamps import timestamp
+from bridge.model.vault_view import VaultView
 from bridge.model.wishes import FIELDS, FieldsWish
 from bridge.model.world import World
 from bridge.pulse import Pulse
@@ -110,6 +112,17 @@ class Loop:
             return self._wiring.vault.credential_end()
         except VaultError:
             return None
+
+    def told(self, patience: float, again: Collection[Source] = ()) -> VaultView | None:
+        """Return what is known of Vault, for a command beside this bridge; safe in any thread.
+
+        None while Vault is left alone: another bridge leads, or the first cycle has not begun.
+
+        Args:
+            patience: Seconds for which answers are waited for at most.
+            again: What is asked for anew, even where everything takes longer than that.
+        """
+        return self._reconciler.told(patience, again)
 
     # --- one cycle -------------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.errors import NOT_UNDERSTOOD, LoginRefused, VaultRefused, VaultUnreachable
-from bridge.model.desired import Desired
 from bridge.model.leased import Fate, GenerationView, Gone, Life, Unknown, custody_meta
 from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
@@ -27,13 +26,15 @@ _FOR_EVER = 10 * 365 * 86400.0
 Json = Mapping[str, Any]
 
 
-def look_at_vault(vault: Vault, desired: Desired, now: float) -> VaultView:
-    """Return what Vault has at each path and role that is configured, each read once.
+def look_at_vault(vault: Vault, units: Units, now: float) -> VaultView:
+    """Return what Vault has at each path and role, each read once.
 
     Once Vault as a whole does not answer, the rest of the look is given up.
+
+    Args:
+        units: All of them. It learns which are not to be had together.
     """
-    answers = VaultAnswers(desired.sources)
-    units = Units(desired.sources)
+    answers = VaultAnswers(units.sources)
     left = deque(units.at(now))
     while left and not answers.down:
         unit = left.popleft()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +18,8 @@ from bridge.model.actions import Tend, TendGeneration
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Plan
 from bridge.model.reasons import State
+from bridge.model.source import Source
+from bridge.model.vault_view import VaultView
 from bridge.model.world import World
 from bridge.report.journal import Journal
 from bridge.report.news import News
@@ -92,6 +94,17 @@ class Reconciler:
         """
         return self._watch.watching(ring)
 
+    def told(self, patience: float, again: Collection[Source] = ()) -> VaultView | None:
+        """Return what is known of Vault, for a command beside this bridge; safe in any thread.
+
+        None while Vault is left alone.
+
+        Args:
+            patience: Seconds for which answers are waited for at most.
+            again: What is asked for anew, even where everything takes longer than that.
+        """
+        return self._watch.told(patience, again)
+
     def stand_by(self) -> None:
         """Leave Vault alone until the next cycle: another bridge leads."""
         self._watch.pause()
@@ -104,6 +117,7 @@ class Reconciler:
         Raises:
             SwarmError: The swarm gives no usable answer.
         """
+        self._wiring.lease.watch_period = self._watch.period
         leads = self._wiring.lead.take()
         if self._wiring.lead.begun:
             self._memory = Memory()

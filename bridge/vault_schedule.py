@@ -53,17 +53,17 @@ class VaultSchedule:
         """Seconds between two requests for the same unit, while all is well."""
         return self._period
 
+    @property
+    def count(self) -> int:
+        """Units, as many requests as a look at everything takes at least."""
+        return len(self._units)
+
     def due(self) -> float:
         """Return when the next request is due; infinity while all units are under way."""
         if self.away:
             return _NEVER if self._probing else self.resumes
         first = self._first()
         return _NEVER if first is None else max(self._due[first], self._left_alone)
-
-    def due_of(self, source: Source) -> float:
-        """Return when a source is due."""
-        pause = self.resumes if self.away else self._left_alone
-        return max(self._due.get(self._unit_of[source], 0.0), pause)
 
     def take(self, now: float) -> Unit | None:
         """Return what to ask for now, which is then under way; None where nothing is due."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from math import inf
 
 from bridge.clock import Clock
@@ -24,7 +24,7 @@ from bridge.servers.vault import Vault
 from bridge.sources.folder import Apart, Unit
 from bridge.sources.units import Units
 from bridge.vault_answers import VaultAnswers
-from bridge.vault_schedule import VaultSchedule, watch_period
+from bridge.vault_schedule import MOST_OF_RPS, VaultSchedule, watch_period
 
 FIRST_LOOK = 2.0
 """Seconds for which a cycle waits at most for answers that it lacks. A first look at some hundred
@@ -70,6 +70,7 @@ class VaultWatcher:
         self._threads = settings.vault.max_connections
         self._interval, self._max_rps = settings.poll_interval, settings.vault.max_rps
         self._units, self._logins = Units(self._sources), 0
+        self._fresh_from, self._stale = 0.0, set[Source]()
         units = self._units.at(clock.boot())
         period = watch_period(self._interval, len(units), self._max_rps)
         offset = random.random()  # noqa: S311 - no secret depends on it
@@ -103,6 +104,35 @@ class VaultWatcher:
             ahead = self._clock.ahead
             again = self._schedule.resumes + ahead if self._answers.down else None
             return self._answers.view(ahead, again)
+
+    def told(self, patience: float, again: Collection[Source] = ()) -> VaultView | None:
+        """Return what is known, for a command beside this bridge; None while threads do not watch.
+
+        Where a look at everything takes no longer than the patience, everything is asked for anew:
+        the command would have asked as well. Else it is what was read last.
+
+        Args:
+            patience: Seconds for which answers are waited for at most.
+            again: What is asked for anew, even where everything takes longer than that.
+        """
+        with self._changed:
+            if not (self._active and self._watched):
+                return None
+            began = self._clock.boot()
+            quick = self._schedule.count <= patience * self._max_rps * MOST_OF_RPS
+            known = set(self._sources)
+            self._fresh_from, self._stale = began, known if quick else known.intersection(again)
+            self._wait_for_stale(began + patience)
+        return self.view()
+
+    def _wait_for_stale(self, end: float) -> None:
+        while self._stale and not self._answers.down:
+            left = end - self._clock.boot()
+            if left <= 0:
+                return
+            self._schedule.want(self._stale, self._fresh_from)
+            self._changed.notify_all()
+            self._answered.wait(left)
 
     def want(self, sources: Iterable[Source], seconds: float) -> None:
         """Let these be asked for within so many seconds, and the answers wake the loop."""
@@ -255,6 +285,8 @@ class VaultWatcher:
         with self._changed:
             now = self._clock.boot()
             news = self._answers.note(seen, started, now, up=up)
+            if started >= self._fresh_from:
+                self._stale.difference_update(unit)
             if self._answers.down:
                 self._schedule.failed(unit, now, self._answers.retry_after)
             else:

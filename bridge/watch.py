@@ -6,7 +6,7 @@ them in each period: what keeps one alive follows at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -14,8 +14,10 @@ from bridge.clock import Clock
 from bridge.config import Configuration
 from bridge.lease_lookups import Lookups
 from bridge.model.actions import MintGeneration, Tend, TendGeneration, concerns
+from bridge.model.leased import GenerationView
 from bridge.model.memory import Outcome
 from bridge.model.source import Source
+from bridge.model.vault_view import VaultView
 from bridge.model.world import World
 from bridge.vault_watcher import VaultWatcher
 from bridge.watch_swarm import SwarmWatch
@@ -59,6 +61,7 @@ class Watch:
         budget = settings.vault.max_rps * self._pause * LOOKUPS
         self._lookups = Lookups(self._vault, self._desired.instance, budget)
         self._lookups_due = 0.0
+        self._generations: Mapping[str, GenerationView] = {}
 
     def watching(self, ring: Callable[[], object]) -> AbstractContextManager[None]:
         """Watch Vault in threads until the block ends.
@@ -71,6 +74,23 @@ class Watch:
     def pause(self) -> None:
         """Leave Vault alone until the next look: another bridge leads."""
         self._watcher.pause()
+
+    @property
+    def period(self) -> float:
+        """Seconds between two requests for one path, as far as ``max_rps`` allows."""
+        return self._watcher.period
+
+    def told(self, patience: float, again: Collection[Source] = ()) -> VaultView | None:
+        """Return what is known of Vault, for a command beside this bridge; safe in any thread.
+
+        None while Vault is left alone. Leases are as the latest cycle knew them.
+
+        Args:
+            patience: Seconds for which answers are waited for at most.
+            again: What is asked for anew, even where everything takes longer than that.
+        """
+        view = self._watcher.told(patience, again)
+        return replace(view, generations=self._generations) if view else None
 
     @property
     def due(self) -> float:
@@ -104,7 +124,8 @@ class Watch:
         if sooner is not None:
             self._lookups_due = min(self._lookups_due, sooner)
             self._watcher.hurry(sooner - self._clock())
-        return World(replace(view, generations=self._lookups.views), swarm)
+        self._generations = self._lookups.views
+        return World(replace(view, generations=self._generations), swarm)
 
     def look_soon(self, names: Iterable[str], seconds: float) -> None:
         """Let what some secrets are made from be looked at again within so many seconds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bridge.check.folder_lists import check_folders
+from bridge.check.folder_lists import check_folders, check_period
 from bridge.check.lease_roles import check_leases
 from bridge.errors import Exit, VaultError, VaultRefused
 from bridge.model.desired import Desired
@@ -20,6 +20,7 @@ from bridge.report.status import CREDENTIAL_SOON
 from bridge.servers.vault import Vault
 from bridge.sources.kind import keys_of
 from bridge.sources.kinds import kind_of
+from bridge.sources.units import Units
 
 
 def check_vault(
@@ -36,7 +37,8 @@ def check_vault(
     except VaultError as error:
         yield Finding(Level.ERROR, "vault", str(error), Exit.UNREACHABLE)
         return
-    view = look_at_vault(vault, desired, now)
+    units = Units(desired.sources)
+    view = look_at_vault(vault, units, now)
     unreadable = [seen for seen in view.paths.values() if isinstance(seen, Unreadable)]
     away = [seen.message for seen in unreadable if seen.away]
     if away and len(away) == len(view.paths):
@@ -47,7 +49,8 @@ def check_vault(
     yield from _check_credential(vault, now)
     for source, seen in view.paths.items():
         yield from _check_source(vault, source, seen, desired, now)
-    yield from check_folders(vault, desired)
+    yield from check_folders(units, view)
+    yield from check_period(len(desired.sources), len(units.at(now)), settings)
     if needed_lease_rules(desired, settings.vault):
         yield from check_leases(vault, desired, settings.vault)
 

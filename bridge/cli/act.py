@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -28,6 +29,7 @@ def run(options: Options) -> None:
     SIGTERM and SIGINT end it within seconds and hand over to another bridge: looks and waits are
     given up, a write in flight is waited for. SIGHUP reads the configuration again.
     """
+    from bridge.beside import tell
     from bridge.health_socket import answering
     from bridge.model.vitals import judge
     from bridge.processes import refuse_new_privileges
@@ -54,7 +56,11 @@ def run(options: Options) -> None:
         publishing.configure(configuration)
         with (
             open_loop(configuration, vault, pulse, publishing.publish) as loop,
-            answering(configuration.desired.instance, lambda: judge(*pulse.look())),
+            answering(
+                configuration.desired.instance,
+                lambda: judge(*pulse.look()),
+                partial(tell, loop, configuration.settings.vault),
+            ),
         ):
             hangup = _on_hangup(loop)
             loop.run()

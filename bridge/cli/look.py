@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -19,29 +20,62 @@ if TYPE_CHECKING:
     from bridge.model.desired import Desired
     from bridge.model.leadership import Holder
     from bridge.model.plan import Plan
+    from bridge.model.source import Source
+    from bridge.model.told import Told
+    from bridge.model.vault_view import VaultView
     from bridge.servers.swarm import Swarm
-
-PATIENCE = 2.0
-"""Seconds of requests to Vault that `status` waits for without being told to."""
 
 
 @command
 @click.option("--exit-code", "tell", is_flag=True, help="Exit with 10 where there are changes.")
 @click.option("--now", is_flag=True, help="Plan as `sync --apply-fields` would act.")
+@click.option(
+    "--vault", "ask_vault", is_flag=True, help="Ask Vault, even where a bridge runs here."
+)
 @click.pass_obj
-def plan(options: Options, *, tell: bool, now: bool) -> None:
-    """Show what a cycle would do, and what is held and why; change nothing."""
-    from bridge.report.status import exit_code, plan_json, print_plan
+def plan(options: Options, *, tell: bool, now: bool, ask_vault: bool) -> None:
+    """Show what a cycle would do, and what is held and why; change nothing.
 
-    with open_loop(options.load(apply_fields=now)) as loop:
-        _, planned = loop.plan()
+    A bridge that runs here, on this machine or in this container, is asked what it knows of Vault.
+    It asks Vault anew where that takes no more than 2 s at `vault.max_rps`. Without such a bridge,
+    or with `--vault`, all paths are asked for, which may take long.
+    """
+    from bridge.report.status import exit_code, plan_json, print_plan, print_view, view_json
+
+    planned, seen = _planned(options.load(apply_fields=now), ask_vault=ask_vault)
     if options.as_json:
-        print_json(plan_json(planned))
+        print_json(plan_json(planned) | {"vault": view_json(seen)})
     else:
         print_plan(planned, console())
+        print_view(seen, console(), time.time())
     if tell and planned.chains:
         sys.exit(Exit.CHANGES)
     sys.exit(exit_code(planned))
+
+
+def _planned(configuration: Configuration, *, ask_vault: bool) -> tuple[Plan, Told | None]:
+    """Plan by what the bridge that runs here knows, or else by what Vault itself answers."""
+    from bridge.beside import plan_beside
+
+    found = None if ask_vault else plan_beside(configuration, _asking(configuration))
+    if found is not None:
+        return found
+    with open_loop(configuration) as loop:
+        return loop.plan()[1], None
+
+
+def _asking(configuration: Configuration) -> Callable[[Sequence[Source]], VaultView]:
+    """Return what asks Vault for some paths, with a login of its own."""
+
+    def ask(sources: Sequence[Source]) -> VaultView:
+        from bridge.observe_vault import look_at_vault
+        from bridge.servers.vault import Vault
+        from bridge.sources.units import Units
+
+        with closing(Vault(configuration.settings.vault)) as vault:
+            return look_at_vault(vault, Units(sources), time.time())
+
+    return ask
 
 
 @command
@@ -51,9 +85,11 @@ def status(options: Options, *, ask_vault: bool) -> None:
     """Show how each secret and its services stand.
 
     Where a bridge leads, the swarm answers and Vault is not asked, unless the configuration has
-    leased credentials: how long their leases last is known to Vault alone. Nor is it asked without
-    `--vault` where that would take more than 2 s at `vault.max_rps`.
+    leased credentials: how long their leases last is asked of the bridge that runs here, else of
+    Vault. Nor is Vault asked without `--vault` where that would take more than 2 s at
+    `vault.max_rps`.
     """
+    from bridge.beside import PATIENCE
     from bridge.leader_lease import holder_of
     from bridge.report.status import (
         credential_json,
@@ -62,7 +98,9 @@ def status(options: Options, *, ask_vault: bool) -> None:
         print_credential,
         print_leader,
         print_status,
+        print_view,
         status_json,
+        view_json,
     )
     from bridge.servers.swarm import Swarm
 
@@ -73,19 +111,60 @@ def status(options: Options, *, ask_vault: bool) -> None:
         leading = holder if holder and holder.leads(now) and holder.goes_by(desired) else None
         slow = len(desired.sources) > PATIENCE * configuration.settings.vault.max_rps
         inferred = _without_vault(swarm, desired, leading, now) if leading or slow else None
-    planned, ends = inferred, None
-    if planned is None or ask_vault or (not slow and _has_leases(desired)):
-        planned, ends = _with_vault(configuration, None if ask_vault else inferred)
-    asked = planned is not inferred
+    shown = _shown(configuration, inferred, ask_vault=ask_vault, slow=slow)
+    conditions = shown.plan.conditions
     if options.as_json:
-        more = {"leader": leader_json(holder), "credential": credential_json(ends)}
-        print_json(status_json(planned.conditions) | more | {"vault_asked": asked})
+        more = {"leader": leader_json(holder), "credential": credential_json(shown.ends)}
+        vault = {"vault_asked": shown.asked, "vault": view_json(shown.told, asked=shown.asked)}
+        print_json(status_json(conditions) | more | vault)
     else:
-        print_status(planned.conditions, console(), now)
-        leased = any(not lease.static for c in planned.conditions for lease in c.leases)
+        print_status(conditions, console(), now)
+        leased = any(not lease.static for c in conditions for lease in c.leases)
+        asked = shown.asked or shown.told is not None
         print_leader(holder, console(), now, leased=leased, asked=asked)
-        print_credential(ends, console(), now)
-    sys.exit(exit_code(planned))
+        print_view(shown.told, console(), now, command="status")
+        print_credential(shown.ends, console(), now)
+    sys.exit(exit_code(shown.plan))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What ``status`` shows.
+
+    Attributes:
+        told: What of Vault a bridge that runs here told, where one did.
+        asked: Whether Vault was asked.
+        ends: When our own credential for Vault ends, where it was asked and tells.
+    """
+
+    plan: Plan
+    told: Told | None = None
+    asked: bool = False
+    ends: float | None = None
+
+
+def _shown(
+    configuration: Configuration, inferred: Plan | None, *, ask_vault: bool, slow: bool
+) -> _Shown:
+    """Return what the swarm shows where that is enough, else what a bridge or Vault tells too.
+
+    Args:
+        inferred: What the swarm shows; None where no bridge leads, so that it tells too little.
+        ask_vault: Ask Vault, whatever that takes.
+        slow: Whether to ask Vault takes too long, unless it is asked for.
+    """
+    from bridge.beside import plan_beside
+
+    leases = _has_leases(configuration.desired)
+    if inferred and not (ask_vault or leases):
+        return _Shown(inferred)
+    beside = None if ask_vault else plan_beside(configuration, _asking(configuration))
+    if beside:
+        return _Shown(*beside)
+    if inferred and slow and not ask_vault:
+        return _Shown(inferred)
+    planned, ends = _with_vault(configuration, None if ask_vault else inferred)
+    return _Shown(planned, asked=planned is not inferred, ends=ends)
 
 
 def _has_leases(desired: Desired) -> bool:

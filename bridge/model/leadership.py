@@ -62,6 +62,7 @@ class Holder:
         at: When it last renewed the lease, RFC 3339, by its own clock: for people only.
         container: Id of the container that it runs in; empty where it runs in none.
         seen: Why Vault's versions cannot be used, by the secret's name.
+        watch_period: Seconds in which it asks for each path of Vault; 0 where it does not tell.
     """
 
     id: str
@@ -71,10 +72,13 @@ class Holder:
     at: str
     container: str = ""
     seen: Seen = field(default_factory=dict)
+    watch_period: float = 0.0
 
     def write(self) -> str:
         """Return the label's value."""
-        return json.dumps({key: getattr(self, key) for key in (*_KEYS, "container")})
+        return json.dumps(
+            {key: getattr(self, key) for key in (*_KEYS, "container", "watch_period")}
+        )
 
     @classmethod
     def read(cls, labels: Mapping[str, str]) -> Holder | None:
@@ -84,7 +88,8 @@ class Holder:
             own = {key: str(raw[key]) for key in _KEYS}
             container = str(raw.get("container", ""))
             seen = read_seen(labels.get(SEEN, "{}"))
-            holder = cls(**own, container=container, seen=seen)
+            period = float(raw.get("watch_period", 0.0))
+            holder = cls(**own, container=container, seen=seen, watch_period=period)
             instant(holder.at)
         except (ValueError, KeyError, TypeError):
             return None

@@ -10,11 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.errors import Exit
+from bridge.keys.durations import duration_text
 from bridge.model.conditions import Condition, LeaseCondition
 from bridge.model.leadership import Holder
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
 from bridge.model.timestamps import timestamp
+from bridge.model.told import Told
 
 _COLOURS = {
     State.SYNCED: "green",
@@ -186,7 +188,10 @@ def _table(conditions: tuple[Condition, ...], now: float) -> Table:
 
 def leader_json(holder: Holder | None) -> dict[str, Any] | None:
     """Return who leads, or led last; None where no bridge leads."""
-    return {"host": holder.host, "renewed": holder.at} if holder else None
+    if holder is None:
+        return None
+    period = holder.watch_period or None
+    return {"host": holder.host, "renewed": holder.at, "watch_period": period}
 
 
 def print_leader(
@@ -207,8 +212,34 @@ def print_leader(
         words = f"\nNo bridge is running: the one on {holder.host} was last seen at {holder.at}."
         console.print(Text(words + end, style="yellow"))
     else:
+        every = duration_text(round(holder.watch_period, 1)) if holder.watch_period else ""
+        watches = f", and asks for each path of Vault every {every}" if every else ""
         words = "" if asked else " This is what it knows; `status --vault` asks Vault itself."
-        console.print(Text(f"\nThe bridge on {holder.host} leads.{words}"))
+        console.print(Text(f"\nThe bridge on {holder.host} leads{watches}.{words}"))
+
+
+def view_json(seen: Told | None, *, asked: bool = True) -> dict[str, Any]:
+    """Return from whom it is known what Vault has, and when the oldest of it was asked for.
+
+    Args:
+        seen: What a bridge that runs here told; None where none did.
+        asked: Whether Vault was asked where no bridge told; else the swarm shows it.
+    """
+    if seen is None:
+        return {"from": "vault" if asked else "swarm", "as_of": None}
+    return {"from": "bridge", "as_of": timestamp(seen.oldest)}
+
+
+def print_view(seen: Told | None, console: Console, now: float, *, command: str = "plan") -> None:
+    """Print that a bridge that runs here told what Vault has, and how old that is."""
+    if seen is None:
+        return
+    besides = f", and Vault was asked for {seen.asked} more" if seen.asked else ""
+    words = (
+        f"Vault is as the bridge that runs here knows it, {_span(now - seen.oldest)} old at"
+        f" most{besides}; `{command} --vault` asks Vault itself."
+    )
+    console.print(Text(words))
 
 
 CREDENTIAL_SOON = 7 * 86400.0

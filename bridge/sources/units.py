@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from math import ceil, inf
 
@@ -55,23 +55,32 @@ class Units:
     """The units of one configuration, and which of them fall apart.
 
     Times are seconds of any one clock.
+
+    Attributes:
+        sources: All of them, in the order in which they were given.
     """
 
     def __init__(self, sources: Iterable[Source]) -> None:
-        self._units = units_of(sources)
-        self._apart: dict[Folder | _Mount, float] = {}
+        self.sources = tuple(sources)
+        self._units = units_of(self.sources)
+        self._apart: dict[Folder | _Mount, tuple[float, Apart]] = {}
 
     @property
     def changes(self) -> float:
         """When something that fell apart is tried again; infinity where nothing did."""
-        return min(self._apart.values(), default=inf)
+        return min((end for end, _ in self._apart.values()), default=inf)
+
+    @property
+    def folders(self) -> Iterator[tuple[Unit, Apart | None]]:
+        """The units of folders, each with why it falls apart; None where it does not."""
+        return ((unit, self._why_apart(unit)) for unit in self._units if unit.folder)
 
     def at(self, now: float) -> tuple[Unit, ...]:
         """Return everything in units: as many requests tell of all sources, as far as is known."""
-        self._apart = {place: end for place, end in self._apart.items() if now < end}
+        self._apart = {place: told for place, told in self._apart.items() if now < told[0]}
         units: list[Unit] = []
         for unit in self._units:
-            if self._falls_apart(unit):
+            if self._why_apart(unit):
                 units += (Unit((source,)) for source in unit)
             else:
                 units.append(unit)
@@ -81,15 +90,17 @@ class Units:
         """Note that a unit is not to be had as a whole."""
         if unit.folder:
             place = _mount(unit.folder) if why == Apart.NOT_OFFERED else unit.folder
-            self._apart[place] = now + AGAIN
+            self._apart[place] = now + AGAIN, why
 
     def relearn(self) -> None:
         """Try all folders again: a fresh login may be granted more."""
         self._apart.clear()
 
-    def _falls_apart(self, unit: Unit) -> bool:
-        folder = unit.folder
-        return folder is not None and (folder in self._apart or _mount(folder) in self._apart)
+    def _why_apart(self, unit: Unit) -> Apart | None:
+        if unit.folder is None:
+            return None
+        told = self._apart.get(unit.folder) or self._apart.get(_mount(unit.folder))
+        return told[1] if told else None
 
 
 _Mount = tuple[str, str]

@@ -30,6 +30,7 @@ from bridge.reconcile import is_written
 from bridge.report.journal import Journal
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
+from bridge.sources.units import Units
 from bridge.watch_swarm import SwarmWatch
 from tests.support.fakes import Clock, Crash, FakeSwarm, FakeVault
 
@@ -95,7 +96,7 @@ class Bench(RuleBasedStateMachine):
 
     def _with_vault(self, swarm: SwarmView) -> World:
         vault, now = cast("Vault", self.vault), self.clock()
-        view = look_at_vault(vault, self.desired, now)
+        view = look_at_vault(vault, Units(self.desired.sources), now)
         generations = {
             mirror.id: look_at_generation(vault, mirror, now)
             for mirror in swarm.mirrors

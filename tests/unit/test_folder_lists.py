@@ -6,13 +6,15 @@ from typing import cast
 
 import pytest
 
-from bridge.check.folder_lists import check_folders
+from bridge.check.folder_lists import check_folders, check_period
 from bridge.model.findings import Finding, Level
-from bridge.model.settings import TokenFile, VaultSettings
+from bridge.model.settings import DockerSettings, Settings, TokenFile, VaultSettings
+from bridge.observe_vault import look_at_vault
 from bridge.report.policy import policy_hcl
 from bridge.servers.vault import Vault
 from bridge.sources.folder import Apart
 from bridge.sources.kv.source import KvPath
+from bridge.sources.units import Units
 from tests.support.builders import desired_of, wanted
 from tests.support.fakes import Clock, FakeVault
 
@@ -29,7 +31,9 @@ RULES = [
 
 
 def findings(vault: FakeVault) -> list[Finding]:
-    return list(check_folders(cast("Vault", vault), DESIRED))
+    units = Units(DESIRED.sources)
+    view = look_at_vault(cast("Vault", vault), units, 0.0)
+    return list(check_folders(units, view))
 
 
 @pytest.fixture
@@ -68,9 +72,27 @@ def test_why_it_is_not_and_what_would_be_gained(
         assert (rule in found.message) == (why == Apart.NOT_GRANTED)
 
 
-def test_of_a_vault_that_is_away_others_tell(vault: FakeVault) -> None:
+def test_of_folders_with_paths_that_cannot_be_read_nothing_is_told(vault: FakeVault) -> None:
     vault.away = True
     assert not findings(vault)
+
+
+@pytest.mark.parametrize(
+    ("interval", "requests", "level", "words"),
+    [
+        (None, 9, Level.OK, "each of 9 paths of Vault is asked for every 1.8s"),
+        (None, 4, Level.OK, "each of 9 paths of Vault is asked for every 1s, in 4 requests"),
+        (1.0, 4, Level.OK, "every 1s, in 4 requests"),
+        (1.0, 9, Level.WARNING, "every 1.2s, and not every 1s: `vault.max_rps: 10` allows no more"),
+    ],
+)
+def test_the_period_goes_by_requests(
+    interval: float | None, requests: int, level: Level, words: str
+) -> None:
+    vault = VaultSettings(address="https://vault", auth=TokenFile("t"), max_rps=10)
+    settings = Settings(vault, DockerSettings("unix:///d"), poll_interval=interval)
+    (found,) = check_period(9, requests, settings)
+    assert (found.level, words in found.message) == (level, True), found.message
 
 
 def test_the_policy_has_a_line_for_each_folder_with_several_paths() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bridge import health_socket
 from bridge.errors import SwarmUnreachable
-from bridge.health_socket import answering, ask
+from bridge.health_socket import answering, ask, ask_view
 from bridge.model.reasons import Reason
 from bridge.model.source import Source
 from bridge.model.swarm_view import SwarmView
@@ -111,6 +114,38 @@ def test_the_running_bridge_answers_until_it_ends() -> None:
         assert ask("unit-answers") == Health(True, "a new one")
 
 
+def test_it_tells_of_vault_besides_and_one_question_holds_up_no_other() -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def tell(again: Sequence[str]) -> dict[str, Any]:
+        asked.set()
+        over.wait()
+        return {"again": list(again)}
+
+    assert ask_view("unit-tells") is None
+    with (
+        answering("unit-tells", lambda: Health(True, "fine"), tell),
+        ThreadPoolExecutor() as beside,
+    ):
+        told = beside.submit(ask_view, "unit-tells", ["one", "two"])
+        asked.wait()
+        assert ask("unit-tells") == Health(True, "fine")
+        over.set()
+        assert told.result() == {"again": ["one", "two"]}
+    with answering("unit-tells", lambda: Health(True, "fine")):
+        assert ask_view("unit-tells") is None
+
+
+def test_a_question_that_is_not_understood_is_not_answered() -> None:
+    with answering("unit-odd", lambda: Health(True, "fine")):
+        for question in (b"health\n", b"[]\n", b"\xff\n"):
+            with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as stranger:
+                stranger.connect("\0vault-bridge-unit-odd")
+                stranger.sendall(question)
+                assert stranger.recv(1) == b""
+        assert ask("unit-odd") == Health(True, "fine")
+
+
 def test_one_that_hangs_gives_no_answer() -> None:
     over = threading.Event()
 
@@ -130,6 +165,7 @@ def test_nobody_else_is_asked_or_answered(monkeypatch: pytest.MonkeyPatch) -> No
     with answering("unit-user", lambda: Health(True, "fine")):
         monkeypatch.setattr(health_socket, "_is_ours", lambda _: False)
         assert "another user answers" in ask("unit-user").message
+        assert ask_view("unit-user") is None
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as stranger:
             stranger.connect("\0vault-bridge-unit-user")
             with suppress(ConnectionError):

@@ -38,6 +38,7 @@ from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from bridge.sources.database.source import DatabaseRole
 from bridge.sources.kv.source import KvPath
+from bridge.sources.units import Units
 from tests.support.builders import created, desired_of, document, identity, wanted
 from tests.support.fakes import Clock, FakeSwarm
 
@@ -254,7 +255,7 @@ def test_whatever_is_wrong_with_one_answer_on_a_path() -> None:
             answers = {"apps/db": odd[0] if odd else {}, "apps/other": _METADATA}
             kv = SimpleNamespace(metadata=lambda path, a=answers, **_: a[path.path])
             vault = SimpleNamespace(kv=kv)
-            seen = look_at_vault(cast("Vault", vault), desired, 2e9)
+            seen = look_at_vault(cast("Vault", vault), Units(desired.sources), 2e9)
             assert isinstance(seen.paths[OTHER], KvDocument), (place, junk)
             _can_be_ordered(seen.paths[desired.secrets[0].source])
             decide(desired, World(seen, swarm), Memory(), 2e9)

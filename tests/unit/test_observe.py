@@ -21,6 +21,7 @@ from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from bridge.sources.database.source import DatabaseRole
 from bridge.sources.kv.source import KvPath
+from bridge.sources.units import Units
 from bridge.vault_answers import MOST_HUNG
 from tests.support.builders import NOW, created, desired_of, wanted
 from tests.support.fakes import Clock, FakeSwarm, Json, NoFolders
@@ -54,7 +55,7 @@ class _Vault:
 
 def _look(vault: _Vault, count: int = 6) -> dict[str, Document | Unreadable]:
     secrets = [wanted(f"s{n}", path=KvPath("", "kv", f"p{n}")) for n in range(count)]
-    seen = look_at_vault(cast("Vault", vault), desired_of(secrets=secrets), 0.0)
+    seen = look_at_vault(cast("Vault", vault), Units(desired_of(secrets=secrets).sources), 0.0)
     return {str(path): found for path, found in seen.paths.items()}
 
 

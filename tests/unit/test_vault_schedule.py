@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from bridge.model.source import Source
 from bridge.sources.folder import Unit
 from bridge.sources.kv.source import KvPath
 from bridge.vault_schedule import (
@@ -83,7 +84,9 @@ def test_what_is_wanted_comes_at_its_time_and_before_what_is_overdue() -> None:
     schedule, units = _schedule(100)
     _all(schedule, NOW)
     schedule.want(units[70], NOW + 1)
-    assert schedule.due_of(units[70].sources[0]) == NOW + 1
+    assert (schedule.due(), schedule.take(NOW + 1)) == (NOW + 1, units[70])
+    schedule.answered(units[70], NOW + 1)
+    schedule.want(units[70], NOW + 2)
     assert _all(schedule, NOW + 100)[0] == units[70]
     schedule.all_due(NOW + 200)
     schedule.prefer([units[50].sources[0]])
@@ -169,14 +172,26 @@ def test_an_operator_need_not_wait_while_vault_is_away() -> None:
     assert schedule.take(NOW + 1) is not None
 
 
+def _due(schedule: VaultSchedule) -> dict[Source, float]:
+    """Return when each source is due, and take all of them."""
+    found: dict[Source, float] = {}
+    while (due := schedule.due()) < float("inf"):
+        unit = schedule.take(due)
+        assert unit is not None
+        found |= dict.fromkeys(unit, due)
+    return found
+
+
 def test_other_units_keep_the_times_of_their_paths() -> None:
-    schedule, units = _schedule(4)
-    _all(schedule, NOW)
+    (schedule, units), (other, _) = _schedule(4), _schedule(4)
+    for each in (schedule, other):
+        _all(each, NOW)
     paths = [source for unit in units for source in unit]
-    due = [schedule.due_of(path) for path in paths]
+    due = _due(other)
     schedule.lay_out([Unit((paths[0], paths[1])), units[2], units[3]], PERIOD)
-    assert schedule.due_of(paths[1]) == min(due[:2])
-    assert schedule.due_of(paths[3]) == due[3]
+    found = _due(schedule)
+    assert found[paths[0]] == found[paths[1]] == min(due[paths[0]], due[paths[1]])
+    assert found[paths[3]] == due[paths[3]]
 
 
 def test_what_was_wanted_stays_wanted_in_other_units() -> None:

@@ -203,6 +203,43 @@ def test_nothing_is_asked_for_while_another_bridge_leads(scene: _Scene) -> None:
     assert {scene.vault.asked.get(timeout=PATIENCE) for _ in PATHS} == {p.path for p in PATHS}
 
 
+def test_who_asks_from_beside_is_told_what_vault_has_now(scene: _Scene) -> None:
+    """As its own look would show it, where that takes no longer than it would wait."""
+    assert scene.watcher.told(PATIENCE) is None  # nothing is watched before the first cycle
+    scene.go_on()
+    scene.wait_until_rung_for(1)
+    scene.vault.version = 2
+    view = scene.watcher.told(PATIENCE)
+    assert view is not None
+    assert _versions(view) == [2] * COUNT
+    scene.vault.error = VaultUnreachable("no answer", everywhere=True)
+    view = scene.watcher.told(PATIENCE)
+    assert view is not None
+    assert all(isinstance(found, Unreadable) for found in view.paths.values())
+    scene.watcher.pause()
+    assert scene.watcher.told(PATIENCE) is None
+
+
+def test_of_many_paths_it_is_told_what_is_known_and_what_is_asked_for_anew() -> None:
+    scene = _Scene(max_rps=100.0)
+    with scene.watcher.watching(lambda: scene.rung.put(None)):
+        scene.go_on()
+        scene.wait_until_rung_for(1)
+        scene.vault.version = 2
+        short = 0.5 * COUNT / 100.0
+        view = scene.watcher.told(short)
+        assert view is not None
+        assert _versions(view) == [1] * COUNT
+        while _versions(view := scene.watcher.told(short, [PATHS[3]]))[3] == 1:
+            pass
+        assert _versions(view) == [1, 1, 1, 2, 1, 1]
+
+
+def _versions(view: VaultView | None) -> list[int]:
+    assert view is not None
+    return [found.current for found in view.paths.values() if isinstance(found, KvDocument)]
+
+
 def test_a_thread_goes_on_after_an_unexpected_error(scene: _Scene) -> None:
     scene.go_on()
     scene.vault.error = RuntimeError("a mistake of ours")
