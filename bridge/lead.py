@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bridge.errors import Cancelled, SwarmError
 from bridge.leader_lease import Lease
+from bridge.model.leadership import Holder
 
 
 class Lead:
@@ -41,6 +42,11 @@ class Lead:
         self.begun = leads and (self._lost or not self.leads)
         self.leads, self._lost = leads, False
         return leads
+
+    @property
+    def holder(self) -> Holder | None:
+        """Who leads, as far as this bridge knows: itself or another one."""
+        return self.lease.other or (self.lease.mine if self.leads else None)
 
     def keep(self) -> bool:
         """Renew the lease in time, as in a long look; returns False once it is lost.

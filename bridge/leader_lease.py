@@ -52,6 +52,7 @@ class Lease:
         other: The bridge that holds it, where it is another one.
         watch_period: Seconds in which this bridge asks for each path of Vault; written with each
             renewal. 0 while it is not known.
+        mine: This bridge as it last wrote the lease; None before it did.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Lease:
         self._seen: tuple[int, float] | None = None
         self.other: Holder | None = None
         self.watch_period = 0.0
+        self.mine: Holder | None = None
 
     @property
     def agrees(self) -> bool:
@@ -191,14 +193,14 @@ class Lease:
         if config is not None and holder and not self._is_free(config, holder):
             self._sent, self.other = None, holder
             return False
-        me = replace(self._me, at=timestamp(time.time()), watch_period=self.watch_period)
-        mine = self._labels() | {HOLDER: me.write()}
+        holding = replace(self._me, at=timestamp(time.time()), watch_period=self.watch_period)
+        mine = self._labels() | {HOLDER: holding.write()}
         mine |= {SEEN: self._report} if self._report else {}
         if config is None:
             self._swarm.create_config(lease_config_name(self._instance), _DATA, mine)
         else:
             self._swarm.set_config_labels(config, mine)
-        self._sent, self._seen, self.other = sent, None, None
+        self._sent, self._seen, self.other, self.mine = sent, None, None, holding
         return True
 
     def _is_free(self, config: dict[str, Any], holder: Holder) -> bool:

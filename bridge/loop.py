@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from math import inf
 
 from bridge.bell import Bell
 from bridge.cadence import EventPace, pause_after_cycle, pause_after_trouble
@@ -23,6 +24,7 @@ from bridge.model.reasons import Reason
 from bridge.model.source import Source
 from bridge.model.timestamps import timestamp
 from bridge.model.vault_view import VaultView
+from bridge.model.vitals import words_of_vault
 from bridge.model.wishes import FIELDS, FieldsWish
 from bridge.model.world import World
 from bridge.pulse import Pulse
@@ -32,6 +34,9 @@ from bridge.servers.state_config import write_state
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
 from bridge.wiring import Wiring
+
+CREDENTIAL_LOOK = 3600.0
+"""Seconds between two requests for when our own credential ends, where somebody wants to know."""
 
 
 class OtherConfiguration(BridgeError):
@@ -78,6 +83,8 @@ class Loop:
         self._pulse = pulse or Pulse(self._clock.boot)
         self._pulse.follow(lambda: self._wiring.work.progress)
         self._publish = publish or (lambda _: None)
+        self._credential_due = 0.0 if configuration.settings.http else inf
+        self._credential_ends: float | None = None
         self._event_pace = EventPace()
         self._resumed = self._clock.boot()
         self.ended = False
@@ -222,10 +229,31 @@ class Loop:
             began: When the cycle began, on the boot clock.
         """
         took = self._clock.boot() - began
-        report = CycleReport(at=self._clock(), took=took, leader=self.leader, trouble=trouble)
+        report = CycleReport(
+            at=self._clock(),
+            took=took,
+            leader=self.leader,
+            trouble=trouble,
+            holder=self._wiring.lead.holder,
+        )
         if step is None:
             return report
-        return replace(report, world=step.world, plan=step.plan, outcomes=step.outcomes)
+        return replace(
+            report,
+            world=step.world,
+            plan=step.plan,
+            outcomes=step.outcomes,
+            credential_ends=self._known_credential_end(step.world),
+        )
+
+    def _known_credential_end(self, world: World) -> float | None:
+        """Return when our own credential ends, as Vault told within the last hour or so."""
+        now = self._clock.boot()
+        if now >= self._credential_due and not words_of_vault(world.vault):
+            self._credential_due = now + CREDENTIAL_LOOK
+            with suppress(Cancelled):
+                self._credential_ends = self.credential_end()
+        return self._credential_ends
 
     def sync(
         self,

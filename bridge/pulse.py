@@ -15,6 +15,10 @@ class Pulse:
 
     Args:
         clock: Seconds since some moment, the one that the ages of signs are counted on.
+
+    Attributes:
+        refused: What is wrong with the configuration that was read last and is not in force; empty
+            where the one that was read last is.
     """
 
     def __init__(self, clock: Callable[[], float] = boot_clock) -> None:
@@ -22,6 +26,7 @@ class Pulse:
         self._lock = threading.Lock()
         self._vitals = Vitals(at=clock())
         self._progress: Callable[[], float] = float
+        self.refused: tuple[str, ...] = ()
 
     def follow(self, progress: Callable[[], float]) -> None:
         """Count what a loop waits for in the middle of a cycle as a sign of life.

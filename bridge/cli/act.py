@@ -68,11 +68,13 @@ def run(options: Options) -> None:
             break
         try:
             former, configuration = configuration, options.load()
+            pulse.refused = ()
             log.info("configuration read again")
             if configuration.settings.vault != former.settings.vault:
                 vault.close()
                 vault = Vault(configuration.settings.vault)
         except ConfigError as error:
+            pulse.refused = tuple(map(str, error.problems))
             for problem in error.problems:
                 log.warning("configuration not taken, the former one stays", because=str(problem))
     publishing.close()

@@ -37,10 +37,12 @@ from bridge.model.settings import (
     CertLogin,
     Custody,
     DockerSettings,
+    HttpSettings,
     JwtLogin,
     Settings,
     TokenFile,
     VaultSettings,
+    listen_address,
 )
 from bridge.model.window import Window
 from bridge.sources import kinds
@@ -305,6 +307,18 @@ def _settings(document: schema.Document, folder: Path) -> Settings:
             key_file=at(docker.key_file),
         ),
         poll_interval=document.poll.interval if isinstance(document.poll.interval, float) else None,
+        http=_http(document.http, at) if document.http else None,
+    )
+
+
+def _http(http: schema.Http, at: Callable[[str | None], str]) -> HttpSettings:
+    host, port = listen_address(http.listen)
+    return HttpSettings(
+        host=host,
+        port=port,
+        cert_file=at(http.cert_file),
+        key_file=at(http.key_file),
+        token_file=at(http.token_file),
     )
 
 

@@ -15,6 +15,7 @@ from bridge.errors import Problem
 from bridge.keys.durations import duration, duration_text
 from bridge.keys.values import docker_host, is_plain_and_remote
 from bridge.model.service import place_of, short_target
+from bridge.model.settings import is_loopback, listen_address
 from bridge.model.window import Window
 from bridge.sources import kinds
 from bridge.sources.kind import AnyKind
@@ -22,7 +23,6 @@ from bridge.sources.kind import AnyKind
 _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("rollout", "canary"),
     ("discovery",),
-    ("http",),
     ("notify",),
     ("trees",),
 )
@@ -60,6 +60,7 @@ def doubts(source: Source, address: str) -> tuple[str, ...]:
     if not _mapping(source.data.get("secrets")):
         found.append((("secrets",), "no secret is named, so there is nothing to do"))
     found += _differing(source.data)
+    found += _exposed(source.data)
     return tuple(str(source.problem(key, message)) for key, message in found)
 
 
@@ -79,6 +80,25 @@ def _differing(data: dict[str, Any]) -> Found:
             yield key, message
 
 
+def _exposed(data: dict[str, Any]) -> Found:
+    http = _mapping(data.get("http"))
+    try:
+        host, _ = listen_address(str(http.get("listen", "")))
+    except ValueError:
+        return
+    if is_loopback(host):
+        return
+    if "token_file" not in http:
+        message = (
+            "whoever reaches this port sees the names of secrets and services, and no value:"
+            " set `http.token_file`, or listen on this machine alone, as in :9180"
+        )
+        yield ("http", "listen"), message
+    elif "cert_file" not in http:
+        message = "the token crosses the network in clear text: set `http.cert_file` and `key_file`"
+        yield ("http", "listen"), message
+
+
 def _docker(data: dict[str, Any]) -> Found:
     docker = _mapping(data.get("docker"))
     try:
@@ -92,9 +112,17 @@ def _docker(data: dict[str, Any]) -> Found:
             " everybody who reaches the port may do what root may"
         )
         yield ("docker", "host"), message
+    yield from _pair("docker", docker)
+
+
+def _http(data: dict[str, Any]) -> Found:
+    yield from _pair("http", _mapping(data.get("http")))
+
+
+def _pair(section: str, given: dict[str, Any]) -> Found:
     for one, other in (("cert_file", "key_file"), ("key_file", "cert_file")):
-        if one in docker and other not in docker:
-            yield ("docker", one), f"it needs `{other}` beside it"
+        if one in given and other not in given:
+            yield (section, one), f"it needs `{other}` beside it"
 
 
 def _windows(data: dict[str, Any]) -> Found:
@@ -231,7 +259,7 @@ def _both(service: str, target: str, other: str, known: str, name: str) -> str:
     return f"`{other}` has this target in {service} too; a file has one content"
 
 
-_RULES = (_docker, _windows, _names, _origins, _kinds, _lease_rules, _ages, _targets)
+_RULES = (_docker, _http, _windows, _names, _origins, _kinds, _lease_rules, _ages, _targets)
 
 
 def _mapping(value: object) -> dict[str, Any]:

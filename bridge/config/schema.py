@@ -28,6 +28,7 @@ from bridge.keys.values import (
     Duration,
     Instance,
     Interval,
+    Listen,
     MaxAge,
     Name,
     PollInterval,
@@ -201,10 +202,18 @@ class Discovery(Model):
 
 
 class Http(Model):
-    """The bridge's own pages."""
+    """How the bridge is, over HTTP: `/livez`, `/readyz`, `/metrics` and `/status.json`."""
 
-    listen: Text
-    """Address to listen on, as in `:9180`."""
+    listen: Listen
+    """Address to listen on. `:9180` is for this machine, or this container, alone;
+    `0.0.0.0:9180` or `[::]:9180` is for all of its networks."""
+    cert_file: Text | None = None
+    """PEM file with a certificate and its chain, for TLS; read again when it changes."""
+    key_file: Text | None = None
+    """PEM file with the certificate's key."""
+    token_file: Text | None = None
+    """File with the token that each request must bring, as `Authorization: Bearer`, or as the
+    password where a browser asks for a name; read again when it changes."""
 
 
 class Notify(Model):
@@ -240,7 +249,7 @@ class Document(Model):
     discovery: Discovery | None = None
     """Which services may ask for a secret by label."""
     http: Http | None = None
-    """The bridge's own pages; absent: off."""
+    """How the bridge is, over HTTP; absent: off."""
     notify: list[Notify] = []
     """Whom to tell about what."""
     secrets: dict[Name, Secret] = {}

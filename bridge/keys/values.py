@@ -16,7 +16,7 @@ from bridge.keys.durations import UNITS, duration
 from bridge.keys.written import WrittenInt
 from bridge.model.names import MAX_INSTANCE, MAX_NAME, is_valid_name
 from bridge.model.service import SECRETS, short_target
-from bridge.model.settings import SshAddress
+from bridge.model.settings import SshAddress, listen_address
 
 _MODE = re.compile(r"0o?([0-7]{1,4})")
 _MAX_MODE = 0o777
@@ -180,6 +180,15 @@ def docker_host(value: str) -> str:
     return f"{scheme}://{rest}"
 
 
+def _listen(value: object) -> str:
+    if isinstance(value, WrittenInt | int):
+        raise ValueError('an address in quotes is needed, as in ":9180"')  # noqa: TRY004 - for users
+    if not isinstance(value, str):
+        raise ValueError('a text is needed, as in ":9180"')  # noqa: TRY004 - as above
+    listen_address(value)
+    return value.strip()
+
+
 def _percent(value: object) -> float:
     if isinstance(value, str) and (match := re.fullmatch(r"\s*(\d{1,2})\s*%\s*", value)):
         return int(match[1]) / 100
@@ -222,4 +231,5 @@ VaultPath = Annotated[str, AfterValidator(_vault_path)]
 AuthMount = Annotated[str, AfterValidator(_auth_mount)]
 Role = Annotated[str, Field(min_length=1), AfterValidator(_role)]
 Address = Annotated[str, AfterValidator(_address)]
+Listen = Annotated[str, BeforeValidator(_listen)]
 DockerHost = Annotated[str, AfterValidator(docker_host)]

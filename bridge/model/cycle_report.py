@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bridge.model.leadership import Holder
 from bridge.model.memory import Outcome
 from bridge.model.plan import Plan
 from bridge.model.world import World
@@ -21,6 +22,9 @@ class CycleReport:
         world: What it saw; None where it did not look, or failed.
         plan: What it decided; None where there is no world.
         outcomes: What it did, in order.
+        holder: Who leads by the leader's lease, this bridge too; None where that is not known.
+        credential_ends: When our own credential for Vault ends, seconds since the epoch; None
+            where Vault does not tell, or nobody wants to know.
     """
 
     at: float
@@ -30,6 +34,8 @@ class CycleReport:
     world: World | None = None
     plan: Plan | None = None
     outcomes: tuple[Outcome, ...] = ()
+    holder: Holder | None = None
+    credential_ends: float | None = None
 
     @property
     def leads(self) -> bool:

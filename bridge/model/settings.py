@@ -145,11 +145,64 @@ _HOST_AND_PORT = re.compile(
 _SSH_USER = re.compile(r"(?:[^\s@/?#-][^\s@/?#]*)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The servers, and how often Vault is looked at.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpSettings:
+    """Where the bridge shows how it is, over HTTP.
 
     Attributes:
+        host: Address or name to listen on.
+        port: 0 for any free one.
+        cert_file, key_file: PEM files for TLS; empty where it is off.
+        token_file: File with the token that a request must bring; empty where none is asked for.
+    """
+
+    host: str
+    port: int
+    cert_file: str = ""
+    key_file: str = ""
+    token_file: str = ""
+
+    @property
+    def local(self) -> bool:
+        """Whether only this machine, or this container, reaches it."""
+        return is_loopback(self.host)
+
+
+LOOPBACK = "127.0.0.1"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine alone, to itself."""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+_LISTEN = re.compile(r"(?:\[(?P<bracketed>[0-9a-fA-F:.]+)\]|(?P<host>[\w.-]*)):(?P<port>\d{1,5})")
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """Return host and port of ``host:port``; without a host it is this machine alone.
+
+    Raises:
+        ValueError: It is none.
+    """
+    match = _LISTEN.fullmatch(text.strip())
+    if not match or int(match["port"]) > _MAX_PORT:
+        raise ValueError(
+            'an address is needed as in ":9180" for this machine alone, or "0.0.0.0:9180" for all'
+            " of its networks"
+        )
+    return match["bracketed"] or match["host"] or LOOPBACK, int(match["port"])
+
+
+_MAX_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The servers, how often Vault is looked at, and where the bridge shows how it is.
+
+    Attributes:
+        http: None where it shows nothing over HTTP.
         poll_interval: Seconds between two requests for one path of Vault; None for as often as
             half of ``max_rps`` allows.
     """
@@ -157,3 +210,4 @@ class Settings:
     vault: VaultSettings
     docker: DockerSettings
     poll_interval: float | None = None
+    http: HttpSettings | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.publish import Outlet
+from bridge.publish.web import Web
 from bridge.pulse import Pulse
 
 
@@ -15,5 +16,4 @@ def outlets(pulse: Pulse, log: Any) -> tuple[Outlet, ...]:
         pulse: What the bridge knows of itself.
         log: A structlog logger.
     """
-    del pulse, log
-    return ()
+    return (Web(pulse, log),)

@@ -78,3 +78,28 @@ def test_init_imports_no_server_where_it_writes_a_file_only(tmp_path: Path) -> N
 
 def test_what_is_needed_is_seen(config: str) -> None:
     assert imported_by("-c", config, "plan") >= _SDKS
+
+
+_OUTLETS = """\
+import sys
+from bridge.config import load
+from bridge.publish.outlets import outlets
+from bridge.pulse import Pulse
+for outlet in outlets(Pulse(), None):
+    outlet.configure(load(sys.argv[1], {}))
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_what_nobody_asks_to_be_published_by_is_not_imported(config: str) -> None:
+    """A bridge without `http` is to be as small as it was."""
+    done = subprocess.run(
+        [sys.executable, "-c", _OUTLETS, config],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    imported = set(done.stdout.split())
+    assert "bridge" in imported
+    assert imported & {"uvicorn", "h11", "asyncio", "ssl", "prometheus_client"} == set()

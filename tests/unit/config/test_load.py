@@ -141,7 +141,6 @@ def test_a_misspelt_key_gets_a_suggestion(read: Read) -> None:
     [
         ("rollout: {canary: [x]}", "rollout.canary"),
         ("discovery: {allow_services: [x]}", "discovery"),
-        ("http: {listen: ':9180'}", "http"),
         ("notify: [{url_file: /x}]", "notify"),
         ("trees: []", "trees"),
     ],
@@ -460,6 +459,36 @@ def test_clear_text_to_another_machine_is_doubted(read: Read) -> None:
     assert "clear text" in read(BASE.replace("https", "http")).warnings[0]
     local = read(BASE.replace("https://vault", "http://127.0.0.1")).warnings
     assert not any("clear text" in warning for warning in local)
+
+
+@pytest.mark.parametrize(
+    ("keys", "host", "doubt"),
+    [
+        ("listen: ':9180'", "127.0.0.1", ""),
+        ("listen: 'localhost:9180'", "localhost", ""),
+        ("listen: '[::1]:9180'", "::1", ""),
+        ("listen: '0.0.0.0:9180'", "0.0.0.0", "set `http.token_file`"),
+        ("listen: '[::]:9180', cert_file: c, key_file: k", "::", "set `http.token_file`"),
+        ("listen: 'node-1:9180', token_file: t", "node-1", "the token crosses the network"),
+        ("listen: '0.0.0.0:9180', token_file: t, cert_file: c, key_file: k", "0.0.0.0", ""),
+    ],
+)
+def test_whoever_may_look_is_to_be_known(read: Read, keys: str, host: str, doubt: str) -> None:
+    found = read(BASE + f"http: {{{keys}}}")
+    assert found.settings.http is not None
+    assert (found.settings.http.host, found.settings.http.port) == (host, 9180)
+    doubts = [warning for warning in found.warnings if "http.listen" in warning]
+    assert bool(doubts) == bool(doubt)
+    assert all(doubt in each for each in doubts)
+
+
+@pytest.mark.parametrize("listen", ["9180", "'9180'", "':70000'", "'a b:1'", "'http://x:1'", "[]"])
+def test_where_to_listen_is_refused_where_it_is_nowhere(read: Read, listen: str) -> None:
+    (problem,) = read.refused(BASE + f"http: {{listen: {listen}}}")
+    assert "http.listen: " in problem
+    assert ":9180" in problem
+    (problem,) = read.refused(BASE + "http: {listen: ':1', cert_file: /c}")
+    assert "http.cert_file: it needs `key_file` beside it" in problem
 
 
 def test_nothing_to_do_is_doubted(read: Read) -> None:

@@ -1,0 +1,13 @@
+"""Every path that is answered over HTTP, with what makes its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bridge.report.answers import Page
+from bridge.report.probes import livez, readyz, status
+
+
+def pages() -> Mapping[str, Page]:
+    """Return what makes the answer of each path; any other path is not there."""
+    return {"/livez": livez, "/readyz": readyz, "/status.json": status}

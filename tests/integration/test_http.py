@@ -1,0 +1,51 @@
+"""Over HTTP a bridge shows what the commands show, and is ready only while rotations go on."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.integration.test_failure import POISON
+from tests.support.lab import Lab
+from tests.support.scrapes import Scrapes
+
+
+def test_it_is_ready_while_rotations_go_on(lab: Lab) -> None:
+    """A version that fails makes it not ready, and so does a configuration that is not taken."""
+    scrapes = Scrapes()
+    lab.settings(http={"listen": f":{scrapes.port}"}, rollout={"bake": "1s", "timeout": "15s"})
+    lab.secret("pw", {"api": {"target": "pw"}})
+    lab.rotate("pw")
+    lab.sync()
+    lab.service("api", command=POISON, secrets=[(lab.name("pw_v1"), "pw")])
+    bridge = lab.start()
+    scrapes.wait_for("/readyz", 200, '"role": "leads"')
+    assert scrapes.get("/livez")[1].startswith("leads; last cycle ")
+    shown, printed = scrapes.json("/status.json"), lab.json("status")
+    assert shown["secrets"] == printed["secrets"]
+    assert shown.keys() == printed.keys()
+    assert shown["leader"]["host"] == printed["leader"]["host"]
+
+    second = lab.start()
+    second.wait_for("nothing is answered over HTTP, rotations go on")
+    second.wait_for("stands by, another bridge leads")
+
+    lab.vault.write(lab.mount, "pw", password="poison")
+    reasons = scrapes.wait_for("/readyz", 503, "RollFailed")
+    assert "non-zero exit (3)" in reasons
+    lab.rotate("pw")
+    scrapes.wait_for("/readyz", 200)
+    assert scrapes.json("/status.json")["secrets"][0]["running_version"] == 3
+
+    good = lab.config.read_text()
+    lab.config.write_text(f"{good}\nunknown: 1\n")
+    bridge.process.send_signal(signal.SIGHUP)
+    assert "unknown key" in scrapes.wait_for("/readyz", 503, "the configuration was not taken")
+    lab.config.write_text(good)
+    bridge.process.send_signal(signal.SIGHUP)
+    scrapes.wait_for("/readyz", 200)
+
+    bridge.kill()
+    second.wait_for("answers over HTTP")
+    scrapes.wait_for("/readyz", 200, '"role": "leads"')
+    assert second.stop() == 0
+    assert not [canary for canary in lab.canaries if canary in "".join(scrapes.heard)]
