@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from bridge.logs import logger
+from bridge.model.events import Event
 from bridge.model.vitals import Health
 
 PATIENCE = 5.0
@@ -112,9 +113,7 @@ def answering(
             listening.bind(_address(instance))
             listening.listen()
         except OSError as error:
-            logger().warning(
-                "`vault-bridge health` does not ask this bridge", because=_words(error)
-            )
+            logger().warning(Event.HEALTH_NOT_SERVED, message=_words(error))
             yield
             return
         thread = threading.Thread(target=_accept, args=(listening, look, tell), daemon=True)

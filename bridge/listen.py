@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from bridge.bell import Bell
 from bridge.errors import NotGranted, SwarmUnreachable
 from bridge.logs import logger, where
+from bridge.model.events import Event as Told
 from bridge.model.leadership import lease_config_name
 from bridge.servers.swarm import Swarm
 
@@ -120,8 +121,8 @@ class Listener:
         """Report that we may not listen, once; no look at the swarm would say so."""
         if self._reported is not NotGranted:
             self._log.warning(
-                "events are not heard: what others do is seen with the next look only",
-                because=str(error),
+                Told.EVENTS_NOT_GRANTED,
+                message=f"{error}; what others do is seen with the next look only",
             )
         self._reported = NotGranted
 
@@ -129,7 +130,7 @@ class Listener:
         """Report an unexpected error, once while it is the same."""
         if self._reported is not type(error):
             self._log.error(
-                "unexpected error while listening to events, they are listened to anew",
+                Told.EVENTS_FAILED,
                 error=where(error),
             )
         self._reported = type(error)

@@ -1,4 +1,4 @@
-"""Logs: JSON lines, or words where a person looks at a terminal.
+"""Logs: JSON lines, or words where a person looks at a terminal. ``model/events`` has their table.
 
 structlog is imported with the first line that is logged: that takes longer than most commands run
 that have nothing to log.
@@ -61,29 +61,48 @@ def let_go() -> None:
         os.close(nowhere)
 
 
+LEVELS = {name: getattr(logging, name.upper()) for name in ("debug", "info", "warning", "error")}
+"""The levels of ``--log-level``, by name."""
+
+FORMATS = ("json", "text")
+"""The formats of ``--log-format``."""
+
+
 def configure(
     stream: TextIO | None = None,
     *,
-    verbose: bool = False,
+    level: str = "",
     quiet: bool = False,
-    as_json: bool = False,
+    form: str = "",
 ) -> None:
     """Set logging up for the process.
 
     Args:
-        quiet: Log nothing on a terminal, where a command shows its progress in its own words.
-        as_json: Write JSON lines to a terminal as well.
+        level: One of ``LEVELS``; empty for ``info``, which counts as not asked for.
+        quiet: Log nothing on a terminal, where a command shows its progress in its own words,
+            unless a level or a format was asked for.
+        form: One of ``FORMATS``; empty for text on a terminal and JSON elsewhere.
     """
     stream = stream or sys.stderr
     unfailing = cast("TextIO", _Unfailing(stream))
-    level = logging.DEBUG if verbose else logging.INFO
-    if quiet and stream.isatty() and not verbose:
-        level = logging.CRITICAL
-    in_words = stream.isatty() and not as_json
+    number = LEVELS[level or "info"]
+    if quiet and stream.isatty() and not (level or form):
+        number = logging.CRITICAL
+    in_words = form == "text" or (stream.isatty() and not form)
+    colours = stream.isatty() and "NO_COLOR" not in os.environ
     with _lock:
-        _asked[:] = [lambda: _set_up(unfailing, level, in_words=in_words)]
+        _asked[:] = [lambda: _set_up(unfailing, number, in_words=in_words, colours=colours)]
     # The SDKs log requests, never answers, and even those only where somebody asks for them.
     logging.basicConfig(level=logging.ERROR, stream=unfailing, force=True)
+
+
+def identify(instance: str, bridge: str) -> None:
+    """Let each line from now on have these as ``instance`` and ``bridge``, from every thread."""
+    _own.update(instance=instance, bridge=bridge)
+
+
+def _add_own(_logger: object, _method: str, line: Any) -> Any:
+    return {**_own, **line}
 
 
 def logger() -> Any:
@@ -101,28 +120,32 @@ class _Logger:
         return getattr(structlog.get_logger("bridge"), name)
 
 
+_own: dict[str, str] = {}
 _lock = threading.Lock()
 _asked: list[Callable[[], None]] = []
 """What sets structlog up as it was asked for last, where that is not done yet."""
 
 
-def _set_up(stream: TextIO, level: int, *, in_words: bool) -> None:
+def _set_up(stream: TextIO, level: int, *, in_words: bool, colours: bool) -> None:
     import structlog
 
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _add_own,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if in_words:
         shared.append(
             structlog.dev.ConsoleRenderer(
-                colors="NO_COLOR" not in os.environ,
+                colors=colours,
                 exception_formatter=structlog.dev.plain_traceback,
             )
         )
     else:
-        shared += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        shared += [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
     structlog.configure(
         processors=shared,
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -16,7 +16,7 @@ from bridge.clock import Clock
 from bridge.config import Configuration
 from bridge.errors import BridgeError, Cancelled, Exit, VaultError
 from bridge.listen import Event, Listener, is_heartbeat
-from bridge.logs import logger
+from bridge.logs import identify, logger
 from bridge.model.cycle_report import CycleReport
 from bridge.model.leadership import TTL
 from bridge.model.plan import Plan
@@ -27,6 +27,7 @@ from bridge.model.vault_view import VaultView
 from bridge.model.vitals import words_of_vault
 from bridge.model.wishes import FIELDS, FieldsWish
 from bridge.model.world import World
+from bridge.processes import this_host
 from bridge.pulse import Pulse
 from bridge.reconcile import Reconciler, Step
 from bridge.report.lifecycle import Lifecycle
@@ -71,6 +72,7 @@ class Loop:
         pulse: Pulse | None = None,
         publish: Callable[[CycleReport], object] | None = None,
     ) -> None:
+        identify(configuration.desired.instance, this_host())
         log = logger()
         self._desired = configuration.desired
         self._docker = configuration.settings.docker

@@ -15,6 +15,7 @@ from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.errors import SwarmError
 from bridge.model.actions import Tend, TendGeneration
+from bridge.model.events import Event
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Plan
 from bridge.model.reasons import State
@@ -64,6 +65,7 @@ class Reconciler:
         self._clock = clock
         self._log = log
         self._news = News(log)
+        self._journal = Journal(log, self._desired.instance)
         self._watch = Watch(configuration, wiring, clock)
         self._memory = Memory()
         self._applier = Applier(
@@ -73,7 +75,7 @@ class Reconciler:
             look=self._watch.swarm.look_at_all,
             fence=wiring.lead.fence,
             whole=wiring.cancellation.whole,
-            tell=Journal(log).tell,
+            tell=self._journal.tell,
         )
 
     @property
@@ -166,6 +168,7 @@ class Reconciler:
         outcomes: tuple[Outcome, ...] = ()
         try:
             if leads:
+                self._journal.follow(world.swarm)
                 outcomes = self._applier.apply(plan, self._wiring.must_not_act)
                 self._watch.forget_what_changed(outcomes)
         finally:
@@ -193,7 +196,7 @@ class Reconciler:
         by = self._clock.follow()
         if not by:
             return
-        self._log.warning("the wall clock was set", seconds=round(by, 1))
+        self._log.warning(Event.CLOCK_SET, seconds=round(by, 1))
         self._memory = self._memory.moved(by)
         self._watch.move(by)
 

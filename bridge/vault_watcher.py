@@ -16,6 +16,7 @@ from bridge.clock import Clock
 from bridge.errors import Cancelled
 from bridge.logs import logger, where
 from bridge.model.desired import Desired
+from bridge.model.events import Event
 from bridge.model.settings import Settings
 from bridge.model.source import Source
 from bridge.model.vault_view import VaultView
@@ -245,7 +246,7 @@ class VaultWatcher:
             except Cancelled:
                 return
             except Exception as error:  # noqa: BLE001 - it goes on watching whatever happens
-                self._log.error("unexpected error while Vault is watched", error=where(error))
+                self._log.error(Event.VAULT_WATCH_FAILED, error=where(error))
                 over.wait(NEWS_GAP)
         vault.disconnect()
 

@@ -188,13 +188,13 @@ class Story:
         match line:
             case {"event": "mirrored", "docker_secret": name}:
                 self._say(f"bridge: made the Docker secret {name}")
-            case {"event": "rolling", "service": service, "to_version": to}:
-                before = line.get("from_version", "-")
-                what = f"{before} -> {to}" if before != "-" else f"adds {to}"
+            case {"event": "rolling", "service": service, "version": to}:
+                before = line.get("former")
+                what = f"{line['secret']} v{before} -> v{to}" if before else f"adds v{to}"
                 self._say(f"bridge: rolls {service}: {what}")
                 if service in self._current:
                     self._current[service].updates += 1
-            case {"event": "converged", "why": why}:
+            case {"event": "converged", "message": why}:
                 self._say(f"bridge: {why}")
             case {"event": "good", "docker_secret": name}:
                 self._say(f"bridge: {name} is good: every service has it")
@@ -204,7 +204,7 @@ class Story:
             case {"event": event} if "level" not in line:  # a traceback
                 self._say(f"bridge: {event}", "yellow")
             case {"level": "warning" | "error", "event": event}:
-                self._say(f"bridge: {event}: {line.get('because', '')}", "yellow")
+                self._say(f"bridge: {event}: {line.get('message', '')}", "yellow")
             case _:
                 pass  # how secrets stand is seen in the containers
 

@@ -15,6 +15,7 @@ from bridge.config import json_schema
 from bridge.config.rules import is_built
 from bridge.errors import Exit
 from bridge.report.engine_policy import haproxy, table
+from bridge.report.log_schema import event_table, field_table, log_schema
 from bridge.report.stack import template
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +29,8 @@ def pages() -> dict[Path, str]:
     schema = json_schema()
     return {
         ROOT / "config/schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        ROOT / "config/log-line.schema.json": json.dumps(log_schema(), indent=2) + "\n",
+        ROOT / "docs/reference/log.md": "\n".join(_log()) + "\n",
         ROOT / "docs/reference/configuration.md": "\n".join(_configuration(schema)) + "\n",
         ROOT / "compose/bridge.yml": template(),
         ROOT / "compose/haproxy.cfg": haproxy(),
@@ -160,6 +163,45 @@ def _engine_calls() -> Iterator[str]:
         "What such a proxy does not protect from, and how to narrow it further, is in"
         " [A proxy before the engine](../explanation/engine-proxy.md)."
     )
+
+
+# --- the log --------------------------------------------------------------------------------------
+
+
+def _log() -> Iterator[str]:
+    yield _GENERATED
+    yield "# The log"
+    yield ""
+    yield (
+        "One line for each fact, on stderr: JSON, or text where stderr is a terminal."
+        " `--log-format json|text` or `$BRIDGE_LOG_FORMAT` chooses, and `--log-level"
+        " debug|info|warning|error` or `$BRIDGE_LOG_LEVEL` leaves out what is below. Names of"
+        " events and fields are stable: a release that changes one says so in the changelog."
+        " [log-line.schema.json](../../config/log-line.schema.json) is the JSON Schema of a line."
+        " No line has a value, the id of a lease or an accessor."
+    )
+    yield ""
+    yield "## Follow a rotation"
+    yield ""
+    yield (
+        "`rotation` names one version of one secret on its way from Vault to every service, as in"
+        " `shop_db@7-k3qz`: the secret, the version, and a suffix that tells this life of the path"
+        " from others. The log, the status page, the metrics and the evidence use the same name. A"
+        " roll that goes back belongs to the rotation of the version that the service leaves, and"
+        " what happens to a former credential to its own rotation."
+    )
+    yield ""
+    yield "```sh"
+    yield "docker service logs --raw bridge_bridge 2>&1 | grep shop_db@7"
+    yield "```"
+    yield ""
+    yield "## Fields"
+    yield ""
+    yield from field_table()
+    yield ""
+    yield "## Events"
+    yield ""
+    yield from event_table()
 
 
 # --- the commands ---------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from bridge import __version__, logs
 from bridge.cli import act, ask, begin, look
 from bridge.cli.shared import COMMON
 from bridge.errors import BridgeError, ConfigError, Exit
+from bridge.model.events import Event
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, params=[*COMMON])
@@ -68,7 +69,7 @@ def main() -> NoReturn:
     except click.Abort:
         sys.exit(Exit.UNEXPECTED)
     except Exception as error:  # noqa: BLE001 - the last resort
-        logs.logger().error("unexpected error", error=logs.where(error))
+        logs.logger().error(Event.UNEXPECTED_ERROR, error=logs.where(error))
         sys.exit(Exit.UNEXPECTED)
     finally:
         logs.let_go()

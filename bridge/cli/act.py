@@ -15,6 +15,7 @@ from bridge import __version__, logs
 from bridge.cli.option_values import seconds
 from bridge.cli.shared import Options, command, console, open_loop, print_json
 from bridge.errors import ConfigError, Exit
+from bridge.model.events import Event
 
 if TYPE_CHECKING:
     from bridge.loop import Loop
@@ -44,9 +45,8 @@ def run(options: Options) -> None:
     log = logs.logger()
     configuration = options.load()
     log.info(
-        "bridge runs",
-        version=__version__,
-        instance=configuration.desired.instance,
+        Event.STARTED,
+        program_version=__version__,
         secrets=len(configuration.desired.secrets),
     )
     vault = Vault(configuration.settings.vault)
@@ -69,17 +69,17 @@ def run(options: Options) -> None:
         try:
             former, configuration = configuration, options.load()
             pulse.refused = ()
-            log.info("configuration read again")
+            log.info(Event.CONFIGURATION_RELOADED)
             if configuration.settings.vault != former.settings.vault:
                 vault.close()
                 vault = Vault(configuration.settings.vault)
         except ConfigError as error:
             pulse.refused = tuple(map(str, error.problems))
             for problem in error.problems:
-                log.warning("configuration not taken, the former one stays", because=str(problem))
+                log.warning(Event.CONFIGURATION_REJECTED, message=str(problem))
     publishing.close()
     vault.close()
-    log.info("bridge ends")
+    log.info(Event.STOPPED)
 
 
 def _on_hangup(loop: Loop) -> list[int]:
@@ -112,7 +112,7 @@ def sync(options: Options, *, timeout: float | None, apply_fields: bool) -> None
     """Run cycles until nothing is left to do, showing each step, then exit."""
     from bridge.report.status import exit_code, print_status, status_json
 
-    logs.configure(verbose=options.verbose, quiet=True, as_json=options.as_json)
+    options.log(quiet=True)
     progress = None if options.as_json else _progress()
     with open_loop(options.load()) as loop:
         plan, finished = loop.sync(timeout, progress, apply_fields=apply_fields)

@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from bridge import logs
+from bridge.model.events import Event
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,27 +36,43 @@ class Options:
     Attributes:
         config: The configuration file.
         as_json: Whether to print JSON, and to log it also on a terminal.
+        log_level: ``debug``, ``info``, ``warning`` or ``error``; empty where it is not given.
+        log_format: ``json`` or ``text``; empty where it is not given.
     """
 
     config: str = DEFAULT_CONFIG
     verbose: bool = False
     as_json: bool = False
+    log_level: str = ""
+    log_format: str = ""
+
+    def log(self, *, quiet: bool = False) -> None:
+        """Set the log up as the options say.
+
+        Args:
+            quiet: Whether the command shows on a terminal itself what it does.
+        """
+        level = self.log_level or ("debug" if self.verbose else "")
+        form = self.log_format or ("json" if self.as_json else "")
+        logs.configure(level=level, form=form, quiet=quiet)
 
     def load(self, *, apply_fields: bool = False) -> Configuration:
         """Read the configuration. Raises ``ConfigError``."""
         from bridge.config import load
+        from bridge.processes import this_host
 
         configuration = load(self.config, os.environ)
         desired = replace(configuration.desired, apply_fields=apply_fields)
         configuration = replace(configuration, desired=desired)
+        logs.identify(desired.instance, this_host())
         for warning in configuration.warnings:
-            logs.logger().warning("configuration", because=warning)
+            logs.logger().warning(Event.CONFIGURATION_WARNING, message=warning)
         return configuration
 
 
 def _take(context: click.Context, option: click.Parameter, value: object) -> None:
     """Keep an option; what stands behind the command's name replaces what stands before it."""
-    name = str(option.name)
+    name, value = str(option.name), "" if value is None else value
     given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     if context.parent is None or given:
         context.obj = replace(context.obj or Options(), **{name: value})
@@ -73,7 +90,31 @@ COMMON: tuple[click.Option, ...] = (
         help="The configuration file; $BRIDGE_CONFIG names it too.",
     ),
     click.Option(
-        ["-v", "--verbose"], is_flag=True, expose_value=False, callback=_take, help="Log more."
+        ["-v", "--verbose"],
+        is_flag=True,
+        expose_value=False,
+        callback=_take,
+        help="As `--log-level debug`, where no level is given.",
+    ),
+    click.Option(
+        ["--log-level"],
+        metavar="LEVEL",
+        type=click.Choice(tuple(logs.LEVELS)),
+        envvar="BRIDGE_LOG_LEVEL",
+        expose_value=False,
+        callback=_take,
+        help="Log this level and above: debug, info (the default), warning or error;"
+        " $BRIDGE_LOG_LEVEL sets it too.",
+    ),
+    click.Option(
+        ["--log-format"],
+        metavar="FORMAT",
+        type=click.Choice(logs.FORMATS),
+        envvar="BRIDGE_LOG_FORMAT",
+        expose_value=False,
+        callback=_take,
+        help="Write log lines as json or text; text on a terminal and json elsewhere by default."
+        " $BRIDGE_LOG_FORMAT sets it too.",
     ),
     click.Option(
         ["--json", "as_json"],
@@ -123,7 +164,7 @@ class _Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         options: Options = ctx.obj
-        logs.configure(verbose=options.verbose, as_json=options.as_json)
+        options.log()
         return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

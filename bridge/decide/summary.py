@@ -16,12 +16,13 @@ from bridge.decide.versions.choose import Versions
 from bridge.decide.versions.content_change import changed_contents
 from bridge.decide.versions.overdue import Age, age_of, created_at, oldest_running
 from bridge.decide.versions.target import Target
-from bridge.model.actions import Chain
+from bridge.model.actions import Chain, MintGeneration
 from bridge.model.conditions import Condition, Hold, ServiceCondition
-from bridge.model.identity import Identity
+from bridge.model.identity import ONE_LIFE, Identity
 from bridge.model.mirror import Mirror
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
+from bridge.model.rotation import rotation_of
 from bridge.model.wishes import pause_of
 from bridge.model.world import World
 
@@ -108,7 +109,7 @@ def _conditions(
     for target in versions.targets:
         name = target.secret.name
         states, notice = services.of_secret(name), notices.get(name)
-        found = condition_of(target, states, known.world, missing.get(name, ()), notice)
+        found = condition_of(target, states, known, missing.get(name, ()), notice)
         conditions.append(found)
     conditions += unmapped(known)
     troubled = {hold.secret: hold for hold in reversed(credentials.decision.holds)}
@@ -124,7 +125,7 @@ def _conditions(
 def condition_of(
     target: Target,
     states: Iterable[ServiceState],
-    world: World,
+    known: Situation,
     missing: Iterable[ServiceCondition],
     notice: Hold | None,
 ) -> Condition:
@@ -134,7 +135,7 @@ def condition_of(
         missing: The conditions of services that are not in the swarm.
         notice: What is shown of it where it is otherwise well.
     """
-    name = target.secret.name
+    name, world = target.secret.name, known.world
     services = [state.conditions[name] for state in states if name in state.conditions]
     services += missing
     state, reason, message = _worst(target, services)
@@ -157,7 +158,17 @@ def condition_of(
         services=tuple(services),
         created=_created(running),
         unused=tuple(mirror.identity.version for mirror in reversed(mirrors) if mirror.unused),
+        rotation=_rotation(target, known.instance),
     )
+
+
+def _rotation(target: Target, instance: str) -> str:
+    """Return the name of the rotation to the newest version; empty where none is known."""
+    name, found = target.secret.name, [m.identity for m in target.mirrors[:1]]
+    found += [target.current] if target.current else []
+    if isinstance(target.create, MintGeneration):
+        found = [Identity(target.create.source, ONE_LIFE, target.create.version, ONE_LIFE)]
+    return rotation_of(instance, name, max(found)) if found else ""
 
 
 def _missing_services(holds: Iterable[Hold]) -> Mapping[str, Sequence[ServiceCondition]]:

@@ -86,6 +86,8 @@ class Condition:
         overdue: Whether that time has come.
         unused: Mirrored versions that no service and no task refers to any more, oldest first.
         leases: Generations whose credential has not ended, oldest first.
+        rotation: Name of the rotation to the newest version that is known, see ``rotation_of``;
+            empty where none is.
     """
 
     name: str
@@ -101,3 +103,4 @@ class Condition:
     overdue: bool = False
     unused: tuple[int, ...] = ()
     leases: tuple[LeaseCondition, ...] = ()
+    rotation: str = ""

@@ -29,6 +29,7 @@ from bridge.model.labels import (
 )
 from bridge.model.leased import Leased
 from bridge.model.roll_record import RollRecord
+from bridge.model.rotation import rotation_of
 from bridge.model.set_aside import By, SetAside
 from bridge.model.source import Source
 from bridge.model.timestamps import instant, moment
@@ -82,6 +83,11 @@ class Mirror:
     def identity_order(self) -> tuple[int, int, int]:
         """The sort key of its version alone."""
         return self.identity.order
+
+    @cached_property
+    def rotation(self) -> str:
+        """Name of the rotation to its version: see ``rotation_of``."""
+        return rotation_of(self.instance, self.secret, self.identity)
 
     @property
     def lease_role(self) -> Source | None:

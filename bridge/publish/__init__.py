@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from bridge.config import Configuration
 from bridge.logs import where
 from bridge.model.cycle_report import CycleReport
+from bridge.model.events import Event
 
 
 class Outlet(Protocol):
@@ -78,4 +79,4 @@ class Publishing:
         """Log a failure, once until the outlet works again."""
         if outlet.name not in self._failing:
             self._failing.add(outlet.name)
-            self._log.error("not published", outlet=outlet.name, error=where(error))
+            self._log.error(Event.OUTLET_FAILED, outlet=outlet.name, error=where(error))

@@ -12,6 +12,7 @@ from bridge.config import Configuration
 from bridge.errors import BridgeError
 from bridge.logs import where
 from bridge.model.cycle_report import CycleReport
+from bridge.model.events import Event
 from bridge.model.settings import HttpSettings
 from bridge.pulse import Pulse
 
@@ -157,7 +158,7 @@ class _Listening:
         self._told = ""
         scheme = "https" if secure else "http"
         shown = f"[{host}]" if ":" in host else host
-        self._log.info("answers over HTTP", address=f"{scheme}://{shown}:{port}")
+        self._log.info(Event.HTTP_LISTENING, address=f"{scheme}://{shown}:{port}")
         try:
             server.run(listening)
         finally:
@@ -174,9 +175,8 @@ class _Listening:
         if words != self._told:
             self._told = words
             self._log.error(
-                "nothing is answered over HTTP, rotations go on",
-                because=words,
-                hint="see `http`; it is tried again every few seconds",
+                Event.HTTP_FAILED,
+                message=f"{words}: see `http`; it is tried again every few seconds",
             )
 
 

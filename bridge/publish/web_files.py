@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from bridge.errors import BridgeError, Exit
+from bridge.model.events import Event
 
 _T = TypeVar("_T")
 
@@ -45,7 +46,7 @@ class Followed(Generic[_T]):
             try:
                 self._made = self._make()
             except BadWebFile as error:
-                self._log.warning("the former one stays in use", because=str(error))
+                self._log.warning(Event.HTTP_FILE_REJECTED, message=str(error))
         return self._made
 
     def _stamps(self) -> tuple[object, ...]:

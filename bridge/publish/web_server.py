@@ -23,6 +23,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bridge.logs import where
+from bridge.model.events import Event
 from bridge.report.answers import Answer
 
 PLACES = 64
@@ -211,7 +212,7 @@ class WebServer:
         """Log what nobody has caught, once while it is the same."""
         error = context.get("exception")
         if isinstance(error, Exception) and not isinstance(error, OSError):
-            self._tell("unexpected error in an answer over HTTP", error)
+            self._tell(Event.HTTP_SERVER_FAILED, error)
 
     def _tell(self, event: str, error: Exception, **more: str) -> None:
         words = where(error)
@@ -249,7 +250,7 @@ class WebServer:
         try:
             return self._respond(path, headers)
         except Exception as error:  # noqa: BLE001 - one page must not end the others
-            self._tell("a page cannot be made", error, path=path[:80])
+            self._tell(Event.HTTP_PAGE_FAILED, error, path=path[:80])
             return _refused(500, "this page cannot be made, the log has the place")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from bridge.errors import SwarmError
 from bridge.logs import where
+from bridge.model.events import Event
 
 
 class Lifecycle:
@@ -22,13 +23,13 @@ class Lifecycle:
     def tell_lead(self, leader: str, *, leads: bool) -> None:
         """Log that this bridge leads now, or that another one does whose host is known."""
         if leads:
-            self._log.info("this bridge leads")
+            self._log.info(Event.LEADS)
         elif leader:
-            self._log.info("stands by, another bridge leads", leader=leader)
+            self._log.info(Event.STANDS_BY, leader=leader)
 
     def tell_given_up(self, error: Exception) -> None:
         """Log that a cycle was given up in its middle."""
-        self._log.warning("given up", because=str(error))
+        self._log.warning(Event.CYCLE_CANCELLED, message=str(error))
 
     def tell_trouble(self, error: Exception) -> str:
         """Log why a cycle failed, once while it is the same kind of trouble; returns it in words.
@@ -42,13 +43,13 @@ class Lifecycle:
             return words
         self._trouble = kind
         if known:
-            self._log.warning("swarm not reachable", because=words)
+            self._log.warning(Event.SWARM_UNREACHABLE, message=words)
         else:
-            self._log.error("unexpected error, the next cycle begins anew", error=where(error))
+            self._log.error(Event.CYCLE_FAILED, error=where(error))
         return words
 
     def tell_cycle(self) -> None:
         """Log that cycles run again, at the first one after trouble."""
         if self._trouble is not None:
-            self._log.info("cycles go on")
+            self._log.info(Event.CYCLES_RESUMED)
         self._trouble = None

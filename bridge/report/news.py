@@ -5,11 +5,12 @@ What changes for many secrets at once, as when Vault goes away, is one line and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from itertools import groupby
 from typing import Any, TypeVar
 
 from bridge.model.conditions import Condition, Hold
+from bridge.model.events import Event
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
 
@@ -17,10 +18,10 @@ MANY = 5
 """Lines of one kind in one cycle, beyond which they are one."""
 
 _WARNINGS = {
-    Reason.FORCED_BY_EXPIRY: "forced",
-    Reason.FIELDS_SHARED: "fields shared",
-    Reason.TEMPLATING_ENDS: "templating ends",
-    Reason.OVERDUE: "overdue",
+    Reason.FORCED_BY_EXPIRY: Event.FORCED,
+    Reason.FIELDS_SHARED: Event.FIELDS_SHARED,
+    Reason.TEMPLATING_ENDS: Event.TEMPLATING_ENDS,
+    Reason.OVERDUE: Event.OVERDUE,
 }
 
 _T = TypeVar("_T")
@@ -38,12 +39,17 @@ class News:
         self._states: dict[str, tuple[str, str]] = {}
         self._held: set[tuple[str, str, str]] = set()
         self._warned: set[tuple[str, str, str]] = set()
+        self._rotations: dict[str, str] = {}
 
     def tell(self, plan: Plan) -> None:
-        """Log the state of each secret and what is held, where it has changed."""
-        self._tell_states(plan.conditions)
-        self._tell_warnings(plan.notices)
+        """Log the state of each secret and what is held, where it has changed.
+
+        A state that is nothing but a hold is told by the line of the hold alone.
+        """
+        self._rotations = {c.name: c.rotation for c in plan.conditions if c.rotation}
         holds = {(h.secret, h.service, str(h.reason)): h for h in plan.holds if not h.waits}
+        self._tell_states(plan.conditions, {(secret, reason) for secret, _, reason in holds})
+        self._tell_warnings(plan.notices)
         new = [hold for key, hold in holds.items() if key not in self._held]
         for group in _groups(new, lambda hold: str(hold.reason)):
             self._tell_holds(group)
@@ -51,12 +57,16 @@ class News:
         for gone in _groups(over, lambda key: key[2]):
             reason = gone[0][2]
             if len(gone) > MANY:
-                self._log.info("no longer held", reason=reason, count=len(gone))
+                self._log.info(Event.NO_LONGER_HELD, reason=reason, count=len(gone))
                 continue
             for secret, service, _ in gone:
-                fields = {"secret": secret or None, "service": service or None}
-                self._log.info("no longer held", reason=reason, **fields)
+                fields = self._fields(secret, service)
+                self._log.info(Event.NO_LONGER_HELD, reason=reason, **fields)
         self._held = set(holds)
+
+    def _fields(self, secret: str, service: str = "") -> dict[str, str]:
+        fields = {"secret": secret, "service": service, "rotation": self._rotations.get(secret, "")}
+        return {key: value for key, value in fields.items() if value}
 
     def _tell_warnings(self, notices: Iterable[Hold]) -> None:
         told = {(n.secret, n.service, str(n.reason)): n for n in notices if n.reason in _WARNINGS}
@@ -64,37 +74,45 @@ class News:
         for group in _groups(new, lambda notice: str(notice.reason)):
             event, reason = _WARNINGS[group[0].reason], str(group[0].reason)
             if len(group) > MANY:
-                self._log.warning(event, reason=reason, count=len(group), because=group[0].message)
+                self._log.warning(event, reason=reason, count=len(group), message=group[0].message)
                 continue
             for notice in group:
-                fields = {"secret": notice.secret, "service": notice.service or None}
-                self._log.warning(event, because=notice.message, reason=reason, **fields)
+                fields = self._fields(notice.secret, notice.service)
+                self._log.warning(event, message=notice.message, reason=reason, **fields)
         self._warned = set(told)
 
     def _tell_holds(self, holds: list[Hold]) -> None:
         first, reason = holds[0], str(holds[0].reason)
         if len(holds) > MANY:
-            self._log.warning("held", reason=reason, count=len(holds), because=first.message)
+            self._log.warning(Event.HELD, reason=reason, count=len(holds), message=first.message)
             return
         for hold in holds:
-            fields = {"secret": hold.secret or None, "service": hold.service or None}
-            self._log.warning("held", reason=reason, because=hold.message, **fields)
+            fields = self._fields(hold.secret, hold.service)
+            self._log.warning(Event.HELD, reason=reason, message=hold.message, **fields)
 
-    def _tell_states(self, conditions: Iterable[Condition]) -> None:
+    def _tell_states(
+        self, conditions: Iterable[Condition], holds: Collection[tuple[str, str]]
+    ) -> None:
         new: list[Condition] = []
         for condition in conditions:
             rolling = condition.state == State.ROLLING
             now = (str(condition.state), "" if rolling else str(condition.reason))
             if self._states.get(condition.name) != now:
                 self._states[condition.name] = now
-                new.append(condition)
+                if condition.state != State.HELD or not _is_held(condition, holds):
+                    new.append(condition)
         for group in _groups(new, lambda c: f"{c.state} {c.reason}"):
             if len(group) > MANY:
                 fields = {"state": str(group[0].state), "reason": str(group[0].reason)}
-                self._log.info("state", count=len(group), **fields)
+                self._log.info(Event.STATE, count=len(group), **fields)
                 continue
             for condition in group:
-                self._log.info("state", **_fields(condition))
+                self._log.info(Event.STATE, **_fields(condition))
+
+
+def _is_held(condition: Condition, holds: Collection[tuple[str, str]]) -> bool:
+    reason = str(condition.reason)
+    return (condition.name, reason) in holds or ("", reason) in holds
 
 
 def _groups(found: Iterable[_T], key: Callable[[_T], str]) -> list[list[_T]]:
@@ -109,4 +127,5 @@ def _fields(condition: Condition) -> dict[str, object]:
         "vault_version": condition.vault_version,
         "running_version": condition.running_version,
     }
-    return {**fields, "because": condition.message} if condition.message else fields
+    more = {"rotation": condition.rotation, "message": condition.message}
+    return fields | {key: value for key, value in more.items() if value}

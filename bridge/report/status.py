@@ -92,7 +92,7 @@ def _lease_json(lease: LeaseCondition) -> dict[str, Any]:
         "role": lease.role,
         "user": lease.user or None,
         "next": lease.next,
-        "because": lease.because,
+        "message": lease.because,
         **{key: None if at is None else timestamp(at) for key, at in times.items()},
     }
 
@@ -105,7 +105,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
                 "action": type(action).__name__,
                 "summary": action.summary,
                 "reason": action.reason,
-                "why": action.why,
+                "message": action.why,
             }
             for chain in plan.chains
             for action in chain

@@ -121,7 +121,7 @@ def test_a_value_in_kv(lab: Lab) -> None:
     }
     destroy = {"secret/metadata/shop/db": f"{lab.mount}/metadata/db"}
     _run(lab, ("value: write", "value: destroy"), {**destroy, **words})
-    bridge.wait_for("no longer used")
+    bridge.wait_for("unused")
     assert lab.vault.get(f"{lab.mount}/metadata/db")["versions"]["1"]["destroyed"]
     value = lab.swarm.read(lab.name("api"), "db")[0]
     lab.canaries.append(value)
@@ -157,7 +157,7 @@ def test_a_dynamic_role_without_an_outage(lab: Lab, make: Make, way: str) -> Non
     name = "secret/rotate/shop" if "rotate_on" in way else "shop_dsn"
     _run(lab, (way,), {name: f"{lab.mount}/{ASKS}" if "rotate_on" in way else lab.name("db")})
     leased.settle_on(2)
-    bridge.wait_for("credential ended")
+    bridge.wait_for("credential_ended")
     assert not leased.can_login(former)
     _refused_none(load)
 
@@ -216,7 +216,7 @@ def test_a_static_pair_without_an_outage(lab: Lab, make: Make) -> None:
     assert before.startswith(former[0])  # the user, and the time of its rotation
     _run(lab, ("static: rotate_on",), {"secret/rotate/billing": f"{lab.mount}/{ASKS}"})
     leased.settle_on(2)
-    bridge.wait_for("static role rotated")
+    bridge.wait_for("static_role_rotated")
     assert not leased.can_login(former)
     assert _run(lab, ("static: role",), words) > before
     _refused_none(load)

@@ -79,7 +79,7 @@ def test_a_task_that_no_node_takes_is_no_failure_of_the_version(
     eventually(lambda: lab.swarm.read(lab.name("api"), "pw") == [value])
     process.wait_for("good")
     assert process.stop() == 0
-    assert not process.lines("set aside")
+    assert not process.lines("set_aside")
     _nothing_is_noted(lab, "pw_v2", "pw_v3")
 
 

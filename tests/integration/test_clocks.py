@@ -34,14 +34,14 @@ def test_a_step_of_the_wall_clock_ends_no_lease(
     leased.first()
     clock = WallClock(lab.folder)
     bridge = lab.start(within=clock.command)
-    bridge.wait_for("lease renewed")
+    bridge.wait_for("lease_renewed")
     lease, users = leased.lease(1), leased.users()
     for number, ahead in enumerate(settings, 1):
         clock.set(ahead)
         eventually(lambda number=number: len(bridge.lines(SET)) == number)  # type: ignore[misc]
-        before = len(bridge.lines("lease renewed"))
+        before = len(bridge.lines("lease_renewed"))
         eventually(
-            lambda before=before: len(bridge.lines("lease renewed")) >= before + renewals,  # type: ignore[misc]
+            lambda before=before: len(bridge.lines("lease_renewed")) >= before + renewals,  # type: ignore[misc]
             120.0,
         )
     assert leased.users() == users != set()
@@ -51,4 +51,4 @@ def test_a_step_of_the_wall_clock_ends_no_lease(
     assert bridge.stop() == 0
 
 
-SET = "the wall clock was set"
+SET = "clock_set"

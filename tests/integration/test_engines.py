@@ -35,8 +35,8 @@ def test_an_engine_that_is_too_old_is_refused_until_it_is_updated(lab: Lab) -> N
     words = "(19.03.15) has API version 1.40, and the bridge needs 1.41 or newer"
     assert words in finding["message"]
     bridge = lab.start()
-    bridge.wait_for("swarm not reachable")
-    assert words in bridge.lines("swarm not reachable")[0]["because"]
+    bridge.wait_for("swarm_unreachable")
+    assert words in bridge.lines("swarm_unreachable")[0]["message"]
     assert {exchange.path for exchange in engine.exchanges} == {"/version"}
     engine.hook = lambda _exchange, _phase: None
     bridge.wait_for("good")

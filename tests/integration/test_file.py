@@ -134,7 +134,7 @@ def test_changed_fields_are_applied_by_the_bridge_that_runs(lab: Lab) -> None:
     assert "another configuration" in lab.run("sync", "--apply-fields", code=3).stderr
     assert lab.swarm.run(lab.name("api"), *_STAT, "/run/secrets/pw") == ["0 0 444\n"]
     process.signal(signal.SIGHUP)
-    process.wait_for("configuration read again")
+    process.wait_for("configuration_reloaded")
     assert "is followed" in lab.cli("sync", "--apply-fields")
     assert lab.swarm.run(lab.name("api"), *_STAT, "/run/secrets/pw") == ["33 0 400\n"]
     assert lab.updates(engine, "api") == 2

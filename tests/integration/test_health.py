@@ -28,7 +28,7 @@ def test_it_tells_how_the_running_bridge_is(lab: Lab) -> None:
     assert lab.json("health")["healthy"]
 
     second = lab.start()
-    second.wait_for("`vault-bridge health` does not ask this bridge")
+    second.wait_for("health_not_served")
     assert _health(lab).startswith("healthy: leads")
     assert second.stop() == 0  # it would lead while the first one reads its configuration again
 

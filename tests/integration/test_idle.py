@@ -36,7 +36,7 @@ def test_idle_cycles_restarts_and_second_syncs_change_nothing(lab: Lab) -> None:
     lab.cli("sync")
     lab.cli("sync")
     process = lab.start()
-    process.wait_for("bridge runs")
+    process.wait_for("started")
     process.wait_for("state", secret=lab.name("db"))
     assert process.stop() == 0
     assert lab.writes(engine) == []

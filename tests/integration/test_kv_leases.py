@@ -34,7 +34,7 @@ def test_a_pipelines_rotations_refuse_no_login(lab: Lab, make: Make, rotations: 
         leased.settle_on(rotation + 1)
         assert leased.credential() == (fields["username"], fields["password"])
         assert not leased.can_login(former)
-    bridge.wait_for("lease renewed")
+    bridge.wait_for("lease_renewed")
     file = lab.swarm.read(lab.name("api"), "db")[0]
     assert "lease_id" not in file
     assert "accessor" not in file

@@ -169,7 +169,7 @@ def test_a_generation_that_fails_is_ended_and_the_former_one_lives_on(lab: Lab, 
     former, since = leased.credential(), time.monotonic()
     leased.database.role("app", default_ttl="12s", login=False)
     leased.ask()
-    bridge.wait_for("set aside")
+    bridge.wait_for("set_aside")
     leased.database.role("app", default_ttl="12s")  # before a third one is made
     failed = leased.lease(2)
     eventually(lambda: leased.refers_to() != 2)
@@ -294,7 +294,7 @@ def test_what_is_taken_out_of_the_configuration_is_kept_until_it_is_let_go_of(
     credential = leased.credential()
     lab.without("db")
     bridge = lab.start()
-    eventually(lambda: len(bridge.lines("lease renewed")) >= 2)
+    eventually(lambda: len(bridge.lines("lease_renewed")) >= 2)
     assert leased.can_login(credential)
     lab.cli("forget", lab.name("db"))
     lab.swarm.remove_service(lab.name("api"))
@@ -314,8 +314,8 @@ def test_without_a_token_role_each_credential_hangs_on_a_login_of_its_own(
     leased.settle_on(1)
     leased.ask()
     leased.settle_on(2)
-    bridge.wait_for("custody renewed")
-    eventually(lambda: len(bridge.lines("custody renewed")) >= 3)
+    bridge.wait_for("custody_renewed")
+    eventually(lambda: len(bridge.lines("custody_renewed")) >= 3)
     totals = load.totals()
     assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
     assert leased.users() == {leased.credential()[0]}
@@ -340,7 +340,7 @@ def test_vault_may_be_away_for_more_than_half_a_lease_in_the_middle_of_a_roll(
     else:
         lab.vault.stop()
     gone = time.monotonic()
-    bridge.wait_for("state", reason="VaultUnreachable")
+    bridge.wait_for("held", reason="VaultUnreachable")
     eventually(lambda: time.monotonic() > gone + 16)
     if how == "sealed":
         lab.vault.unseal()
@@ -362,7 +362,7 @@ def test_postgresql_away_costs_no_login_beyond_that(lab: Lab, make: Make) -> Non
     leased.postgres.stop()
     gone = time.time()
     leased.ask()
-    bridge.wait_for("failed, will be tried again")
+    bridge.wait_for("failed")
     eventually(lambda: time.time() > gone + 10)
     leased.postgres.start()
     back = time.time()
@@ -384,7 +384,7 @@ def test_a_leader_that_is_killed_in_the_middle_of_a_mint_leaves_one_generation(
     leader = lab.start(within=ALONE)
     leased.settle_on(1)
     other = lab.start(within=ALONE)
-    other.wait_for("stands by, another bridge leads")
+    other.wait_for("stands_by")
 
     def kill(exchange: Exchange, phase: Phase) -> None:
         if "/creds/" in exchange.path and phase == Phase.AFTER:
@@ -396,7 +396,7 @@ def test_a_leader_that_is_killed_in_the_middle_of_a_mint_leaves_one_generation(
     assert leader.wait() != 0
     vault.hook = no_trouble
     assert len(leased.users()) == 2
-    other.wait_for("this bridge leads")
+    other.wait_for("leads")
     leased.settle_on(2)
     eventually(lambda: leased.users() == {leased.credential()[0]})
     assert leased.newest() == 2
@@ -464,5 +464,5 @@ def test_what_cannot_be_made_is_said_by_status(lab: Lab, make: Make) -> None:
     lab.vault.call("DELETE", f"auth/token/roles/{leased.token_role}")
     leased.ask()
     bridge = lab.start()
-    bridge.wait_for("failed, will be tried again")
+    bridge.wait_for("failed")
     eventually(lambda: lab.status(code=None)["db"]["reason"] == "CustodyRefused")

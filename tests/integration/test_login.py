@@ -258,7 +258,7 @@ def test_a_reload_keeps_the_session_of_a_wrapped_secret_id(
     process = lab.start()
     process.wait_for("good", docker_secret=lab.name("db_v1"))
     process.process.send_signal(signal.SIGHUP)
-    process.wait_for("configuration read again")
+    process.wait_for("configuration_reloaded")
     lab.rotate("db")
     process.wait_for("good", docker_secret=lab.name("db_v2"))
     assert not process.lines("held")

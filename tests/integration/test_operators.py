@@ -43,7 +43,7 @@ def test_rollback_goes_back_and_stays_until_something_newer_comes(lab: Lab) -> N
         assert "is not mirrored" in _error(lab, 3, "rollback", name, "--to", "9")
     finally:
         lab.vault.start()
-    process.wait_for("no longer held", reason="VaultUnreachable")
+    process.wait_for("no_longer_held", reason="VaultUnreachable")
     status = lab.status(code=3)["db"]
     assert (status["state"], status["reason"]) == ("Held", "SetAside")
     newer = lab.rotate("db")

@@ -116,7 +116,7 @@ def test_vault_away_and_back(lab: Lab, how: str) -> None:
     lab.sync()
     _, engine = lab.through_proxies()
     process = lab.start()
-    process.wait_for("bridge runs")
+    process.wait_for("started")
     process.wait_for("state", state="Synced")
     (lab.vault.stop if how == "stop" else lab.vault.seal)()
     try:

@@ -57,7 +57,7 @@ def test_a_content_that_a_service_cannot_read_goes_back(lab: Lab) -> None:
     process = lab.start()
     process.wait_for("state", reason="ContentChanged")
     lab.cli("resync", name, "--wait", "--reason", "the new reader")
-    process.wait_for("set aside", reason="RollFailed")
+    process.wait_for("set_aside", reason="RollFailed")
     eventually(lambda: lab.swarm.references(lab.name("api")) == {"db": f"{name}_v1"})
     lab.swarm.wait_running(lab.name("api"), 1)
     assert lab.swarm.read(lab.name("api"), "db") == [value]

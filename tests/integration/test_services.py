@@ -158,7 +158,7 @@ def test_a_service_that_is_not_there_yet(lab: Lab) -> None:
     process.wait_for("held", reason="ServiceMissing")
     lab.service("api", replicas=1)
     eventually(lambda: lab.swarm.read(lab.name("api"), lab.name("db")) == [value])
-    process.wait_for("no longer held", reason="ServiceMissing")
+    process.wait_for("no_longer_held", reason="ServiceMissing")
     assert process.stop() == 0
 
 
@@ -190,7 +190,7 @@ def test_a_loop_of_label_writes_by_somebody_else(lab: Lab) -> None:
     environ = {**lab.environ(), "DOCKER_HOST": lab.swarm.host}
     written = 0
     process = lab.start("run")
-    process.wait_for("bridge runs")
+    process.wait_for("started")
     for version in (2, 3):
         value = lab.rotate("db")
         while not process.lines("good")[version - 2 :]:
@@ -206,7 +206,7 @@ def test_a_loop_of_label_writes_by_somebody_else(lab: Lab) -> None:
     labels = lab.swarm.service(lab.name("api"))["Spec"]["Labels"]
     assert {f"n{number}" for number in range(written)} <= set(labels)
     assert lab.swarm.read(lab.name("api"), "db") == [value]
-    assert not process.lines("set aside")
+    assert not process.lines("set_aside")
     assert len(process.lines("rolling")) == 2
 
 

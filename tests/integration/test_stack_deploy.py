@@ -69,7 +69,7 @@ def test_a_deploy_in_the_middle_of_a_rotation(lab: Lab, stack: Stack) -> None:
     process.wait_for("state", state="Synced")
 
     value = lab.rotate("db")
-    process.wait_for("rolling", to_version=f"{stack.secret}_v2")
+    process.wait_for("rolling", version=2)
     stack.deploy(stack.render("second.yml"))
     process.wait_for("good", docker_secret=f"{stack.secret}_v2")
     assert lab.swarm.read(lab.name(stack.service), "db_password") == [value, value]

@@ -105,7 +105,7 @@ def test_postgresql_away_at_the_moment_of_a_rotation_costs_nothing(lab: Lab, mak
     gone = time.time()
     leased.postgres.stop()
     leased.ask()
-    bridge.wait_for("failed, will be tried again")
+    bridge.wait_for("failed")
     leased.postgres.start()
     back = time.time()
     leased.settle_on(2)
@@ -128,7 +128,7 @@ def test_a_leader_that_was_stopped_before_a_rotation_rotates_nothing_when_it_is_
     first = lab.start(within=ALONE)
     leased.settle_on(1)
     second = lab.start(within=ALONE)
-    second.wait_for("stands by, another bridge leads")
+    second.wait_for("stands_by")
     stopped: list[str] = []
 
     def stop(exchange: Exchange, phase: Phase) -> None:
@@ -139,12 +139,12 @@ def test_a_leader_that_was_stopped_before_a_rotation_rotates_nothing_when_it_is_
 
     leased.ask()
     vault.hook = stop
-    second.wait_for("this bridge leads")
+    second.wait_for("leads")
     vault.hook = no_trouble
     leased.settle_on(2)
     before = len([e for e in vault.exchanges if "rotate-role" in e.path])
     first.signal(signal.SIGCONT)
-    first.wait_for("stands by, another bridge leads")
+    first.wait_for("stands_by")
     assert len([e for e in vault.exchanges if "rotate-role" in e.path]) == before
     leased.ask()
     leased.settle_on(3)

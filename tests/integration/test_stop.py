@@ -199,5 +199,5 @@ def test_a_look_ends_when_the_lease_is_lost(lab: Lab, open_again: threading.Even
     with _running(loop):
         eventually(lambda: len(asked) > 5)
         engine.hook = refuse
-        eventually(lambda: "given up" in lab.said())
+        eventually(lambda: "cycle_cancelled" in lab.said())
         assert len(asked) < PATHS / 2

@@ -116,13 +116,15 @@ class Bench(RuleBasedStateMachine):
             world = replace(world, swarm=self.watch.look_at_all())
             plan = decide(self.desired, world, self.memory, self.clock())
         self.former = world
+        journal = Journal(logs.logger(), "default")
+        journal.follow(world.swarm)
         applier = Applier(
             cast("Vault", self.vault),
             cast("Swarm", self.swarm),
             instance="default",
             look=self.look,
             fence=lambda: self.fence,
-            tell=Journal(logs.logger()).tell,
+            tell=journal.tell,
         )
         self.plan = plan
         outcomes = applier.apply(plan, lambda: False)

@@ -24,6 +24,7 @@ from bridge.config import load
 from bridge.loop import Loop
 from bridge.model.plan import Plan
 from tests.support.forks import ForkedProcess, ForkServer
+from tests.support.log_lines import must_be_log_lines
 from tests.support.processes import PATIENCE, eventually
 from tests.support.proxy import Proxy
 from tests.support.swarm import Engine
@@ -82,7 +83,10 @@ class Lab:
         return self._said[0].getvalue()
 
     def close(self) -> None:
-        """Take everything away, and look for every value of this test in all that was said."""
+        """Take everything away, and look for every value of this test in all that was said.
+
+        Each line of the log that was said must be one of the published schema.
+        """
         for process in self._processes:
             process.kill()
         for proxy in self._proxies:
@@ -93,6 +97,7 @@ class Lab:
         said += "".join(log.read_text(errors="replace") for log in self._logs)
         found = [canary for canary in [*self.canaries, self.vault.token] if canary in said]
         assert not found, "values were said (I6)"
+        must_be_log_lines(said)
 
     # --- Vault -----------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from bridge.model.actions import Action, Annotate, CreateSecret, RemoveSecret, T
 from bridge.model.labels import GOOD
 from bridge.model.memory import Outcome, Result
 from bridge.model.reasons import Reason
+from bridge.model.rotation import rotation_of
 from bridge.model.verdicts import Verdict
 from bridge.report.journal import Journal
 from tests.support.builders import identity, wanted
@@ -51,7 +52,7 @@ def _tend(step: Tend, reason: Reason) -> TendGeneration:
 def _line(outcome: Outcome) -> dict[str, Any]:
     stream = StringIO()
     logs.configure(stream)
-    Journal(logs.logger()).tell(outcome)
+    Journal(logs.logger(), "default").tell(outcome)
     line: dict[str, Any] = json.loads(stream.getvalue())
     del line["timestamp"]
     return line
@@ -63,10 +64,10 @@ def _line(outcome: Outcome) -> dict[str, Any]:
         (CREATE, "mirrored", "info"),
         (_mark(Reason.CONVERGED, GOOD), "good", "info"),
         (_mark(Reason.CONVERGED), "converged", "info"),
-        (_mark(Reason.ROLL_FAILED), "set aside", "warning"),
+        (_mark(Reason.ROLL_FAILED), "set_aside", "warning"),
         (REMOVE, "pruned", "info"),
         (_tend(Tend.RETIRE, Reason.RETIRING), "retiring", "info"),
-        (_tend(Tend.RELEASE, Reason.LEASE_VANISHED), "custody revoked", "warning"),
+        (_tend(Tend.RELEASE, Reason.LEASE_VANISHED), "custody_revoked", "warning"),
     ],
 )
 def test_what_was_done(action: Action, event: str, level: str) -> None:
@@ -77,10 +78,11 @@ def test_what_was_done(action: Action, event: str, level: str) -> None:
 
 def test_what_was_mirrored_before() -> None:
     assert _line(Outcome(CREATE, Result.DONE, "db_v1 holds the same bytes")) == {
-        "event": "mirrored already",
+        "event": "already_mirrored",
         "level": "info",
         "reason": "NewVersion",
-        "why": "n",
+        "message": "db_v1 holds the same bytes",
+        "rotation": rotation_of("default", "db", identity(2)),
         "secret": "db",
         "version": 2,
         "docker_secret": "db_v2",
@@ -90,19 +92,19 @@ def test_what_was_mirrored_before() -> None:
 @pytest.mark.parametrize("result", [Result.MOVED, Result.UNKNOWN])
 def test_what_has_to_be_looked_at_again(result: Result) -> None:
     line = _line(Outcome(REMOVE, result, "something refers to it again"))
-    assert (line["event"], line["level"]) == ("looking again", "info")
+    assert (line["event"], line["level"]) == ("looking_again", "info")
     assert line["wanted"] == REMOVE.summary
-    assert line["because"] == "something refers to it again"
+    assert line["message"] == "something refers to it again"
 
 
 def test_a_refusal_has_the_reason_of_the_verdict() -> None:
     verdict = Verdict(identity(2), "shape", Reason.CONTENT_DIFFERS, "other content")
     line = _line(Outcome(CREATE, Result.REFUSED, "other content", verdict))
     assert (line["event"], line["level"]) == ("refused", "warning")
-    assert (line["reason"], line["because"]) == ("ContentDiffers", "other content")
+    assert (line["reason"], line["message"]) == ("ContentDiffers", "other content")
 
 
 def test_a_failure_names_what_was_wanted() -> None:
     line = _line(Outcome(CREATE, Result.FAILED, "no answer"))
-    assert (line["event"], line["level"]) == ("failed, will be tried again", "warning")
-    assert (line["wanted"], line["because"]) == (CREATE.summary, "no answer")
+    assert (line["event"], line["level"]) == ("failed", "warning")
+    assert (line["wanted"], line["message"]) == (CREATE.summary, "no answer")

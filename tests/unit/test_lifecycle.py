@@ -29,15 +29,15 @@ def test_trouble_of_one_kind_is_logged_once() -> None:
     lifecycle = Lifecycle(log)
     lifecycle.tell_trouble(SwarmUnreachable("no answer"))
     lifecycle.tell_trouble(SwarmRefused("not a manager"))
-    assert log.taken() == ["swarm not reachable"]
+    assert log.taken() == ["swarm_unreachable"]
     lifecycle.tell_trouble(KeyError("x"))
     lifecycle.tell_trouble(KeyError("y"))
-    assert log.taken() == ["unexpected error, the next cycle begins anew"]
+    assert log.taken() == ["cycle_failed"]
     lifecycle.tell_cycle()
     lifecycle.tell_cycle()
-    assert log.taken() == ["cycles go on"]
+    assert log.taken() == ["cycles_resumed"]
     lifecycle.tell_trouble(KeyError("x"))
-    assert log.taken() == ["unexpected error, the next cycle begins anew"]
+    assert log.taken() == ["cycle_failed"]
 
 
 def test_the_message_of_an_unexpected_error_is_not_logged() -> None:
@@ -54,6 +54,6 @@ def test_who_leads() -> None:
     lifecycle.tell_lead("host", leads=False)
     lifecycle.tell_lead("", leads=False)  # nobody is known to
     assert log.lines == [
-        ("this bridge leads", {}),
-        ("stands by, another bridge leads", {"leader": "host"}),
+        ("leads", {}),
+        ("stands_by", {"leader": "host"}),
     ]

@@ -69,7 +69,7 @@ def test_a_failure_is_logged_once_until_the_outlet_works_again() -> None:
     publishing = Publishing((outlet,), log)
     publishing.publish(REPORT)
     publishing.publish(REPORT)
-    assert [(event, fields["outlet"]) for event, fields in log.lines] == [("not published", "page")]
+    assert [(event, fields["outlet"]) for event, fields in log.lines] == [("outlet_failed", "page")]
     assert CANARY not in str(log.lines)
     outlet.fails = False
     publishing.publish(REPORT)

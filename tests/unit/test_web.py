@@ -78,7 +78,7 @@ class _Shown:
         return load(str(file), {})
 
     def wait(self, times: int = 1) -> None:
-        eventually(lambda: len(self.log.of("answers over HTTP")) >= times)
+        eventually(lambda: len(self.log.of("http_listening")) >= times)
 
     def get(
         self,
@@ -168,7 +168,7 @@ def test_it_answers_what_it_knows_and_nothing_else(shown: _Shown) -> None:
     assert status == 500
     assert TOKEN.encode() not in body
     shown.get("/broken")
-    assert len(shown.log.of("a page cannot be made")) == 1
+    assert len(shown.log.of("http_page_failed")) == 1
 
 
 def test_a_bridge_is_ready_when_it_has_what_it_needs(shown: _Shown) -> None:
@@ -233,7 +233,7 @@ def test_a_renewed_certificate_is_used_and_a_bad_one_never(shown: _Shown, tls: _
     key = tls.key.read_bytes()
     tls.key.write_text("-----BEGIN PRIVATE KEY-----\n")
     assert shown.get("/livez", tls=first)[0] == 200
-    assert len(shown.log.of("the former one stays in use")) == 1
+    assert len(shown.log.of("http_file_rejected")) == 1
     tls.key.write_bytes(key)
     second = tls.renew("second")
     assert shown.get("/livez", tls=second)[0] == 200
@@ -268,17 +268,17 @@ def _taken(port: int) -> Iterator[None]:
 def test_it_listens_as_soon_as_it_can(shown: _Shown) -> None:
     with _taken(shown.port):
         shown.outlet.configure(shown.configuration(listen=f":{shown.port}"))
-        eventually(lambda: bool(shown.log.of("nothing is answered over HTTP, rotations go on")))
+        eventually(lambda: bool(shown.log.of("http_failed")))
     shown.wait()
     assert shown.get("/livez")[0] == 200
-    (line,) = shown.log.of("nothing is answered over HTTP, rotations go on")
-    assert "Address already in use" in line["because"]
+    (line,) = shown.log.of("http_failed")
+    assert "Address already in use" in line["message"]
 
 
 def test_it_waits_for_its_files(shown: _Shown) -> None:
     file = shown.folder / "not-yet"
     shown.outlet.configure(shown.configuration(listen=f":{shown.port}", token_file=str(file)))
-    eventually(lambda: bool(shown.log.of("nothing is answered over HTTP, rotations go on")))
+    eventually(lambda: bool(shown.log.of("http_failed")))
     file.write_text(TOKEN)
     shown.wait()
     assert shown.get("/livez", Authorization=f"Bearer {TOKEN}")[0] == 200
@@ -288,7 +288,7 @@ def test_it_follows_its_configuration(shown: _Shown) -> None:
     shown.configure()
     former = shown.port
     shown.configure()
-    assert len(shown.log.of("answers over HTTP")) == 1  # the same server goes on
+    assert len(shown.log.of("http_listening")) == 1  # the same server goes on
     shown.port = free_port()
     shown.outlet.configure(shown.configuration(listen=f":{shown.port}"))
     shown.wait(2)
@@ -305,7 +305,7 @@ def test_it_follows_its_configuration(shown: _Shown) -> None:
 def test_it_listens_on_any_network_that_it_is_told(shown: _Shown) -> None:
     shown.outlet.configure(shown.configuration(listen=f"[::1]:{shown.port}"))
     shown.wait()
-    (line,) = shown.log.of("answers over HTTP")
+    (line,) = shown.log.of("http_listening")
     assert line["address"] == f"http://[::1]:{shown.port}"
     shown.outlet.configure(shown.configuration(listen=f"0.0.0.0:{shown.port}"))
     shown.wait(2)
