@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, assert_never
 
@@ -27,6 +27,7 @@ from bridge.logs import where
 from bridge.model.actions import (
     Action,
     Annotate,
+    Chain,
     CreateSecret,
     MintGeneration,
     NoteState,
@@ -53,6 +54,9 @@ from bridge.servers.vault import Vault
 from bridge.sources.kinds import kind_of
 
 _TRIES = 3
+
+_TOGETHER = 2
+"""Records from which one write has them all."""
 
 LONGEST = 10.0
 """Seconds after which an application begins nothing more."""
@@ -90,6 +94,8 @@ class Applier:
         self._look = look
         self._tell = tell
         self._clock = clock
+        self._together: dict[str, tuple[Annotate, ...]] = {}
+        self._written: set[int] = set()
         self._remover = Remover(swarm, instance=instance, look=look, clock=clock)
         self._custodian = Custodian(
             vault, swarm, instance=instance, look=look, fence=fence, whole=whole
@@ -104,6 +110,7 @@ class Applier:
         outcomes: list[Outcome] = []
         end, removals = self._clock() + LONGEST, 0
         self._remover.end_batch()
+        self._together, self._written = _records_by_secret(plan.chains), set()
         for chain in plan.chains:
             if self._clock() >= end:
                 break
@@ -212,8 +219,26 @@ class Applier:
     def _annotate(self, action: Annotate) -> Outcome:
         if action.gone and action.gone & {raw["ID"] for raw in self._swarm.services()}:
             return Outcome(action, Result.MOVED, "a service is there again that was missing")
-        write_labels(self._swarm, action.secret_id, action.put, action.drop)
+        if id(action) not in self._written and not self._recorded_together(action):
+            write_labels(self._swarm, action.secret_id, action.put, action.drop)
         return Outcome(action, Result.DONE)
+
+    def _recorded_together(self, action: Annotate) -> bool:
+        """Write all records of rolls to a Docker secret with the first of them.
+
+        A record whose update is not sent then is as after a crash: the next cycle sends it, or
+        drops the record. Where they are refused together each is written by itself (I8).
+        """
+        records = self._together.pop(action.secret_id, ())
+        if len(records) < _TOGETHER or not any(record is action for record in records):
+            return False
+        put = {label: text for record in records for label, text in record.put.items()}
+        try:
+            write_labels(self._swarm, action.secret_id, put)
+        except SwarmRefused:
+            return False
+        self._written.update(map(id, records))
+        return True
 
     def _roll(self, action: RollService) -> Outcome:
         return self._write_service(action, lambda spec: swapped(spec, action.swaps))
@@ -249,6 +274,17 @@ class Applier:
         if not write_state(self._swarm, self._instance, action.put, action.drop):
             return Outcome(action, Result.MOVED, "the state config is another than was seen")
         return Outcome(action, Result.DONE)
+
+
+def _records_by_secret(chains: Iterable[Chain]) -> dict[str, tuple[Annotate, ...]]:
+    """Return what is noted before services are rolled, by the id of the Docker secret."""
+    found: dict[str, tuple[Annotate, ...]] = {}
+    for *before, last in chains:
+        if isinstance(last, RollService):
+            for note in before:
+                if isinstance(note, Annotate) and not (note.drop or note.gone):
+                    found[note.secret_id] = (*found.get(note.secret_id, ()), note)
+    return found
 
 
 def _reason(error: BridgeError) -> Reason:

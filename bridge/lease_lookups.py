@@ -20,16 +20,11 @@ LEAST_PAUSE = 1.0
 
 
 class Lookups:
-    """Keeps what Vault answered on each generation until it is asked again.
+    """Keeps what Vault answered on each generation until it is asked again."""
 
-    Args:
-        budget: Requests that one look may spend, where nothing is in doubt.
-    """
-
-    def __init__(self, vault: Vault, instance: str, budget: float) -> None:
+    def __init__(self, vault: Vault, instance: str) -> None:
         self._vault = vault
         self._instance = instance
-        self._most = max(1, int(budget / REQUESTS))
         self._views: dict[str, GenerationView] = {}
         self._ends: dict[str, float] = {}
 
@@ -48,14 +43,18 @@ class Lookups:
         for secret_id in list(self._views if secret_ids is None else secret_ids):
             self._views.pop(secret_id, None)
 
-    def age(self) -> None:
+    def age(self, budget: float) -> None:
         """Let the next look ask about what is in doubt, and what was looked up the longest ago.
 
         When a lease is to be renewed is known from the answer before, so that hundreds of them need
         not be asked about each time.
+
+        Args:
+            budget: Requests that the next look may spend on what is not in doubt.
         """
+        most = max(1, int(budget / REQUESTS))
         plain = {key: view for key, view in self._views.items() if view.is_plain}
-        oldest = sorted(plain, key=lambda key: plain[key].as_of)[: self._most]
+        oldest = sorted(plain, key=lambda key: plain[key].as_of)[:most]
         self._views = {key: view for key, view in plain.items() if key not in oldest}
 
     def look(

@@ -57,9 +57,8 @@ class Watch:
             settings,
             clock,
         )
-        self._pause = max(self._watcher.period, settings.poll_interval or LOOKUP_PERIOD)
-        budget = settings.vault.max_rps * self._pause * LOOKUPS
-        self._lookups = Lookups(self._vault, self._desired.instance, budget)
+        self._lookups = Lookups(self._vault, self._desired.instance)
+        self._interval, self._max_rps = settings.poll_interval, settings.vault.max_rps
         self._lookups_due = 0.0
         self._generations: Mapping[str, GenerationView] = {}
 
@@ -117,8 +116,10 @@ class Watch:
         swarm = self.swarm.look()
         now = self._clock()
         if now >= self._lookups_due:
-            self._lookups.age()
-            self._lookups_due = now + self._pause
+            # The period follows what was learnt of folders.
+            pause = max(self._watcher.period, self._interval or LOOKUP_PERIOD)
+            self._lookups.age(self._max_rps * pause * LOOKUPS)
+            self._lookups_due = now + pause
         self._lookups.look(swarm, view, self._clock, self._keep_lead)
         sooner = self._lookups.next_look(self._clock())
         if sooner is not None:

@@ -174,11 +174,14 @@ by_order = attrgetter("order")
 
 
 def _read(secret: DockerSecret) -> Mirror | None:
-    labels = dict(secret.labels)
+    labels = secret.labels
     origin = origin_of(labels)
     if origin is None:
         return None
     remade = labels.get(REMADE, "")
+    about = frozenset(labels_by_service(labels))
+    # Most have no mark and no record: their labels are not searched for each kind of those.
+    marks = labels if about or ASIDE in labels else {}
     return Mirror(
         id=secret.id,
         docker_name=secret.name,
@@ -190,13 +193,13 @@ def _read(secret: DockerSecret) -> Mirror | None:
         unused=labels.get(UNUSED, ""),
         asides={
             key.removeprefix(ASIDE).removeprefix("."): SetAside.read(value)
-            for key, value in labels.items()
+            for key, value in marks.items()
             if key == ASIDE or key.startswith(f"{ASIDE}.")
         },
-        records=read_by_name(labels, ROLL, RollRecord.read),
+        records=read_by_name(marks, ROLL, RollRecord.read),
         leased=Leased.read(labels),
         shape=labels.get(SHAPE, ""),
         remade=int(remade) if remade.isdecimal() else 0,
-        blocks=read_by_name(labels, BLOCKED, Blocked.read),
-        about=frozenset(labels_by_service(labels)),
+        blocks=read_by_name(marks, BLOCKED, Blocked.read),
+        about=about,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.model.vault_view import Unreadable, VaultView
+from bridge.model.vault_view import NOT_YET, Unreadable, VaultView
 
 STUCK = 180.0
 """Seconds without any sign of life, beyond the pause that was meant, after which a bridge is stuck.
@@ -23,7 +23,8 @@ class Vitals:
         pause: Seconds that the bridge meant to wait then.
         cycles: How many cycles have ended well.
         leader: Host of the bridge that leads, where it is another one.
-        vault: Why Vault cannot be used, empty where it can; None where nobody has asked it.
+        vault: Why Vault cannot be used, or not yet; empty where it can; None where nobody has asked
+            it.
         trouble: Why the last cycle failed; empty where it did not.
     """
 
@@ -75,12 +76,14 @@ def judge(vitals: Vitals, age: float) -> Health:
 
 
 def words_of_vault(view: VaultView) -> str:
-    """Return why Vault as a whole cannot be used; empty where it can.
+    """Return why Vault as a whole cannot be used, or not yet; empty where it can.
 
     What concerns one path alone is shown by ``status``.
     """
     seen = [each for each in view.paths.values() if isinstance(each, Unreadable) and each.away]
     whole = next((each for each in seen if each.everywhere), None)
     if whole is None and seen and len(seen) == len(view.paths):
-        whole = seen[0]
+        whole = next((each for each in seen if each != NOT_YET), None)
+        if whole is None:
+            return "the first look at Vault is under way"
     return f"Vault cannot be used: {whole.message}" if whole else ""

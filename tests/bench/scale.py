@@ -88,9 +88,9 @@ def _of_a_cycle(desired: Desired, world: World, now: float) -> tuple[float, floa
         """Return the same, as a look has just seen it: nothing of it is worked out yet."""
         return World(replace(world.vault), replace(world.swarm))
 
-    decided = _seconds(lambda: decide(desired, seen(), Memory(), now))
     known = seen()
-    decide(desired, known, Memory(), now)
+    decide(desired, known, Memory(), now)  # a running bridge has the view before, and its mirrors
+    decided = _seconds(lambda: decide(desired, seen(), Memory(), now))
     remembered = _seconds(lambda: remember(desired, Memory(), known, (), now))
     return decided, remembered
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bridge.clock import boot_clock
 from bridge.errors import BridgeError, SwarmUnreachable
 from bridge.model.content.payload import Concealed
 from bridge.model.settings import DockerSettings
-from bridge.servers.swarm import Swarm
+from bridge.servers.swarm import Swarm, connection
 from tests.support.certificates import Authority
 from tests.support.fakes import FakeEngine, Json
 
@@ -54,17 +55,33 @@ def test_another_engine_that_refuses_the_version_is_asked_for_its_own(
 
 
 def test_another_engine_that_accepts_the_old_version_loses_no_field(
-    engine: FakeEngine, swarm: Swarm
+    engine: FakeEngine, swarm: Swarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """I3: it was exchanged between the look at the service and the write."""
     container: Json = {"Image": "i", "CapabilityAdd": ["CAP_CHOWN"]}
     engine.services["s0"] = {"TaskTemplate": {"ContainerSpec": container}}
     raw = swarm.service("s0")
+    now = boot_clock()
+    monkeypatch.setattr(connection, "boot_clock", lambda: now + 1.0)  # what an exchange takes
     engine.api = "1.52"
     container["OomScoreAdj"] = 7
     swarm.update_service("s0", raw["Version"]["Index"], engine.services["s0"])
     kept = engine.services["s0"]["TaskTemplate"]["ContainerSpec"]
     assert kept == {"Image": "i", "CapabilityAdd": ["CAP_CHOWN"], "OomScoreAdj": 7}
+
+
+def test_an_update_takes_the_version_that_the_look_before_it_has_told(
+    engine: FakeEngine, swarm: Swarm
+) -> None:
+    """The engine starts a process for each answer on its version."""
+    engine.services["s0"] = {"TaskTemplate": {"ContainerSpec": {"OomScoreAdj": 7}}}
+    for api in ("1.52", "1.46", "1.46"):
+        engine.api = api
+        raw = swarm.service("s0")
+        swarm.update_service("s0", raw["Version"]["Index"], raw["Spec"])
+    assert engine.versions("/services/s0/update") == ["1.52", "1.46", "1.46"]
+    assert engine.requests.count("GET /version") == 2
+    assert engine.services["s0"]["TaskTemplate"]["ContainerSpec"] == {"OomScoreAdj": 7}
 
 
 def test_the_first_answer_of_another_engine_tells_its_version(

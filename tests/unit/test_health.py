@@ -18,7 +18,7 @@ from bridge.health_socket import answering, ask, ask_view
 from bridge.model.reasons import Reason
 from bridge.model.source import Source
 from bridge.model.swarm_view import SwarmView
-from bridge.model.vault_view import Document, Unreadable, VaultView
+from bridge.model.vault_view import NOT_YET, Document, Unreadable, VaultView
 from bridge.model.vitals import STUCK, Health, Vitals, judge
 from bridge.model.world import World
 from bridge.pulse import Pulse
@@ -75,12 +75,15 @@ def test_it_says_who_leads_and_what_it_waits_for() -> None:
         (_world(replace(AWAY, everywhere=False)), "Vault cannot be used: connection refused"),
         (_world(DENIED, replace(AWAY, everywhere=False)), "Vault answers"),
         (_world(), "Vault answers"),
+        (_world(NOT_YET, NOT_YET), "the first look at Vault is under way"),
+        (_world(NOT_YET, DENIED), "Vault answers"),
+        (_world(NOT_YET, replace(AWAY, everywhere=False)), "cannot be used: connection refused"),
     ],
 )
 def test_a_vault_that_is_away_is_no_illness(world: World, words: str) -> None:
     pulse = Pulse(_Hand())
     pulse.ended(5.0, "", world)
-    assert _message(pulse).endswith(f"; {words}")
+    assert _message(pulse).endswith(words)
 
 
 def test_it_is_stuck_once_neither_cycles_nor_answers_come() -> None:

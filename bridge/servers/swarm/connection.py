@@ -2,9 +2,10 @@
 
 An API version older than the engine's silently deletes the fields of a service that it does not
 know, and one that the engine does not accept is refused. An engine may be upgraded, or exchanged
-for an older one, while the bridge runs: the version is negotiated when a connection is made, before
-each update of a service, whenever the event stream is opened, and after any answer that says that
-the version is not the engine's any more.
+for an older one, while the bridge runs: the version is negotiated when a connection is made,
+whenever the event stream is opened, and after any answer that says that the version is not the
+engine's any more. It is also negotiated before an update of a service, unless an answer has just
+told it: the look that comes immediately before an update does.
 
 No proxy and no ``~/.netrc`` is ever used: bodies carry the data of Docker secrets.
 """
@@ -14,12 +15,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Any
 
 import docker
 import requests
 from docker.errors import DockerException
 
+from bridge.clock import boot_clock
 from bridge.errors import (
     AnswerLost,
     NameTaken,
@@ -48,6 +51,12 @@ LEAST = "1.41"
 
 Json = dict[str, Any]
 
+JUST_TOLD = 0.5
+"""Seconds for which the version that an answer told is taken for that of the next request.
+
+An engine cannot be exchanged in so short a time. To ask for the version instead costs it a process:
+`GET /version` starts runc."""
+
 _LEADERLESS = (
     "does not have a leader",
     "context deadline exceeded",
@@ -70,10 +79,12 @@ class Connection:
         self._base = ""
         self._version = ""
         """The engine's API version; empty where it has to be asked for."""
+        self._told = -inf
+        """When an answer told that version last, on the boot clock."""
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""
-        self._version = ""
+        self._version, self._told = "", -inf
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -91,7 +102,7 @@ class Connection:
 
         Args:
             parts: The parts of the path by name.
-            anew: Negotiate the API version immediately before, since what this request writes
+            anew: Be sure of the API version immediately before, since what this request writes
                 would lose the fields that an older version does not know.
 
         Raises:
@@ -101,6 +112,7 @@ class Connection:
             SwarmError: As the engine answered.
         """
         path = right.place(parts)
+        anew = anew and boot_clock() > self._told + JUST_TOLD
         answer = self._send(right.method, path, params, body, anew=anew)
         if _OTHER_VERSION.search(_error_message(answer)):  # then nothing was done
             answer = self._send(right.method, path, params, body, anew=True)
@@ -156,8 +168,11 @@ class Connection:
         except _TROUBLE as error:
             self.close()
             raise self._lost(error) from None
-        if answer.headers.get("Api-Version", self._version) != self._version:
-            self._version = ""
+        told = answer.headers.get("Api-Version", "")
+        if told == self._version:
+            self._told = boot_clock()
+        elif told:
+            self._version, self._told = "", -inf
         return answer
 
     def _url(self, path: str) -> str:
@@ -178,7 +193,7 @@ class Connection:
                 )
                 self._must_be_granted(VERSION, answer)
                 answer.raise_for_status()
-                self._version = self._accepted(answer.json())
+                self._version, self._told = self._accepted(answer.json()), boot_clock()
         except _TROUBLE as error:
             self.close()
             raise self._unreachable(error) from None
