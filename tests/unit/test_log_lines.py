@@ -55,7 +55,8 @@ def test_the_table_is_whole() -> None:
     assert named <= FIELDS.keys()
 
 
-def test_each_line_has_whose_it_is() -> None:
+def test_each_line_has_whose_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_own", {})  # of the process: other tests have no name
     stream = io.StringIO()
     logs.configure(stream)
     logs.identify("shop", "manager-1")
