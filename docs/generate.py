@@ -16,6 +16,7 @@ from bridge.config.rules import is_built
 from bridge.errors import Exit
 from bridge.report.engine_policy import haproxy, table
 from bridge.report.log_schema import event_table, field_table, log_schema
+from bridge.report.metric_list import METRICS, Metric
 from bridge.report.stack import template
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +36,7 @@ def pages() -> dict[Path, str]:
         ROOT / "compose/bridge.yml": template(),
         ROOT / "compose/haproxy.cfg": haproxy(),
         ROOT / "docs/reference/engine-calls.md": "\n".join(_engine_calls()) + "\n",
+        ROOT / "docs/reference/metrics.md": "\n".join(_metrics()) + "\n",
         ROOT / "docs/reference/commands.md": "\n".join(_commands()) + "\n",
     }
 
@@ -140,6 +142,46 @@ def _text(default: object) -> str:
 
 def _dotted(place: tuple[str, ...]) -> str:
     return ".".join(place).replace("*", "NAME")
+
+
+# --- the metrics ----------------------------------------------------------------------------------
+
+
+def _metrics() -> Iterator[str]:
+    yield _GENERATED
+    yield "# Metrics"
+    yield ""
+    yield (
+        "What `/metrics` exposes where `http.listen` is set: [how to monitor the bridge]"
+        "(../how-to/monitor.md). Times are in Unix time, so that `time() - …` is an age and"
+        " `… - time()` what is left. Counters begin at 0 with the process. No label and no value"
+        " holds a value of a secret, a lease id or an accessor."
+    )
+    yield ""
+    yield (
+        "Labels have few values: names of the configuration, words of the bridge, and the numbers"
+        " of generations that are alive. What leaves the configuration leaves the metrics, even"
+        " while its versions are kept in the swarm; `vault_bridge_unmapped_secrets` counts those."
+    )
+    yield from _metric_table("Each bridge", [m for m in METRICS if not m.leader])
+    yield ""
+    yield (
+        "And `process_cpu_seconds_total`, `process_open_fds`, `process_max_fds`,"
+        " `process_resident_memory_bytes`, `process_virtual_memory_bytes` and"
+        " `process_start_time_seconds`, as every client of Prometheus has them."
+    )
+    yield from _metric_table("The bridge that leads", [m for m in METRICS if m.leader])
+
+
+def _metric_table(title: str, metrics: Sequence[Metric]) -> Iterator[str]:
+    yield ""
+    yield f"## {title}"
+    yield ""
+    yield "| metric | type | labels | tells |"
+    yield "| --- | --- | --- | --- |"
+    for metric in metrics:
+        labels = ", ".join(f"`{label}`" for label in metric.labels) or "-"
+        yield f"| `{metric.full}` | {metric.kind} | {labels} | {metric.text} |"
 
 
 # --- the calls of the engine ----------------------------------------------------------------------

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.report.answers import Page
+from bridge.report.metrics import Metrics
 from bridge.report.probes import livez, readyz, status
 
 
-def pages() -> Mapping[str, Page]:
+def pages(metrics: Metrics) -> Mapping[str, Page]:
     """Return what makes the answer of each path; any other path is not there."""
-    return {"/livez": livez, "/readyz": readyz, "/status.json": status}
+    return {
+        "/livez": livez,
+        "/readyz": readyz,
+        "/metrics": metrics.page,
+        "/status.json": status,
+    }

@@ -19,6 +19,7 @@ from bridge.pulse import Pulse
 if TYPE_CHECKING:
     from bridge.publish.web_server import WebServer
     from bridge.report.answers import Answer, Page
+    from bridge.report.metrics import Metrics
 
 RETRY = 5.0
 """Seconds before it is tried again to listen, where the port is taken or a file cannot be used."""
@@ -44,6 +45,7 @@ class Web:
         self._report: CycleReport | None = None
         self._seen: CycleReport | None = None
         self._listening: _Listening | None = None
+        self._metrics: Metrics | None = None
 
     def configure(self, configuration: Configuration) -> None:
         """Listen as the configuration says; a server goes on where nothing of that has changed."""
@@ -53,9 +55,12 @@ class Web:
             return
         self.close()
         if settings is not None:
-            from bridge.publish.routes import pages  # noqa: PLC0415 - only where it is asked for
+            # Only where it is asked for is any of it imported.
+            from bridge.publish.routes import pages  # noqa: PLC0415
+            from bridge.report.metrics import Metrics  # noqa: PLC0415
 
-            self._listening = _Listening(settings, self, pages(), self._log)
+            self._metrics = self._metrics or Metrics()
+            self._listening = _Listening(settings, self, pages(self._metrics), self._log)
 
     def publish(self, report: CycleReport) -> None:
         """Keep a cycle for whoever asks."""
@@ -64,6 +69,8 @@ class Web:
         elif not report.trouble:
             self._seen = None
         self._report = report
+        if self._metrics is not None:
+            self._metrics.observe(report)
 
     def close(self) -> None:
         """Stop listening."""

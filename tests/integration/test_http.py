@@ -34,7 +34,11 @@ def test_it_is_ready_while_rotations_go_on(lab: Lab) -> None:
     assert "non-zero exit (3)" in reasons
     lab.rotate("pw")
     scrapes.wait_for("/readyz", 200)
+    reached = 'vault_bridge_rotation_lag_seconds_count{stage="last_task"} 1.0'
+    measured = scrapes.wait_for("/metrics", 200, reached)
+    assert f'vault_bridge_secret_running_version{{secret="{lab.name("pw")}"}} 3.0' in measured
     assert scrapes.json("/status.json")["secrets"][0]["running_version"] == 3
+    assert 'vault_bridge_rolls_total{outcome="failed"} 1.0' in measured
 
     good = lab.config.read_text()
     lab.config.write_text(f"{good}\nunknown: 1\n")

@@ -139,8 +139,9 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Shown]:
     def broken(_: Known) -> Answer:
         raise ValueError(TOKEN)
 
-    pages = {**routes.pages(), "/large": large, "/broken": broken}
-    monkeypatch.setattr(routes, "pages", lambda: pages)
+    whole = routes.pages
+    more = {"/large": large, "/broken": broken}
+    monkeypatch.setattr(routes, "pages", lambda metrics: {**whole(metrics), **more})
     monkeypatch.setattr(web, "RETRY", 0.05)
     made = _Shown(tmp_path)
     yield made

@@ -36,6 +36,7 @@ from bridge.errors import (
 from bridge.model.engine_rights import VERSION, Right
 from bridge.model.settings import DockerSettings, SshAddress
 from bridge.servers.swarm.ssh import SshAdapter, SshFailed
+from bridge.tally import ENGINE, Ending
 
 TIMEOUT = 30.0
 """Seconds; a manager without a leader answers only after 20 s."""
@@ -166,8 +167,10 @@ class Connection:
                 allow_redirects=False,  # a body would go with it
             )
         except _TROUBLE as error:
+            ENGINE.add(Ending.NO_ANSWER)
             self.close()
             raise self._lost(error) from None
+        ENGINE.add(_ending(answer))
         told = answer.headers.get("Api-Version", "")
         if told == self._version:
             self._told = boot_clock()
@@ -274,6 +277,14 @@ _WORDS = (
     ("timed out", "no answer in time"),
     ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
 )
+
+
+def _ending(answer: requests.Response) -> Ending:
+    """Return how a request ended that was answered; a redirect is of no use."""
+    if answer.ok and not answer.is_redirect:
+        return Ending.DONE
+    ill = answer.status_code >= requests.codes.server_error
+    return Ending.UNAVAILABLE if ill else Ending.REFUSED
 
 
 def _session(settings: DockerSettings) -> tuple[requests.Session, str]:

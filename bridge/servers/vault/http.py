@@ -17,6 +17,7 @@ from hvac.adapters import JSONAdapter, RawAdapter
 from bridge.cancellation import Cancellation
 from bridge.errors import Cancelled, VaultUnreachable
 from bridge.model.settings import CertLogin, VaultSettings
+from bridge.tally import VAULT, Ending
 
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect and to wait for an answer."""
@@ -186,11 +187,20 @@ class Http:
         pause = self._limit.turn()
         if pause > 0:
             self.cancellation.sleep(pause)
+        ending = Ending.NO_ANSWER
         try:
-            return self.cancellation.run(send, write=write)
+            answer = self.cancellation.run(send, write=write)
+            ending = Ending.DONE
         except Cancelled:
+            ending = Ending.GIVEN_UP
             self.close()  # the request still has its connection
             raise
+        except Answer as refused:
+            ending = Ending.UNAVAILABLE if refused.passes else Ending.REFUSED
+            raise
+        finally:
+            VAULT.add(ending)
+        return answer
 
     def _connection(self) -> hvac.Client:
         if self._client is None:
