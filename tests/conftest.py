@@ -18,6 +18,7 @@ from tests.support.lab import Lab
 from tests.support.nodes import MultiNodeSwarm
 from tests.support.postgres import Postgres
 from tests.support.processes import RunDirectory
+from tests.support.prometheus import Prometheus
 from tests.support.requirements import missing
 from tests.support.ssh import SshServer
 from tests.support.swarm import Engine, PrivateSwarm
@@ -47,10 +48,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _require(
-    *, engine: bool = False, postgres: bool = False, ssh: bool = False, haproxy: bool = False
+    *,
+    engine: bool = False,
+    postgres: bool = False,
+    ssh: bool = False,
+    haproxy: bool = False,
+    prometheus: bool = False,
 ) -> None:
     """Skip a test whose servers cannot run here; where CI says so, that is a failure."""
-    problems = missing(engine=engine, postgres=postgres, ssh=ssh, haproxy=haproxy)
+    problems = missing(
+        engine=engine, postgres=postgres, ssh=ssh, haproxy=haproxy, prometheus=prometheus
+    )
     if problems:
         reason = f"the servers cannot run here: {'; '.join(problems)}"
         if os.environ.get("CI") == "true":
@@ -114,6 +122,28 @@ def ssh_server(run_directory: Path) -> Iterator[SshServer]:
     made = SshServer(Path(tempfile.mkdtemp(dir=run_directory)) / "ssh")
     yield made
     made.close()
+
+
+@pytest.fixture
+def prometheus_of(run_directory: Path) -> Iterator[Callable[[int], Prometheus]]:
+    """Start a private Prometheus that scrapes a port."""
+    _require(prometheus=True)
+    made: list[Prometheus] = []
+
+    def new(target: int) -> Prometheus:
+        folder = Path(tempfile.mkdtemp(dir=run_directory)) / "prometheus"
+        made.append(Prometheus(folder, target))
+        return made[-1]
+
+    yield new
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def promtool_is_there() -> None:
+    """Skip a test where Prometheus' own checks are not installed."""
+    _require(prometheus=True)
 
 
 @pytest.fixture(scope="session")

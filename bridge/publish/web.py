@@ -136,7 +136,7 @@ class _Listening:
 
     def _listen(self) -> None:
         """Listen until it is over. Raises ``OSError`` and ``BridgeError`` where that cannot be."""
-        from bridge.publish.web_files import Followed, Token, server_context  # noqa: PLC0415
+        from bridge.http_files import Followed, Token, server_context  # noqa: PLC0415
         from bridge.publish.web_server import BACKLOG, WebServer  # noqa: PLC0415
 
         given = self.settings

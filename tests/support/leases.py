@@ -198,6 +198,12 @@ class LeasedDatabase:
         """Wait for that."""
         eventually(lambda: self.is_settled_on(version))
 
+    def renew_secret_id(self) -> None:
+        """Let the bridge log in with a fresh secret id."""
+        secret_id = self.lab.vault.make_secret_id(self.mount)
+        self.lab.canaries.append(secret_id)
+        self._secret_id.write_text(secret_id)
+
     # --- what people do --------------------------------------------------------------------------
 
     def ask(self) -> None:

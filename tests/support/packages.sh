@@ -21,6 +21,7 @@ need faketime faketime
 need /usr/lib/postgresql postgresql
 need /usr/sbin/haproxy haproxy
 need docker-registry docker-registry
+need prometheus prometheus
 need /usr/sbin/debootstrap debootstrap
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing="$missing busybox-static"
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"

@@ -36,6 +36,7 @@ def missing(
     ssh: bool = False,
     haproxy: bool = False,
     registry: bool = False,
+    prometheus: bool = False,
 ) -> tuple[str, ...]:
     """Say what is missing, each as an instruction; empty where all is there.
 
@@ -45,6 +46,7 @@ def missing(
         ssh: Whether an ssh server is needed, and its client.
         haproxy: Whether a filtering proxy is needed.
         registry: Whether a registry is needed, and what the base of an image is made with.
+        prometheus: Whether a private Prometheus is needed, and its checks.
     """
     found = []
     packages: set[str] = set()
@@ -61,10 +63,12 @@ def missing(
         packages |= _absent({"setpriv": _COMMANDS["setpriv"]})
         if not postgres_programs():
             packages.add("postgresql")
-    if ssh:
-        packages |= _absent({"ssh": "openssh-client", "/usr/sbin/sshd": "openssh-server"})
-    if haproxy or registry:
-        packages |= _absent(_SIDECAR if registry else {HAPROXY: "haproxy"})
+    for needed, commands in (
+        (ssh, {"ssh": "openssh-client", "/usr/sbin/sshd": "openssh-server"}),
+        (haproxy or registry, _SIDECAR if registry else {HAPROXY: "haproxy"}),
+        (prometheus, {"prometheus": "prometheus", "promtool": "prometheus"}),
+    ):
+        packages |= _absent(commands) if needed else set()
     if packages:
         found.append(f"install {' '.join(sorted(packages))}")
     return tuple(found)

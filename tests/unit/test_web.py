@@ -16,8 +16,11 @@ from typing import Any
 
 import pytest
 
+from bridge.check.http_server import check_http
 from bridge.config import Configuration, load
 from bridge.model.cycle_report import CycleReport
+from bridge.model.findings import Level
+from bridge.model.settings import HttpSettings
 from bridge.publish import routes, web, web_server
 from bridge.publish.web import Web
 from bridge.publish.web_server import PLACES
@@ -258,6 +261,27 @@ def test_nothing_is_shown_without_the_token(shown: _Shown) -> None:
     file.write_text("another")
     assert shown.get("/livez", Authorization=f"Bearer {TOKEN}")[0] == 401
     assert shown.get("/livez", Authorization="Bearer another")[0] == 200
+
+
+def test_check_names_a_file_that_cannot_be_used(tmp_path: Path, tls: _Tls) -> None:
+    trusted = HttpSettings(host="0.0.0.0", port=1)
+    tls.renew("first")
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    certificate, key = tls.keys["cert_file"], tls.keys["key_file"]
+    whole = replace(trusted, cert_file=certificate, key_file=key, token_file=str(token))
+    (finding,) = check_http(whole)
+    assert finding.level == Level.OK
+    assert finding.message == "answers for other machines too, with TLS; a token is needed"
+    for broken in (
+        replace(whole, token_file=f"{tmp_path}/none"),
+        replace(whole, key_file=str(token)),
+        replace(whole, cert_file=f"{tmp_path}/none"),
+    ):
+        (finding,) = check_http(broken)
+        assert finding.level == Level.ERROR
+        assert str(tmp_path) in finding.message
+        assert TOKEN not in finding.message
 
 
 @contextmanager

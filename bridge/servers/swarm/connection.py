@@ -191,9 +191,8 @@ class Connection:
             session = self._session
             if anew or not self._version:
                 self._version = ""
-                answer = session.get(
-                    f"{self._base}{VERSION.path}", timeout=TIMEOUT, allow_redirects=False
-                )
+                answer = self._version_of(session)
+                ENGINE.add(_ending(answer))
                 self._must_be_granted(VERSION, answer)
                 answer.raise_for_status()
                 self._version, self._told = self._accepted(answer.json()), boot_clock()
@@ -201,6 +200,15 @@ class Connection:
             self.close()
             raise self._unreachable(error) from None
         return session
+
+    def _version_of(self, session: requests.Session) -> requests.Response:
+        """Ask for the API's version, which tells first that an engine is away."""
+        place = f"{self._base}{VERSION.path}"
+        try:
+            return session.get(place, timeout=TIMEOUT, allow_redirects=False)
+        except _TROUBLE:
+            ENGINE.add(Ending.NO_ANSWER)
+            raise
 
     def _accepted(self, engine: Any) -> str:
         version = str(engine.get("ApiVersion")) if isinstance(engine, dict) else ""
