@@ -17,6 +17,7 @@ from bridge.errors import Exit
 from bridge.report.engine_policy import haproxy, table
 from bridge.report.log_schema import event_table, field_table, log_schema
 from bridge.report.metric_list import METRICS, Metric
+from bridge.report.remedies import read_page
 from bridge.report.stack import template
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +34,10 @@ def pages() -> dict[Path, str]:
         ROOT / "config/log-line.schema.json": json.dumps(log_schema(), indent=2) + "\n",
         ROOT / "docs/reference/log.md": "\n".join(_log()) + "\n",
         ROOT / "docs/reference/configuration.md": "\n".join(_configuration(schema)) + "\n",
+        ROOT / "bridge/report/remedies.json": json.dumps(
+            read_page((ROOT / "docs/reference/reasons.md").read_text()), indent=2
+        )
+        + "\n",
         ROOT / "compose/bridge.yml": template(),
         ROOT / "compose/haproxy.cfg": haproxy(),
         ROOT / "docs/reference/engine-calls.md": "\n".join(_engine_calls()) + "\n",

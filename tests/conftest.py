@@ -30,7 +30,7 @@ settings.register_profile("noisy machines", deadline=None)
 settings.load_profile("noisy machines")
 
 
-_LONGEST_FIRST = ("docs", "model", "integration", "cli", "contract", "bench", "unit")
+_LONGEST_FIRST = ("docs", "model", "integration", "cli", "contract", "bench", "page", "unit")
 
 
 @pytest.hookimpl(trylast=True)

@@ -295,6 +295,7 @@ def _settings(document: schema.Document, folder: Path) -> Settings:
             ca_file=at(vault.ca_file),
             max_rps=vault.max_rps,
             max_connections=vault.max_connections,
+            ui_address=vault.ui_address or "",
             custody=Custody(vault.custody.token_role, vault.custody.provisional_ttl)
             if vault.custody
             else None,

@@ -107,6 +107,9 @@ class Vault(Model):
 
     address: Address
     """`http(s)://host:port` without a path; or `$VAULT_ADDR`."""
+    ui_address: Address | None = None
+    """Where people reach Vault's own user interface, as in `https://vault.example.net`: the status
+    page links to it. Absent: no links."""
     namespace: VaultPath | None = None
     """Namespace of everything that is read and of the login; or `$VAULT_NAMESPACE`."""
     ca_file: Text | None = None

@@ -73,6 +73,7 @@ class VaultSettings:
         ca_file: PEM file of a private CA; empty for the system's.
         max_rps: Most requests per second.
         max_connections: Most connections by which Vault is watched at the same time.
+        ui_address: Where people reach Vault's own user interface; empty where it is not shown.
         custody: How custody tokens are created; None where each is a login of its own.
     """
 
@@ -83,6 +84,7 @@ class VaultSettings:
     max_rps: float = 50.0
     max_connections: int = 4
     custody: Custody | None = None
+    ui_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,6 +161,14 @@ class Source(ABC):
         del leased
         return f"the lease of {docker_name} was ended in Vault, or expired"
 
+    @property
+    def ui_place(self) -> tuple[str, str]:
+        """Its page in Vault's own user interface: the path below the mount's, and the query.
+
+        The path is not quoted; it is empty where there is no such page.
+        """
+        return "", ""
+
     # --- the next generation ----------------------------------------------------------------------
 
     @property

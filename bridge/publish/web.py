@@ -78,7 +78,7 @@ class Web:
             self._listening.close()
             self._listening = None
 
-    def answer(self, page: Page) -> Answer:
+    def answer(self, page: Page, query: str = "") -> Answer:
         """Make the answer of a page, of what is known now."""
         from bridge.report.answers import Known  # noqa: PLC0415 - as above
 
@@ -95,6 +95,7 @@ class Web:
             report=self._report,
             seen=self._seen,
             refused=self._pulse.refused,
+            query=query,
         )
         return page(known)
 
@@ -147,11 +148,11 @@ class _Listening:
         file = given.token_file
         token = Followed((file,), lambda: Token(file), self._log) if file else None
 
-        def respond(path: str, headers: Mapping[str, str]) -> Answer:
+        def respond(path: str, query: str, headers: Mapping[str, str]) -> Answer:
             if token is not None and not token().admits(headers.get("authorization", "")):
                 return _denied()
             page = self._pages.get(path)
-            return self._web.answer(page) if page else _missing()
+            return self._web.answer(page, query) if page else _missing()
 
         family, place = _resolved(given.host, given.port)
         listening = socket.create_server(place, family=family, backlog=BACKLOG)

@@ -12,10 +12,12 @@ It is uvicorn's, but for what listens, secures and ends its connections.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from email.utils import formatdate
 from typing import Any, cast
 
@@ -41,8 +43,11 @@ GRACE = 1.0
 
 _METHODS = ("GET", "HEAD")
 
-Respond = Callable[[str, dict[str, str]], Answer]
-"""Makes the answer for a path, with the request's headers by their names in lower case."""
+WORTH_PACKING = 1400
+"""Bytes of a text that are compressed: what is shorter fits into one packet as it is."""
+
+Respond = Callable[[str, str, dict[str, str]], Answer]
+"""Makes the answer for a path and a query, with the headers by their names in lower case."""
 
 Secure = Callable[[], ssl.SSLContext]
 """Returns what a new connection is secured with."""
@@ -227,7 +232,9 @@ class WebServer:
     async def _answer(self, scope: dict[str, Any], _receive: Any, send: Any) -> None:
         """Answer one request, as ASGI has it; its body is never asked for."""
         method = scope["method"]
-        answer = self._made(method, scope["path"], _headers(scope["headers"]))
+        asked = _headers(scope["headers"])
+        answer = self._made(method, scope["path"], scope["query_string"].decode("latin-1"), asked)
+        answer = _packed(answer, asked)
         headers = [
             ("content-type", answer.content_type),
             ("content-length", str(len(answer.body))),
@@ -242,13 +249,13 @@ class WebServer:
         body = b"" if method == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})
 
-    def _made(self, method: str, path: str, headers: dict[str, str]) -> Answer:
+    def _made(self, method: str, path: str, query: str, headers: dict[str, str]) -> Answer:
         if method not in _METHODS:
             return _refused(405, "only GET and HEAD are answered", ("allow", ", ".join(_METHODS)))
         if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
             return _refused(413, "no body is read")
         try:
-            return self._respond(path, headers)
+            return self._respond(path, query, headers)
         except Exception as error:  # noqa: BLE001 - one page must not end the others
             self._tell(Event.HTTP_PAGE_FAILED, error, path=path[:80])
             return _refused(500, "this page cannot be made, the log has the place")
@@ -257,6 +264,17 @@ class WebServer:
 def _refused(status: int, words: str, *headers: tuple[str, str]) -> Answer:
     answer = Answer.of_text(words, status)
     return Answer(status, answer.content_type, answer.body, headers)
+
+
+def _packed(answer: Answer, headers: Mapping[str, str]) -> Answer:
+    """Return a long text compressed, for whoever takes that: a page repeats much."""
+    taken = "gzip" in headers.get("accept-encoding", "")
+    text = answer.content_type.startswith(("text/", "application/json"))
+    if not taken or not text or len(answer.body) < WORTH_PACKING:
+        return answer
+    own = (("content-encoding", "gzip"), ("vary", "accept-encoding"))
+    body = gzip.compress(answer.body, compresslevel=3)
+    return replace(answer, body=body, headers=(*answer.headers, *own))
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

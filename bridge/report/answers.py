@@ -28,6 +28,7 @@ class Known:
         report: Its latest cycle; None before the first one has ended.
         seen: Its latest cycle that saw the swarm and led; None where it never did, or where
             another bridge leads by now.
+        query: What follows the ``?`` in the address that was asked for, as it came.
         refused: What is wrong with the configuration that it was to go by last, and does not.
     """
 
@@ -39,6 +40,7 @@ class Known:
     report: CycleReport | None
     seen: CycleReport | None
     refused: tuple[str, ...] = ()
+    query: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ need /usr/sbin/haproxy haproxy
 need docker-registry docker-registry
 need prometheus prometheus
 need /usr/sbin/debootstrap debootstrap
+need chromium chromium
 [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1 || missing="$missing busybox-static"
 "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 [ -n "$missing" ] || exit 0
@@ -33,7 +34,10 @@ may_install=""
 # Newer Debian has docker's command line in a package of its own.
 cli=docker.io
 ! apt-cache show docker-cli >/dev/null 2>&1 || cli=docker-cli
-missing=$(printf '%s\n' $missing | sed "s/^CLI\$/$cli/" | sort -u | tr '\n' ' ')
+# Ubuntu has chromium as a snap only: without it the status page is not looked at in a browser.
+browser=chromium
+apt-cache show chromium >/dev/null 2>&1 || browser=""
+missing=$(printf '%s\n' $missing | sed "s/^CLI\$/$cli/;s/^chromium\$/$browser/" | sort -u | tr '\n' ' ')
 
 if [ -n "$may_install" ]; then
 	echo "Installing $missing..."

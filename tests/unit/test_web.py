@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import http.client
 import json
 import socket
@@ -142,8 +143,11 @@ def shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Shown]:
     def broken(_: Known) -> Answer:
         raise ValueError(TOKEN)
 
+    def query(known: Known) -> Answer:
+        return Answer.of_text(known.query)
+
     whole = routes.pages
-    more = {"/large": large, "/broken": broken}
+    more = {"/large": large, "/broken": broken, "/query": query}
     monkeypatch.setattr(routes, "pages", lambda metrics: {**whole(metrics), **more})
     monkeypatch.setattr(web, "RETRY", 0.05)
     made = _Shown(tmp_path)
@@ -194,6 +198,25 @@ def test_a_bridge_is_ready_when_it_has_what_it_needs(shown: _Shown) -> None:
     shown.pulse.refused = ()
     shown.outlet.publish(replace(stands_by, trouble="no usable answer from the engine"))
     assert json.loads(shown.get("/readyz")[2])["reasons"] == ["no usable answer from the engine"]
+
+
+def test_the_status_page_is_there_with_its_policy_and_compressed(shown: _Shown) -> None:
+    shown.configure()
+    shown.outlet.publish(CycleReport(at=time.time(), took=0.1, leader="other-host"))
+    shown.pulse.ended(1.0, "other-host", None)
+    status, headers, plain = shown.get("/?q=a&state=needs")
+    assert status == 200
+    assert b"the one on other-host leads" in plain
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    assert headers["content-security-policy"].startswith("default-src 'none'; ")
+    assert "content-encoding" not in headers
+    takes: dict[str, Any] = {"accept-encoding": "br, gzip"}
+    _, headers, packed = shown.get("/", **takes)
+    assert headers["content-encoding"] == "gzip"
+    assert len(packed) < len(plain) / 2
+    assert b"the one on other-host leads" in gzip.decompress(packed)
+    assert shown.get("/query?q=a+b")[2] == b"q=a+b\n"
+    assert "content-encoding" not in shown.get("/query?q", **takes)[1]
 
 
 def test_slow_clients_keep_nobody_out(shown: _Shown) -> None:

@@ -31,6 +31,11 @@ class DatabaseRole(Source):
         return f"creds/{self.role}"
 
     @property
+    def ui_place(self) -> tuple[str, str]:
+        """The role's page."""
+        return f"show/role/{self.role}", "type=dynamic"
+
+    @property
     def label(self) -> Mapping[str, object]:
         """The role."""
         return {"role": self.role}

@@ -35,6 +35,11 @@ class KvPath(Source):
         return self.path
 
     @property
+    def ui_place(self) -> tuple[str, str]:
+        """The path's page, which shows a value only to whoever may read it."""
+        return f"show/{self.path}", ""
+
+    @property
     def label(self) -> Mapping[str, object]:
         """The path."""
         return {"path": self.path}

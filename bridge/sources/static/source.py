@@ -60,6 +60,11 @@ class StaticRoles(Source):
         return f"static-roles/{' and '.join(self.roles)}"
 
     @property
+    def ui_place(self) -> tuple[str, str]:
+        """The list of roles: there are two of them."""
+        return "list", "tab=role"
+
+    @property
     def label(self) -> Mapping[str, object]:
         """Its roles."""
         return {"roles": list(self.roles)}

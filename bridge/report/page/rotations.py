@@ -1,0 +1,89 @@
+"""The last rotations of a secret, from what the labels of its Docker secrets keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from bridge.model.mirror import Mirror
+from bridge.model.timestamps import moment
+from bridge.report.page.page_view import Rotation, Span
+
+MOST = 6
+"""Rotations that are shown of one secret."""
+
+
+def rotations_of(mirrors: Sequence[Mirror], names: Sequence[str] = ()) -> tuple[Rotation, ...]:
+    """Return the last rotations, newest first.
+
+    Args:
+        mirrors: Mirrored versions of one secret, newest first.
+        names: What each rotation is called, in the same order; none where they have no name.
+    """
+    shown = mirrors[: MOST + 1]
+    named = {mirror.id: name for mirror, name in zip(mirrors, names, strict=False)}
+    both = {newer.id: _both(older, newer) for newer, older in pairwise(shown)}
+    return tuple(
+        _rotation(mirror, both.get(mirror.id), named.get(mirror.id, "")) for mirror in shown[:MOST]
+    )
+
+
+def _rotation(mirror: Mirror, both: Span | None, name: str) -> Rotation:
+    begun = _begun(mirror)
+    return Rotation(
+        version=mirror.identity.version,
+        id=name,
+        created=moment(mirror.identity.created, mirror.created),
+        mirrored=mirror.created,
+        begun=begun,
+        good=_time(mirror.good),
+        ended=_ended(mirror),
+        both=both,
+        aside=bool(mirror.asides),
+    )
+
+
+def _begun(mirror: Mirror) -> float | None:
+    """Return when the first service was rolled to a version, as far as its records are kept."""
+    times = [at for record in mirror.records.values() if (at := _time(record.at))]
+    return min(times, default=None)
+
+
+def _ended(mirror: Mirror) -> float | None:
+    """Return when a version was over: its credential, or else what used it.
+
+    Until the end of a lease is seen, its credential is valid, whether it is used or not.
+    """
+    if mirror.leased:
+        return _time(mirror.leased.ended)
+    return _time(mirror.unused)
+
+
+def _both(older: Mirror, newer: Mirror) -> Span | None:
+    """Return when both of two versions were valid at once; of those without a lease, in use.
+
+    1. The credentials of leased ones are valid from when Vault made the newer one to the end of
+       the older one.
+    2. What else a value opens, the bridge does not know. It knows from when services were rolled
+       to the newer one, and when nothing had the older one any more, every service was well on
+       the newer one, or it was set aside.
+    """
+    if newer.leased:
+        since: float | None = moment(newer.identity.created, newer.created)
+        ends = [_ended(older), _ended(newer)]
+    else:
+        since = _begun(newer)
+        ends = [_ended(older), _time(newer.good), _set_aside(newer)]
+    until = min((end for end in ends if end), default=None)
+    if since is None or (until is not None and until <= since):
+        return None
+    return Span(since, until)
+
+
+def _set_aside(mirror: Mirror) -> float | None:
+    """Return when a version was set aside, so that services left it again."""
+    return max((at for mark in mirror.asides.values() if (at := _time(mark.at))), default=None)
+
+
+def _time(text: str) -> float | None:
+    return moment(text) or None if text else None
