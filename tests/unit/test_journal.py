@@ -54,7 +54,8 @@ def _line(outcome: Outcome) -> dict[str, Any]:
     logs.configure(stream)
     Journal(logs.logger(), "default").tell(outcome)
     line: dict[str, Any] = json.loads(stream.getvalue())
-    del line["timestamp"]
+    for own in ("timestamp", "instance", "bridge"):  # the process may have a name by now
+        line.pop(own, None)
     return line
 
 

@@ -80,11 +80,11 @@ _TONES = {Standing.NEEDS: Tone.BAD, Standing.MOVES: Tone.MOVES, Standing.WAITS: 
 
 def _current(current: int, of: int) -> str:
     """Write how many secrets are on their current credential."""
+    if of == 1:
+        return f"The secret is {'' if current else 'not '}on its current credential."
     if current < of:
         verb = "is" if current == 1 else "are"
         return f"{current:,} of {count(of, 'secret')} {verb} on the current credential."
-    if of == 1:
-        return "The secret is on its current credential."
     return f"All {count(of, 'secret')} are on their current credential."
 
 
