@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from bridge.errors import NOT_UNDERSTOOD, NotFound, SwarmUnreachable
+from bridge.model.audit_head import AUDIT, AuditHead
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.fingerprint import fingerprint, frame_of, setup_of, surroundings_of
 from bridge.model.labels import REFUSED, TROUBLE, WOKEN, NewerLayout, must_know_layout, read_by_name
@@ -190,6 +191,7 @@ def _state(config: Json | None) -> dict[str, Any]:
         "approvals": read_approvals(state),
         "refusals": read_by_name(state, TROUBLE, Refusal.read),
         "fields": read_fields(state),
+        "audit": AuditHead.read(state[AUDIT]) if AUDIT in state else None,
     }
 
 

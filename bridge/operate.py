@@ -59,21 +59,28 @@ class Operator:
     """Writes wishes.
 
     Args:
+        by: The account that asks, which the evidence names.
         clock: Seconds since the epoch, from a clock that is not set while it runs.
     """
 
     def __init__(
-        self, swarm: Swarm, desired: Desired, *, clock: Callable[[], float] | None = None
+        self,
+        swarm: Swarm,
+        desired: Desired,
+        *,
+        by: str = "",
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._swarm = swarm
         self._desired = desired
+        self._by = by
         self._clock = clock or Clock()
 
     def pause(self, name: str, why: str) -> str:
         """Hold the rolls of a secret, or of all where no name is given."""
         if name:
             self._known(self._look(), name)
-        self._write({pause_label(name): Pause(timestamp(self._clock()), why).write()})
+        self._write({pause_label(name): Pause(timestamp(self._clock()), why, self._by).write()})
         return f"The rolls of {name or 'all secrets'} are held until `vault-bridge resume`."
 
     def resume(self, name: str, why: str) -> str:
@@ -83,7 +90,8 @@ class Operator:
         view = self._look()
         own = {n: self._known(view, n) for n in names}
         marked = [n for n, mirrors in own.items() if any(m.asides for m in mirrors)]
-        wishes = {f"{WISH}{n}": Wish(do=Do.RESUME, at=now, why=why).write() for n in marked}
+        wish = Wish(do=Do.RESUME, at=now, why=why, by=self._by).write()
+        wishes = {f"{WISH}{n}": wish for n in marked}
         pauses = [pause_label(n) for n in ([name] if name else view.pauses)]
         self._write(wishes, pauses)
         return f"The rolls of {name or 'all secrets'} go on."
@@ -109,7 +117,8 @@ class Operator:
                 f"{Reason.CREDENTIAL_ENDED}: the credential of generation {to} of {name} is over",
                 hint=f"`vault-bridge rotate {name}` makes a new credential",
             )
-        wish = Wish(do=Do.ROLLBACK, at=timestamp(self._clock()), why=why, to=to, secret=secret)
+        now = timestamp(self._clock())
+        wish = Wish(do=Do.ROLLBACK, at=now, why=why, to=to, secret=secret, by=self._by)
         self._write({f"{WISH}{name}": wish.write()})
         return f"Services are to go back to version {to} of {name} and stay there."
 
@@ -152,6 +161,7 @@ class Operator:
             to=newest,
             at_once=at_once or first,
             first=first,
+            by=self._by,
         )
         self._write({f"{WISH}{name}": wish.write()})
         former = f"; generation {newest} is ended first" if first and newest else ""
@@ -171,7 +181,8 @@ class Operator:
         if never:
             raise WishRefused(never)
         now, shape = timestamp(self._clock()), secret.content.shape
-        self._write({f"{WISH}{name}": Wish(do=Do.RESYNC, at=now, why=why, shape=shape).write()})
+        wish = Wish(do=Do.RESYNC, at=now, why=why, shape=shape, by=self._by)
+        self._write({f"{WISH}{name}": wish.write()})
         return f"The current version of {name} is to be made anew as the configuration is now."
 
     def approve(self, name: str, why: str) -> str:
@@ -186,7 +197,8 @@ class Operator:
         if newest is None or newest.good or newest.records:
             raise WishRefused(f"no version of {name} waits for approval")
         identity = newest.identity
-        approval = Approval(identity.version, identity.created, timestamp(self._clock()), why)
+        now = timestamp(self._clock())
+        approval = Approval(identity.version, identity.created, now, why, self._by)
         self._write({f"{APPROVED}{name}": approval.write()})
         return f"Version {identity.version} of {name} may be rolled."
 
@@ -278,7 +290,7 @@ class Operator:
         return own
 
     def _wish(self, name: str, do: Do, why: str, to: int | None = None) -> None:
-        wish = Wish(do=do, at=timestamp(self._clock()), why=why, to=to)
+        wish = Wish(do=do, at=timestamp(self._clock()), why=why, to=to, by=self._by)
         self._write({f"{WISH}{name}": wish.write()})
 
     def _write(self, put: dict[str, str], drop: list[str] | None = None) -> None:

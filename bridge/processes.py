@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import re
 import socket
 from pathlib import Path
@@ -31,6 +32,18 @@ def this_host() -> str:
     ``{{.Node.Hostname}}/{{.Task.Name}}`` in its environment.
     """
     return os.environ.get("BRIDGE_HOST", "").strip() or socket.gethostname()
+
+
+def this_account() -> str:
+    """Return the account that runs this process, and where, for people: ``alice@manager-1``.
+
+    It is the one before ``sudo``. It is a claim, and no proof: whoever runs it may set it.
+    """
+    try:
+        own = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        own = f"uid {os.getuid()}"
+    return f"{own}@{this_host()}"
 
 
 def refuse_new_privileges() -> None:

@@ -14,17 +14,20 @@ from bridge.config import Configuration
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
 from bridge.errors import SwarmError
-from bridge.model.actions import Tend, TendGeneration
+from bridge.evidence.acts import Author
+from bridge.evidence.auditor import Auditor
 from bridge.model.events import Event
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Plan
 from bridge.model.reasons import State
+from bridge.model.renewals import is_written
 from bridge.model.source import Source
 from bridge.model.vault_view import VaultView
 from bridge.model.world import World
+from bridge.processes import this_host
 from bridge.report.journal import Journal
 from bridge.report.news import News
-from bridge.servers.state_config import write_refusals
+from bridge.servers.state_config import write_refusals, write_state
 from bridge.swarm_cache import SwarmCache
 from bridge.watch import Watch
 from bridge.wiring import Wiring
@@ -66,6 +69,15 @@ class Reconciler:
         self._log = log
         self._news = News(log)
         self._journal = Journal(log, self._desired.instance)
+        audit = configuration.settings.audit
+        self._auditor = Auditor(
+            audit,
+            Author(self._desired.instance, this_host()),
+            write_head=self._write_head,
+            signer=wiring.vault.transit if audit and audit.transit else None,
+            log=log,
+            clock=clock,
+        )
         self._watch = Watch(configuration, wiring, clock)
         self._memory = Memory()
         self._applier = Applier(
@@ -75,7 +87,7 @@ class Reconciler:
             look=self._watch.swarm.look_at_all,
             fence=wiring.lead.fence,
             whole=wiring.cancellation.whole,
-            tell=self._journal.tell,
+            tell=self._tell,
         )
 
     @property
@@ -124,6 +136,7 @@ class Reconciler:
         if self._wiring.lead.begun:
             self._memory = Memory()
             self._watch.forget()
+            self._auditor.forget()
         return leads
 
     def plan(self, pause: Callable[[float], object]) -> tuple[World, Plan]:
@@ -164,16 +177,34 @@ class Reconciler:
         self._watch.prefer(c.name for c in plan.conditions if c.state == State.ROLLING)
         if leads:
             self._report_troubles(plan, world)
+            plan = self._auditor.begin(world, plan)
         self._news.tell(plan)
         outcomes: tuple[Outcome, ...] = ()
         try:
             if leads:
                 self._journal.follow(world.swarm)
-                outcomes = self._applier.apply(plan, self._wiring.must_not_act)
+                outcomes = self._applier.apply(plan, self._must_not_act)
                 self._watch.forget_what_changed(outcomes)
         finally:
             self._remember(world, outcomes)
+            if leads:
+                self._auditor.end()
         return Step(world, plan, outcomes, "" if leads else self._wiring.lead.leader)
+
+    def _write_head(self, put: dict[str, str]) -> None:
+        """Write the head of the evidence's chain, also where a stop was asked for in the cycle.
+
+        Else the next bridge would not know of the last records.
+        """
+        with self._wiring.cancellation.grace():
+            write_state(self._wiring.swarm, self._desired.instance, put, {})
+
+    def _must_not_act(self) -> bool:
+        return self._auditor.stops or self._wiring.must_not_act()
+
+    def _tell(self, outcome: Outcome) -> None:
+        self._journal.tell(outcome)
+        self._auditor.tell(outcome)
 
     def _remember(self, world: World, outcomes: tuple[Outcome, ...]) -> None:
         self._memory = remember(self._desired, self._memory, world, outcomes, self._clock())
@@ -199,13 +230,3 @@ class Reconciler:
         self._log.warning(Event.CLOCK_SET, seconds=round(by, 1))
         self._memory = self._memory.moved(by)
         self._watch.move(by)
-
-
-_KEPT = frozenset((Tend.RENEW_LEASE, Tend.RENEW_CUSTODY))
-"""What keeps a credential alive, whatever the swarm is like."""
-
-
-def is_written(plan: Plan) -> bool:
-    """Return whether a plan has more than renewals, which nothing in the swarm makes wrong."""
-    actions = (action for chain in plan.chains for action in chain)
-    return not all(isinstance(a, TendGeneration) and a.step in _KEPT for a in actions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bridge.check.audit import check_audit
 from bridge.check.swarm import check_swarm
 from bridge.check.vault import check_vault
 from bridge.model.desired import Desired
@@ -22,6 +23,7 @@ def check(desired: Desired, settings: Settings, now: float) -> Iterator[Finding]
     vault = Vault(settings.vault)
     try:
         yield from check_vault(vault, desired, settings, now)
+        yield from check_audit(vault, settings)
     finally:
         vault.close()
     swarm = Swarm(settings.docker)

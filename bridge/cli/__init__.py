@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from bridge import __version__, logs
-from bridge.cli import act, ask, begin, look
+from bridge.cli import act, ask, begin, look, prove
 from bridge.cli.shared import COMMON
 from bridge.errors import BridgeError, ConfigError, Exit
 from bridge.model.events import Event
@@ -46,6 +46,7 @@ for _command in (
     look.health,
     look.policy,
     look.render,
+    prove.evidence,
 ):
     cli.add_command(_command)
 

@@ -59,11 +59,12 @@ def _asking(ask: Callable[..., str]) -> Callable[..., None]:
         options: Options, /, *, wait: str | bool | None = None, timeout: float = 0, **given: Any
     ) -> None:
         from bridge.operate import Operator
+        from bridge.processes import this_account
         from bridge.servers.swarm import Swarm
 
         configuration = options.load()
         with closing(Swarm(configuration.settings.docker)) as swarm:
-            operator = Operator(swarm, configuration.desired)
+            operator = Operator(swarm, configuration.desired, by=this_account())
             asked = ask(operator, **given)
             if not options.as_json:
                 click.echo(asked)

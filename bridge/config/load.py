@@ -33,6 +33,7 @@ from bridge.model.desired import Mapping as ServiceMapping
 from bridge.model.near import nearest
 from bridge.model.settings import (
     AppRole,
+    AuditSettings,
     Auth,
     CertLogin,
     Custody,
@@ -41,6 +42,7 @@ from bridge.model.settings import (
     JwtLogin,
     Settings,
     TokenFile,
+    TransitKey,
     VaultSettings,
     listen_address,
 )
@@ -287,6 +289,7 @@ def _settings(document: schema.Document, folder: Path) -> Settings:
         # Path.expanduser fails where there is no such home.
         return str(folder / os.path.expanduser(path)) if path else ""  # noqa: PTH111
 
+    audit = _audit(document.audit, at) if document.audit else None
     return Settings(
         vault=VaultSettings(
             address=vault.address,
@@ -299,6 +302,7 @@ def _settings(document: schema.Document, folder: Path) -> Settings:
             custody=Custody(vault.custody.token_role, vault.custody.provisional_ttl)
             if vault.custody
             else None,
+            transit=audit.transit if audit else None,
         ),
         docker=DockerSettings(
             host=docker.host,
@@ -309,7 +313,16 @@ def _settings(document: schema.Document, folder: Path) -> Settings:
         ),
         poll_interval=document.poll.interval if isinstance(document.poll.interval, float) else None,
         http=_http(document.http, at) if document.http else None,
+        audit=audit,
     )
+
+
+def _audit(audit: schema.Audit, at: Callable[[str | None], str]) -> AuditSettings:
+    key, file, hold = audit.transit, at(audit.file), audit.on_failure == "hold"
+    if key is None:
+        return AuditSettings(file, hold)
+    transit = TransitKey(mount=key.mount, key=key.key, every=key.every, interval=key.interval)
+    return AuditSettings(file, hold, transit)
 
 
 def _http(http: schema.Http, at: Callable[[str | None], str]) -> HttpSettings:

@@ -230,6 +230,30 @@ class Notify(Model):
     """Which events are sent; all, where none is named."""
 
 
+class AuditTransit(Model):
+    """The key of Vault's transit engine that signs the evidence."""
+
+    mount: VaultPath = "transit"
+    """Mount of the transit engine."""
+    key: Text
+    """Name of the key, best of the type `ed25519`."""
+    every: Count = 100
+    """Records after which the chain is signed."""
+    interval: Interval = 3600.0
+    """Time after which it is signed at the latest."""
+
+
+class Audit(Model):
+    """Evidence for auditors: a chained record of each act, in the log and in a file."""
+
+    file: Text | None = None
+    """File that records are appended to, each synced before the next act; absent: the log alone."""
+    on_failure: Literal["warn", "hold"] = "warn"
+    """When a record cannot be written: go on with rotations, or begin nothing until it can."""
+    transit: AuditTransit | None = None
+    """The key that signs the chain, so that it cannot be written anew unseen."""
+
+
 class Document(Model):
     """The whole file."""
 
@@ -253,6 +277,8 @@ class Document(Model):
     """Which services may ask for a secret by label."""
     http: Http | None = None
     """How the bridge is, over HTTP; absent: off."""
+    audit: Audit | None = None
+    """Evidence for auditors; absent: none is kept."""
     notify: list[Notify] = []
     """Whom to tell about what."""
     secrets: dict[Name, Secret] = {}

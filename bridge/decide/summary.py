@@ -119,7 +119,15 @@ def _conditions(
     ]
     inferred = known.vault.inferred
     conditions, more = show_refusals(conditions, holds, known.swarm, inferred=inferred)
-    return tuple(conditions), (*holds, *more)
+    return tuple(conditions), (*holds, *more, *_unrecorded(known))
+
+
+def _unrecorded(known: Situation) -> tuple[Hold, ...]:
+    """Return the hold of all while the bridge that leads cannot write its evidence."""
+    audit = known.swarm.audit
+    if audit is None or not audit.holds:
+        return ()
+    return (Hold(secret="", reason=Reason.AUDIT_UNWRITABLE, message=audit.trouble),)
 
 
 def condition_of(
@@ -143,6 +151,9 @@ def condition_of(
     if pause and state == State.SYNCED:
         # Nothing is held up just now, and whoever looks must know that the next roll would be.
         state, reason, message = State.HELD, Reason.PAUSED, pause.text
+    audit = world.swarm.audit
+    if audit and audit.holds and state in (State.SYNCED, State.ROLLING):
+        state, reason, message = State.HELD, Reason.AUDIT_UNWRITABLE, audit.trouble
     if notice and state == State.SYNCED:
         reason, message = notice.reason, notice.message
     mirrors = target.own

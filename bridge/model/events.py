@@ -83,6 +83,12 @@ class Event(StrEnum):
     HTTP_FILE_REJECTED = "http_file_rejected"
     HTTP_PAGE_FAILED = "http_page_failed"
     HTTP_SERVER_FAILED = "http_server_failed"
+    AUDIT = "audit"
+    ASKED = "asked"
+    AUDIT_UNWRITABLE = "audit_unwritable"
+    AUDIT_WRITABLE = "audit_writable"
+    AUDIT_UNSIGNED = "audit_unsigned"
+    AUDIT_GAP = "audit_gap"
     UNEXPECTED_ERROR = "unexpected_error"
 
 
@@ -261,6 +267,18 @@ EVENTS: Mapping[Event, About] = {
     Event.HTTP_SERVER_FAILED: About(
         "error", "the HTTP server met an unexpected error; it continues", ("error",)
     ),
+    Event.AUDIT: About("info", "a record of the evidence", ("record",)),
+    Event.ASKED: About("-", "an operator asked for something; only as an act of a record"),
+    Event.AUDIT_UNWRITABLE: About(
+        "error", "records of the evidence cannot be written to `audit.file`", ("message",)
+    ),
+    Event.AUDIT_WRITABLE: About("info", "all records of the evidence are in the file again"),
+    Event.AUDIT_UNSIGNED: About(
+        "warning", "Vault does not sign the evidence; it is asked again", ("message",)
+    ),
+    Event.AUDIT_GAP: About(
+        "error", "the audit file ends before what this bridge has written", ("message",)
+    ),
     Event.UNEXPECTED_ERROR: About("error", "a command ended with an unexpected error", ("error",)),
 }
 
@@ -293,6 +311,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "outlet": ("text", "what could not be published"),
     "address": ("text", "where the bridge answers over HTTP"),
     "path": ("text", "the path that was asked for, cut off"),
+    "record": ("record", "a record: see [Evidence](../explanation/evidence.md)"),
     "error": ("text", "kind of the error and the places it came through, without its message"),
 }
 """Every field that a line may have: its type and its meaning."""

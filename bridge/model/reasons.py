@@ -46,6 +46,7 @@ class Reason(StrEnum):
     WISH_REFUSED = "WishRefused"
     FORGOTTEN = "Forgotten"
     STATE_LOST = "StateLost"
+    AUDIT_UNWRITABLE = "AuditUnwritable"
 
     # Vault
     VAULT_UNREACHABLE = "VaultUnreachable"

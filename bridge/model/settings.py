@@ -64,6 +64,38 @@ class Custody:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TransitKey:
+    """A key of Vault's transit engine that signs the evidence.
+
+    Attributes:
+        mount: Where the engine is mounted.
+        key: Name of the key.
+        every: Records after which the chain is signed.
+        interval: Seconds after which it is signed at the latest.
+    """
+
+    mount: str
+    key: str
+    every: int = 100
+    interval: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """How evidence is kept.
+
+    Attributes:
+        file: Path of its file; empty where it goes to the log alone.
+        hold: Whether nothing is done while a record cannot be written.
+        transit: The key that signs it; None where none does.
+    """
+
+    file: str = ""
+    hold: bool = False
+    transit: TransitKey | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class VaultSettings:
     """How to reach Vault.
 
@@ -75,6 +107,7 @@ class VaultSettings:
         max_connections: Most connections by which Vault is watched at the same time.
         ui_address: Where people reach Vault's own user interface; empty where it is not shown.
         custody: How custody tokens are created; None where each is a login of its own.
+        transit: The key that the evidence is signed with; None where it is not signed.
     """
 
     address: str
@@ -85,6 +118,7 @@ class VaultSettings:
     max_connections: int = 4
     custody: Custody | None = None
     ui_address: str = ""
+    transit: TransitKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +239,7 @@ class Settings:
 
     Attributes:
         http: None where it shows nothing over HTTP.
+        audit: None where no evidence is kept.
         poll_interval: Seconds between two requests for one path of Vault; None for as often as
             half of ``max_rps`` allows.
     """
@@ -213,3 +248,4 @@ class Settings:
     docker: DockerSettings
     poll_interval: float | None = None
     http: HttpSettings | None = None
+    audit: AuditSettings | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
+from bridge.model.audit_head import AuditHead
 from bridge.model.docker_secret import DockerSecret
 from bridge.model.leased import Leased
 from bridge.model.mirror import Mirror, by_order
@@ -70,6 +71,7 @@ class SwarmView:
         refusals: Refused writes by secret's name, from the state config.
         fields: Requests to apply file fields at once, by secret's name, from the state config.
         unread: Listed objects that could not be read.
+        audit: Head of the evidence's chain, from the state config; None where there is none.
         nodes: Fingerprint of the nodes, see ``surroundings_of``.
         unclear: Ids of services that exist and of which nothing else is known.
     """
@@ -85,6 +87,7 @@ class SwarmView:
     approvals: Mapping[str, Approval] = field(default_factory=dict)
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     fields: Mapping[str, FieldsWish] = field(default_factory=dict)
+    audit: AuditHead | None = None
     unread: tuple[Unread, ...] = ()
     nodes: str = ""
     unclear: frozenset[str] = frozenset()

@@ -21,11 +21,14 @@ class KvVersion:
         deletion_time: When it is deleted, seconds since the epoch; None for never. It may lie in
             the future (``delete_version_after``): until then the version can be read.
         destroyed: Whether its data was erased.
+        created_by: Who wrote it, in pairs of key and text: Vault Enterprise's ``created_by``, or
+            ``declared``, where the path's custom metadata has a ``created_by``.
     """
 
     created: str
     deletion_time: float | None = None
     destroyed: bool = False
+    created_by: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Wish:
             copies of the version.
         shape: For ``resync``: the shape in the configuration of the command, see
             ``Content.shape``.
+        by: The account that ran the command, by its own word; empty where it is not known.
     """
 
     do: Do
@@ -59,12 +60,13 @@ class Wish:
     first: bool = False
     secret: str = ""
     shape: str = ""
+    by: str = ""
 
     def write(self) -> str:
         """Return the label's value."""
         raw = {"do": self.do, "at": self.at, "why": self.why, "to": self.to}
         more = {"refused": self.refused, "at_once": self.at_once, "first": self.first}
-        more |= {"secret": self.secret, "shape": self.shape}
+        more |= {"secret": self.secret, "shape": self.shape, "by": self.by}
         return json.dumps({**raw, **{key: value for key, value in more.items() if value}})
 
     @classmethod
@@ -83,6 +85,7 @@ class Wish:
                 first=bool(raw.get("first")),
                 secret=str(raw.get("secret", "")),
                 shape=str(raw.get("shape", "")),
+                by=str(raw.get("by", "")),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
@@ -95,10 +98,12 @@ class Pause:
     Attributes:
         at: When it was written, RFC 3339.
         why: The operator's own words.
+        by: As for ``Wish``.
     """
 
     at: str
     why: str = ""
+    by: str = ""
 
     @property
     def text(self) -> str:
@@ -107,14 +112,14 @@ class Pause:
 
     def write(self) -> str:
         """Return the label's value."""
-        return json.dumps({"at": self.at, "why": self.why})
+        return json.dumps({"at": self.at, "why": self.why} | _by(self.by))
 
     @classmethod
     def read(cls, text: str) -> Pause:
         """Return the pause in a label's value; a damaged one pauses too."""
         try:
             raw = json.loads(text)
-            return cls(str(raw["at"]), str(raw.get("why", "")))
+            return cls(str(raw["at"]), str(raw.get("why", "")), str(raw.get("by", "")))
         except (ValueError, KeyError, TypeError, AttributeError):
             return cls("", "its label cannot be read")
 
@@ -127,12 +132,14 @@ class Approval:
         version, created: Number of the version, and Vault's ``created_time`` of it.
         at: When it was written, RFC 3339.
         why: The operator's own words.
+        by: As for ``Wish``.
     """
 
     version: int
     created: str
     at: str
     why: str = ""
+    by: str = ""
 
     def covers(self, identity: Identity) -> bool:
         """Return whether it is for this version."""
@@ -141,14 +148,16 @@ class Approval:
     def write(self) -> str:
         """Return the label's value."""
         raw = {"version": self.version, "created": self.created, "at": self.at, "why": self.why}
-        return json.dumps(raw)
+        return json.dumps(raw | _by(self.by))
 
     @classmethod
     def read(cls, text: str) -> Approval | None:
         """Return the approval in a label's value; None where it is damaged: it approves nothing."""
         try:
             raw = json.loads(text)
-            return cls(int(raw["version"]), str(raw["created"]), str(raw["at"]), str(raw["why"]))
+            texts = (str(raw[key]) for key in ("created", "at", "why"))
+            created, at, why = texts
+            return cls(int(raw["version"]), created, at, why, str(raw.get("by", "")))
         except (ValueError, KeyError, TypeError):
             return None
 
@@ -177,6 +186,10 @@ class FieldsWish:
             return cls(str(raw["at"]), str(raw.get("refused", "")))
         except (ValueError, KeyError, TypeError, AttributeError):
             return None
+
+
+def _by(name: str) -> dict[str, str]:
+    return {"by": name} if name else {}
 
 
 def pause_label(name: str = "") -> str:

@@ -15,6 +15,7 @@ _TYPES: dict[str, Json] = {
     "number": {"type": "integer"},
     "number or null": {"type": ["integer", "null"]},
     "decimal": {"type": "number"},
+    "record": {"type": "object", "required": ["seq", "previous", "hash", "at", "act"]},
     "time": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"},
     "rotation": {"type": "string", "pattern": "^.+@[0-9]+-[a-z2-7]{4}$"},
     "level": {"enum": ["debug", "info", "warning", "error"]},

@@ -70,6 +70,17 @@ def lease_rules(vault: VaultSettings) -> tuple[Rule, ...]:
     )
 
 
+def signing_rules(vault: VaultSettings) -> tuple[Rule, ...]:
+    """Return what signatures of the evidence need; none where it is not signed."""
+    key = vault.transit
+    if key is None:
+        return ()
+    return (
+        Rule(f"{key.mount}/sign/{key.key}", ("update",), "sign the evidence"),
+        Rule(f"{key.mount}/verify/{key.key}", ("update",), "let `vault-bridge evidence` verify it"),
+    )
+
+
 def token_role_rule(vault: VaultSettings) -> Rule | None:
     """Return what `check` needs to judge the token role of custodies; None where there is none."""
     if vault.custody is None:
@@ -116,7 +127,7 @@ def rules_of(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
     rules += () if vault.custody else creds_rules(desired)
     role = token_role_rule(vault) if needed_lease_rules(desired, vault) else None
     rules += (role,) if role else ()
-    return (*rules, *own_rules(vault.auth))
+    return (*rules, *signing_rules(vault), *own_rules(vault.auth))
 
 
 def policy_hcl(desired: Desired, vault: VaultSettings) -> str:

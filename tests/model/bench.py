@@ -21,12 +21,12 @@ from bridge.model.desired import Desired
 from bridge.model.labels import labels_by_service
 from bridge.model.memory import Memory
 from bridge.model.plan import Plan
+from bridge.model.renewals import is_written
 from bridge.model.swarm_view import SwarmView
 from bridge.model.vault_view import NOT_YET
 from bridge.model.world import World
 from bridge.observe_swarm import look_at_swarm
 from bridge.observe_vault import look_at_generation, look_at_vault
-from bridge.reconcile import is_written
 from bridge.report.journal import Journal
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault

@@ -65,7 +65,7 @@ def operator(monkeypatch: pytest.MonkeyPatch) -> _Operator:
     )
     configuration = Configuration(desired_of("api"), servers)
     monkeypatch.setattr(Options, "load", lambda _options, **_: configuration)
-    monkeypatch.setattr(operate, "Operator", lambda _swarm, _desired: made)
+    monkeypatch.setattr(operate, "Operator", lambda _swarm, _desired, by: made)
     return made
 
 

@@ -12,9 +12,12 @@ from bridge import logs
 from bridge.cadence import SECOND_LOOK
 from bridge.clock import Clock as TwoClocks
 from bridge.config import Configuration
+from bridge.evidence.chain import Line, verify
 from bridge.leader_lease import Lease
+from bridge.model.audit_head import AUDIT, AuditHead
+from bridge.model.names import state_config_name
 from bridge.model.reasons import State
-from bridge.model.settings import DockerSettings, Settings, TokenFile, VaultSettings
+from bridge.model.settings import AuditSettings, DockerSettings, Settings, TokenFile, VaultSettings
 from bridge.reconcile import Reconciler, Step
 from bridge.servers.swarm import Swarm
 from bridge.servers.vault import Vault
@@ -45,7 +48,7 @@ class _Vault(FakeVault):
 class _Scene:
     """A secret in Vault, a service that is to get it, and a bridge."""
 
-    def __init__(self) -> None:
+    def __init__(self, audit: AuditSettings | None = None) -> None:
         self.clock = Clock()
         self.ahead = 0.0
         self.vault = _Vault(self.clock)
@@ -56,6 +59,7 @@ class _Scene:
             VaultSettings(address="http://v", auth=TokenFile("")),
             DockerSettings("unix:///d"),
             poll_interval=INTERVAL,
+            audit=audit,
         )
         configuration = Configuration(desired_of("api"), servers)
         clock = TwoClocks(lambda: self.clock() + self.ahead, self.clock)
@@ -106,6 +110,30 @@ def test_a_version_is_mirrored_rolled_and_found_good(scene: _Scene) -> None:
     assert [c.state for c in step.plan.conditions] == [State.SYNCED]
     actions = [event for event in scene.events if event in ("mirrored", "rolling", "good")]
     assert actions == ["mirrored", "rolling", "good"]
+
+
+@pytest.mark.parametrize("audit", [AuditSettings(), None])
+def test_the_head_of_the_evidence_is_written_with_what_was_done(
+    audit: AuditSettings | None,
+) -> None:
+    scene = _Scene(audit)
+    scene.rest()
+    lines = [json.loads(line) for line in scene.out.getvalue().splitlines()]
+    records = [line["record"] for line in lines if line["event"] == "audit"]
+    config = scene.swarm.config(state_config_name("default")) or {}
+    label = config["Spec"]["Labels"].get(AUDIT)
+    if audit is None:
+        assert (records, label) == ([], None)
+        return
+    assert label is not None
+    head = AuditHead.read(label)
+    assert verify([Line(str(n), r) for n, r in enumerate(records)], head).faults == ()
+    acts = [record["act"] for record in records]
+    assert [a for a in acts if a in ("mirrored", "rolling", "good")] == [
+        "mirrored",
+        "rolling",
+        "good",
+    ]
 
 
 def test_an_idle_bridge_asks_nothing_of_the_swarm(scene: _Scene) -> None:

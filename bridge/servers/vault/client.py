@@ -18,6 +18,7 @@ from bridge.servers.vault.leases import Leases
 from bridge.servers.vault.login import Login, login_place
 from bridge.servers.vault.session import Session, data_of, refusal
 from bridge.servers.vault.static import Statics
+from bridge.servers.vault.transit import Transit
 
 
 class Vault:
@@ -56,6 +57,7 @@ class Vault:
         self.folders = Folders(self._session)
         self.leases = Leases(self._session, settings.custody, login_place(settings.auth))
         self.statics = Statics(self._session)
+        self.transit = Transit(self._session)
 
     def close(self) -> None:
         """Close the connections and forget the token."""

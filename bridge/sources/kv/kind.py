@@ -191,14 +191,25 @@ def read_document(raw: Mapping[str, Any]) -> KvDocument:
     Raises:
         ValueError: A time in it cannot be read; so it is found now, and not by a decision.
     """
+    current, custom = str(raw["current_version"]), raw.get("custom_metadata")
+    by = custom.get("created_by") if isinstance(custom, Mapping) else None
+    declared = (("declared", by),) if isinstance(by, str) else ()
     versions = {
         int(number): KvVersion(
             version["created_time"],
             instant(version["deletion_time"]) / _NANO if version.get("deletion_time") else None,
             bool(version.get("destroyed")),
+            _created_by(version) or (declared if str(number) == current else ()),
         )
         for number, version in (raw.get("versions") or {}).items()
     }
     for created in (raw["created_time"], *(version.created for version in versions.values())):
         instant(created)
     return KvDocument(raw["created_time"], int(raw["current_version"]), versions)
+
+
+def _created_by(version: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return who wrote a version, where Vault tells that."""
+    by = version.get("created_by")
+    pairs = by.items() if isinstance(by, Mapping) else ()
+    return tuple(sorted((str(key), text) for key, text in pairs if isinstance(text, str) and text))

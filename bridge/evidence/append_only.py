@@ -1,0 +1,64 @@
+"""A file that is only ever appended to, line by line, each on the disk before the next begins."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_MODE = 0o640
+_TAIL = 1 << 20
+
+
+class AppendOnly:
+    """The evidence's file. It is opened for each line, so that it may be rotated at any time.
+
+    Args:
+        path: Its path; the folder must be there.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._torn = False
+
+    def append(self, line: bytes) -> None:
+        """Append a line, and wait until it is on the disk.
+
+        What a failure has half written stays: nothing is ever removed. The next line begins anew.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.open(self.path, flags, _MODE)
+        try:
+            left = (b"\n" if self._torn else b"") + line + b"\n"
+            while left:
+                written = os.write(file, left)
+                left = left[written:]
+                self._torn = bool(left)
+            os.fsync(file)
+        except OSError:
+            # The line may be there in part, or whole and not on the disk.
+            self._torn = True
+            raise
+        finally:
+            os.close(file)
+
+    def last(self) -> dict[str, Any] | None:
+        """Return the last whole record of the file; None where there is none that can be read."""
+        try:
+            with Path(self.path).open("rb") as stream:
+                stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
+                lines = stream.read().split(b"\n")
+        except OSError:
+            return None
+        self._torn = bool(lines[-1])
+        for line in reversed(lines):
+            with suppress(ValueError):
+                found = json.loads(line)
+                if isinstance(found, dict):
+                    return found
+        return None

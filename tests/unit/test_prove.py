@@ -1,0 +1,84 @@
+"""`vault-bridge evidence` for an auditor who has nothing but the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bridge.cli import cli
+from bridge.cli.prove import NoEvidence
+from tests.unit.evidence.test_audit_page import RECORDS
+from tests.unit.evidence.test_chain import chained
+
+
+def _run(*arguments: str, text: str = "") -> Result:
+    return CliRunner().invoke(cli, ["-c", "none.yaml", "evidence", *arguments], input=text)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a file of evidence."""
+    records, _ = chained(RECORDS)
+    made = tmp_path / "audit.jsonl"
+    made.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return made
+
+
+def test_a_whole_file(file: Path) -> None:
+    done = _run(str(file))
+    assert done.exit_code == 0
+    assert "Whole: 12 records." in done.stderr
+    assert "not compared with the swarm" in done.stderr
+    assert done.stdout.count("\n") >= 13
+
+
+def test_what_is_wrong_comes_with_its_line_and_a_code(file: Path) -> None:
+    file.write_text(file.read_text().replace("2026-11-11", "2026-11-12", 1))
+    done = _run(str(file))
+    assert done.exit_code == 3
+    assert f"Not whole: {file}:5: record 5 was changed" in done.stderr
+
+
+def test_it_shows_what_is_asked_for_and_verifies_all(file: Path) -> None:
+    since = ("--since", "2026-12-01")
+    assert _run(*since, "--csv", str(file)).stdout.count("\n") == 1 + 5
+    found = json.loads(_run("--json", "--until", "2026-11-02T00:00:00Z", str(file)).stdout)
+    assert (found["whole"], len(found["records"])) == (True, 4)
+    assert _run("--secret", "other", "--csv", str(file)).stdout.count("\n") == 1
+    assert "# Rotations of secrets" in _run("--report", str(file)).stdout
+
+
+def test_a_pipe(file: Path) -> None:
+    lines = file.read_text().splitlines()
+    log = "".join(f'{{"event": "audit", "record": {line}}}\n' for line in lines)
+    assert _run("-", text=log).exit_code == 0
+
+
+def test_each_instance_has_a_chain_of_its_own(file: Path, tmp_path: Path) -> None:
+    records, _ = chained([{**record, "instance": "other"} for record in RECORDS])
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(json.dumps(record) + "\n" for record in records))
+    done = _run(str(file), str(other))
+    assert isinstance(done.exception, NoEvidence)
+    assert "several instances" in str(done.exception)
+    config = tmp_path / "bridge.yaml"
+    config.write_text(
+        "instance: other\n"
+        "vault: {address: 'http://127.0.0.1:1', auth: {method: token, token_file: t}}\n"
+    )
+    both = ("--offline", "-c", str(config), str(file), str(other))
+    assert "Whole: 12 records." in _run(*both).stderr
+
+
+@pytest.mark.parametrize("arguments", [["/none/audit.jsonl"], ["--public-key", "/none/key", "-"]])
+def test_what_cannot_be_read(arguments: list[str]) -> None:
+    done = _run(*arguments)
+    assert isinstance(done.exception, NoEvidence)
+    assert "cannot be read (No such file or directory)" in str(done.exception)
+
+
+def test_a_wrong_time(file: Path) -> None:
+    assert "a date or a time is needed" in _run("--since", "soon", str(file)).output
