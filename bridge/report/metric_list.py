@@ -98,6 +98,13 @@ CREDENTIAL_EXPIRES = _leader(
     " tell.",
 )
 
+AUDIT_WRITABLE = _leader(
+    "audit_writable",
+    "1 where records of the evidence are written to audit.file, 0 where they wait; absent where no"
+    " evidence was ever kept.",
+)
+AUDIT_RECORD = _leader("audit_last_record", "Number of the last record of the evidence.")
+
 # --- secrets and services -------------------------------------------------------------------------
 
 SECRETS = _leader("secrets", "Secrets of the configuration by state.", "state")

@@ -48,6 +48,10 @@ def states(known: Known, seen: CycleReport, lags: Lags) -> Iterator[GaugeMetricF
     unmapped = sum(c.reason == Reason.UNMAPPED for c in plan.conditions)
     conditions = tuple(c for c in plan.conditions if c.reason != Reason.UNMAPPED)
     yield gauge(names.UNMAPPED, ((), unmapped))
+    audit = world.swarm.audit
+    if audit is not None:
+        yield gauge(names.AUDIT_WRITABLE, ((), not audit.trouble))
+        yield gauge(names.AUDIT_RECORD, ((), audit.seq))
     yield from _counts(conditions)
     yield _of(names.SECRET_STATE, (((c.name, c.state, c.reason), 1) for c in conditions))
     yield _of(

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.clock import boot_clock
 from bridge.model.actions import Annotate, CreateSecret, RollService, Tend, TendGeneration
+from bridge.model.audit_head import AuditHead
 from bridge.model.cycle_report import CycleReport
 from bridge.model.desired import Desired
 from bridge.model.labels import ASIDE, GOOD, ROLL
@@ -121,6 +122,18 @@ def test_it_shows_how_each_secret_stands_until_its_name_is_gone(bridge: Bridge) 
     bridge.cycle(other, world_of(document(2), [secret_of(1)], [API]))
     assert 'secret="db"' not in bridge.text()
     assert bridge.scrape()["vault_bridge_unmapped_secrets"] == {(): 1}
+
+
+def test_evidence_that_waits_for_its_file_is_shown(bridge: Bridge) -> None:
+    desired = desired_of("api")
+    bridge.cycle(desired, world_of(document(1), [secret_of(1)], [API]))
+    assert "vault_bridge_audit" not in bridge.text()  # none is kept
+    for trouble, writable in (("no space", 0), ("", 1)):
+        head = AuditHead(seq=7, trouble=trouble)
+        bridge.cycle(desired, world_of(document(1), [secret_of(1)], [API], audit=head))
+        seen = bridge.scrape()
+        assert seen["vault_bridge_audit_writable"] == {(): writable}
+        assert seen["vault_bridge_audit_last_record"] == {(): 7}
 
 
 def test_leases_are_shown_by_when_they_end_and_never_by_their_names(bridge: Bridge) -> None:
@@ -234,7 +247,8 @@ def test_a_leader_whose_cycles_fail_is_silent_once_another_may_lead(bridge: Brid
 
 def test_what_is_exposed_is_what_the_reference_lists(bridge: Bridge) -> None:
     desired = desired_of(secrets=[replace(leased("api"), max_age=60.0)])
-    bridge.cycle(desired, leased_world([generation_secret(1)], [service_of("api", "db_v1")]))
+    services = [service_of("api", "db_v1")]
+    bridge.cycle(desired, leased_world([generation_secret(1)], services, audit=AuditHead(seq=1)))
     text = bridge.text()
     types = dict(re.findall(r"^# TYPE (vault_bridge_\S+) (\S+)$", text, re.MULTILINE))
     assert types == {metric.full: metric.kind for metric in METRICS}
