@@ -99,7 +99,7 @@ COMMON: tuple[click.Option, ...] = (
     click.Option(
         ["--log-level"],
         metavar="LEVEL",
-        type=click.Choice(tuple(logs.LEVELS)),
+        type=click.Choice(tuple(logs.LEVELS), case_sensitive=False),
         envvar="BRIDGE_LOG_LEVEL",
         expose_value=False,
         callback=_take,
@@ -109,7 +109,7 @@ COMMON: tuple[click.Option, ...] = (
     click.Option(
         ["--log-format"],
         metavar="FORMAT",
-        type=click.Choice(logs.FORMATS),
+        type=click.Choice(logs.FORMATS, case_sensitive=False),
         envvar="BRIDGE_LOG_FORMAT",
         expose_value=False,
         callback=_take,

@@ -79,7 +79,7 @@ def test_what_is_no_line_of_the_schema_is_found() -> None:
         ([], {}, "", ""),
         (["--log-level", "warning", "policy"], {}, "warning", ""),
         (["policy", "--log-level", "error", "--log-format", "text"], {}, "error", "text"),
-        (["policy"], {"BRIDGE_LOG_LEVEL": "debug", "BRIDGE_LOG_FORMAT": "json"}, "debug", "json"),
+        (["policy"], {"BRIDGE_LOG_LEVEL": "DEBUG", "BRIDGE_LOG_FORMAT": "json"}, "debug", "json"),
         (["policy", "-v"], {}, "debug", ""),
         (["policy", "-v", "--log-level", "info"], {}, "info", ""),
         (["policy", "--json"], {}, "", "json"),
