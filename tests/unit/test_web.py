@@ -105,6 +105,13 @@ class _Shown:
         connection.close()
         return answer.status, found, content
 
+    def open_connections(self) -> int:
+        """Return how many connections to the port this process has accepted and not ended."""
+        rows = [row.split() for row in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+        ours = [row for row in rows if row[1].endswith(f":{self.port:04X}")]
+        listens, nobody = "0A", "0"
+        return sum(row[3] != listens and row[9] != nobody for row in ours)
+
     def client(self, send: bytes = b"") -> socket.socket:
         """Connect, send something, and do nothing more."""
         slow = socket.socket()
@@ -232,6 +239,7 @@ def test_slow_clients_keep_nobody_out(shown: _Shown) -> None:
                 clients.enter_context(shown.client(words))
             assert shown.get("/livez")[0] == 200
         assert len(shown.get("/large")[2]) == len(LARGE)
+        assert 0 < shown.open_connections() <= PLACES
 
 
 def test_slow_clients_of_tls_keep_nobody_out(shown: _Shown, tls: _Tls) -> None:
@@ -243,6 +251,7 @@ def test_slow_clients_of_tls_keep_nobody_out(shown: _Shown, tls: _Tls) -> None:
             clients.enter_context(shown.client(b"\x16\x03\x01"))
         clients.enter_context(shown.client(b"GET / HTTP/1.1\r\n\r\n"))
         assert shown.get("/livez", tls=trusting)[0] == 200
+        assert 0 < shown.open_connections() <= PLACES
 
 
 def test_no_connection_is_open_for_ever(shown: _Shown, monkeypatch: pytest.MonkeyPatch) -> None:
