@@ -164,6 +164,12 @@ def _metrics() -> Iterator[str]:
     )
     yield ""
     yield (
+        "To whoever takes OpenMetrics, as Prometheus does, lags and durations and outcomes of rolls"
+        " have exemplars with the label `rotation`: that of the rotation that was measured last, as"
+        " [the log](log.md) has it."
+    )
+    yield ""
+    yield (
         "Labels have few values: names of the configuration, words of the bridge, and the numbers"
         " of generations that are alive. What leaves the configuration leaves the metrics, even"
         " while its versions are kept in the swarm; `vault_bridge_unmapped_secrets` counts those."

@@ -78,8 +78,13 @@ class Web:
             self._listening.close()
             self._listening = None
 
-    def answer(self, page: Page, query: str = "") -> Answer:
-        """Make the answer of a page, of what is known now."""
+    def answer(self, page: Page, query: str = "", accept: str = "") -> Answer:
+        """Make the answer of a page, of what is known now.
+
+        Args:
+            query: What follows the ``?`` in the address that was asked for.
+            accept: The header of that name of the request.
+        """
         from bridge.report.answers import Known  # noqa: PLC0415 - as above
 
         configuration = self._configuration
@@ -96,6 +101,7 @@ class Web:
             seen=self._seen,
             refused=self._pulse.refused,
             query=query,
+            accept=accept,
         )
         return page(known)
 
@@ -152,7 +158,8 @@ class _Listening:
             if token is not None and not token().admits(headers.get("authorization", "")):
                 return _denied()
             page = self._pages.get(path)
-            return self._web.answer(page, query) if page else _missing()
+            accept = headers.get("accept", "")
+            return self._web.answer(page, query, accept) if page else _missing()
 
         family, place = _resolved(given.host, given.port)
         listening = socket.create_server(place, family=family, backlog=BACKLOG)

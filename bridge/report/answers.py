@@ -30,6 +30,7 @@ class Known:
             another bridge leads by now.
         query: What follows the ``?`` in the address that was asked for, as it came.
         refused: What is wrong with the configuration that it was to go by last, and does not.
+        accept: What content whoever asks would take, as the header ``Accept``.
     """
 
     now: float
@@ -41,6 +42,7 @@ class Known:
     seen: CycleReport | None
     refused: tuple[str, ...] = ()
     query: str = ""
+    accept: str = ""
 
 
 @dataclass(frozen=True, slots=True)

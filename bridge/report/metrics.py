@@ -18,6 +18,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from bridge import __version__
 from bridge.model.actions import (
@@ -32,11 +33,12 @@ from bridge.model.actions import (
     WakeUpdater,
 )
 from bridge.model.cycle_report import CycleReport
-from bridge.model.labels import ASIDE, ROLL
+from bridge.model.labels import ASIDE, INSTANCE, ROLL
 from bridge.model.leadership import TTL
 from bridge.model.memory import Outcome, Result
 from bridge.model.reasons import Reason, State
 from bridge.model.roll_record import RollRecord
+from bridge.model.rotation import rotation_of
 from bridge.model.timestamps import instant
 from bridge.report import metric_list as names
 from bridge.report.answers import Answer, Known
@@ -45,7 +47,10 @@ from bridge.report.probes import readyz
 from bridge.report.states import Lags, gauge, servers, states
 from bridge.tally import ENGINE, VAULT, Tally
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+_END = b"# EOF\n"
+"""The last line of OpenMetrics."""
 
 CYCLE_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 ROLL_BUCKETS = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
@@ -75,10 +80,10 @@ class Metrics:
             self._cycles.labels(outcome)
         for stage in names.STAGES:
             self._rotation_lag.labels(stage)
-        self._under_way: dict[str, tuple[str, float]] = {}
+        self._under_way: dict[str, tuple[str, float, str]] = {}
         self._lags: Lags = {}
         self._last = 0.0
-        self._kept: tuple[object, bytes] = None, b""
+        self._kept: dict[str, tuple[CycleReport, bytes]] = {}
 
     # --- what happens ----------------------------------------------------------------------------
 
@@ -91,14 +96,14 @@ class Metrics:
         for outcome in report.outcomes:
             self._actions.labels(action_name(outcome.action), str(outcome.result)).inc()
             if outcome.result == Result.DONE:
-                self._done(outcome, report.at)
+                self._done(outcome, report)
         if report.leads:
             self._follow(report)
         elif not report.trouble:
             self._under_way.clear()
             self._lags.clear()
 
-    def _done(self, outcome: Outcome, at: float) -> None:
+    def _done(self, outcome: Outcome, report: CycleReport) -> None:
         """Count what an action that was carried out means for rolls, and for the way of a version.
 
         A converged roll is told by the label that says so, which has when it began too.
@@ -107,18 +112,22 @@ class Metrics:
             case CreateSecret() as create if not outcome.message:
                 created = instant(create.identity.created) / 1e9
                 self._lags.pop(create.secret, None)
-                self._under_way[create.secret] = create.docker_name, created
-                self._rotation_lag.labels(names.MIRRORED).observe(max(0.0, at - created))
+                instance = create.labels.get(INSTANCE, "")
+                rotation = rotation_of(instance, create.secret, create.identity)
+                self._under_way[create.secret] = create.docker_name, created, rotation
+                lag = max(0.0, report.at - created)
+                self._rotation_lag.labels(names.MIRRORED).observe(lag, _exemplar(rotation))
             case RollService() as roll:
                 back = roll.reason == Reason.GOING_BACK
                 self._rolls.labels(names.WENT_BACK if back else names.BEGUN).inc()
             case Annotate(reason=Reason.CONVERGED) as note:
+                exemplar = _exemplar_of(note, report)
                 for seconds in _durations(note.put):
-                    self._rolls.labels(names.CONVERGED).inc()
-                    self._roll_seconds.observe(seconds)
+                    self._rolls.labels(names.CONVERGED).inc(1, exemplar)
+                    self._roll_seconds.observe(seconds, exemplar)
             case Annotate(reason=Reason.ROLL_FAILED) as note:
                 failed = sum(key == ASIDE or key.startswith(f"{ASIDE}.") for key in note.put)
-                self._rolls.labels(names.FAILED).inc(failed)
+                self._rolls.labels(names.FAILED).inc(failed, _exemplar_of(note, report))
             case _:
                 pass
 
@@ -130,43 +139,48 @@ class Metrics:
         running = frozenset().union(*(t.secret_ids for t in swarm.tasks if t.running))
         ids = {secret.name: secret.id for secret in swarm.secrets}
         conditions = {condition.name: condition for condition in report.plan.conditions}
-        for name, (docker_name, created) in tuple(self._under_way.items()):
+        for name, (docker_name, created, rotation) in tuple(self._under_way.items()):
             condition, lags = conditions.get(name), self._lags.setdefault(name, {})
             if condition is None:
                 del self._under_way[name], self._lags[name]
                 continue
             if ids.get(docker_name) not in running:
                 continue
-            self._reach(lags, names.FIRST_TASK, report.at - created)
+            self._reach(lags, names.FIRST_TASK, report.at - created, rotation)
             services = condition.services
             ours = condition.versions[-1:] == (condition.running_version,)
             if ours and all(s.state == State.SYNCED for s in services):
-                self._reach(lags, names.LAST_TASK, report.at - created)
+                self._reach(lags, names.LAST_TASK, report.at - created, rotation)
                 del self._under_way[name]
 
-    def _reach(self, lags: dict[str, float], stage: str, seconds: float) -> None:
+    def _reach(self, lags: dict[str, float], stage: str, seconds: float, rotation: str) -> None:
         if stage not in lags:
             lags[stage] = max(0.0, seconds)
-            self._rotation_lag.labels(stage).observe(lags[stage])
+            self._rotation_lag.labels(stage).observe(lags[stage], _exemplar(rotation))
 
     # --- what is scraped -------------------------------------------------------------------------
 
     def page(self, known: Known) -> Answer:
-        """Return all metrics, in Prometheus' text format."""
-        counted = generate_latest(self._registry)
-        itself = generate_latest(_registry_of(self._itself(known)))
-        return Answer(200, CONTENT_TYPE, counted + itself + self._of_leader(known))
+        """Return all metrics, in Prometheus' text format or in that of OpenMetrics."""
+        form = OPEN_METRICS if "application/openmetrics-text" in known.accept else TEXT
+        counted = _written(self._registry, form)
+        itself = _written(_registry_of(self._itself(known)), form)
+        end = _END if form == OPEN_METRICS else b""
+        return Answer(200, form, counted + itself + self._of_leader(known, form) + end)
 
-    def _of_leader(self, known: Known) -> bytes:
+    def _of_leader(self, known: Known, form: str) -> bytes:
         """Return what only the bridge that leads tells; nothing where another one may lead."""
         seen = known.seen
         trouble = known.report is not None and known.report.trouble
         if seen is None or (trouble and known.now - seen.at > OUTDATED):
+            self._kept.clear()
             return b""
-        if self._kept[0] is not seen:
+        former, text = self._kept.get(form, (None, b""))
+        if former is not seen:
             families = [*servers(known, seen), *states(known, seen, dict(self._lags))]
-            self._kept = seen, generate_latest(_registry_of(iter(families)))
-        return self._kept[1]
+            text = _written(_registry_of(iter(families)), form)
+            self._kept[form] = seen, text
+        return text
 
     def _itself(self, known: Known) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
         """Yield what each bridge tells of itself."""
@@ -196,6 +210,26 @@ class _Families:
 
 def _registry_of(families: Iterator[Any]) -> CollectorRegistry:
     return cast("CollectorRegistry", _Families(families))
+
+
+def _written(registry: CollectorRegistry, form: str) -> bytes:
+    """Return metrics in a form, without its end."""
+    if form == OPEN_METRICS:
+        whole: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
+        return whole.removesuffix(_END)
+    return generate_latest(registry)
+
+
+def _exemplar(rotation: str) -> dict[str, str]:
+    """Return what leads from a measure to the rotation that it is of, in log and evidence."""
+    return {"rotation": rotation}
+
+
+def _exemplar_of(note: Annotate, report: CycleReport) -> dict[str, str] | None:
+    mirror = report.world.swarm.mirror_by_id.get(note.secret_id) if report.world else None
+    if mirror is None:
+        return None
+    return _exemplar(rotation_of(mirror.instance, mirror.secret, mirror.identity))
 
 
 def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:

@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.clock import boot_clock
@@ -19,6 +21,7 @@ from bridge.model.labels import ASIDE, GOOD, ROLL
 from bridge.model.leadership import Holder
 from bridge.model.memory import Outcome, Result
 from bridge.model.reasons import Reason
+from bridge.model.rotation import rotation_of
 from bridge.model.settings import DockerSettings, Settings, TokenFile, VaultSettings
 from bridge.model.vitals import Vitals
 from bridge.model.world import World
@@ -219,6 +222,38 @@ def test_it_counts_rolls_and_how_long_versions_were_on_their_way(bridge: Bridge)
     }
     assert seen["vault_bridge_actions_total"][("renew_lease", "failed")] == 1
     assert seen["vault_bridge_cycles_total"] == {("done",): 5, ("failed",): 0}
+
+
+def test_what_was_measured_leads_to_its_rotation(bridge: Bridge) -> None:
+    """As an exemplar, which OpenMetrics alone has; both forms have the same samples."""
+    desired, mirror = desired_of("api"), secret_of(2)
+    done = json.dumps({"at": "2027-01-15T08:00:00Z", "done": "2027-01-15T08:00:42Z"})
+    put = {f"{ROLL}id-api": done}
+    note = Annotate(
+        secret="db",
+        secret_id=mirror.id,
+        docker_name=mirror.name,
+        reason=Reason.CONVERGED,
+        why="",
+        put=put,
+    )
+    world = world_of(document(2), [mirror], [service_of("api", "db_v2")])
+    bridge.cycle(desired, world, Outcome(note, Result.DONE))
+    assert "rotation=" not in bridge.text()
+    plain = bridge.scrape()
+
+    bridge.known = replace(bridge.known, accept="application/openmetrics-text;version=1.0.0")
+    answer = bridge.metrics.page(bridge.known)
+    assert answer.content_type.startswith("application/openmetrics-text")
+    rotation = rotation_of("default", "db", identity(2))
+    parse: Any = openmetrics.text_string_to_metric_families
+    samples = [sample for family in parse(answer.body.decode()) for sample in family.samples]
+    found = {s.name: s.exemplar.labels for s in samples if s.exemplar}
+    assert found == {
+        "vault_bridge_roll_duration_seconds_bucket": {"rotation": rotation},
+        "vault_bridge_rolls_total": {"rotation": rotation},
+    }
+    assert {sample.name for sample in samples} == plain.keys()
 
 
 def test_a_bridge_that_stands_by_does_not_double_the_leaders_series(bridge: Bridge) -> None:
