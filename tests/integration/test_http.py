@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 from tests.integration.test_failure import POISON
@@ -32,6 +33,11 @@ def test_it_is_ready_while_rotations_go_on(lab: Lab) -> None:
     lab.vault.write(lab.mount, "pw", password="poison")
     reasons = scrapes.wait_for("/readyz", 503, "RollFailed")
     assert "non-zero exit (3)" in reasons
+    page = scrapes.get("/")[1]
+    assert "The secret is not on its current credential." in page
+    assert f"vault-bridge retry {lab.name('pw')}" in page
+    assert "non-zero exit (3)" in page
+    assert f"rotation <code>{lab.name('pw')}@2-" in page
     lab.rotate("pw")
     scrapes.wait_for("/readyz", 200)
     reached = 'vault_bridge_rotation_lag_seconds_count{stage="last_task"} 1.0'
@@ -39,6 +45,10 @@ def test_it_is_ready_while_rotations_go_on(lab: Lab) -> None:
     assert f'vault_bridge_secret_running_version{{secret="{lab.name("pw")}"}} 3.0' in measured
     assert scrapes.json("/status.json")["secrets"][0]["running_version"] == 3
     assert 'vault_bridge_rolls_total{outcome="failed"} 1.0' in measured
+    page = scrapes.wait_for("/", 200, "The secret is on its current credential.")
+    drawn = re.findall(r'<text class="v(?: aside)?" [^>]*>v(\d)</text>', page)
+    assert drawn == ["3", "2", "1"]
+    assert scrapes.get("/?q=nothing")[1].count("<details") == 0
 
     good = lab.config.read_text()
     lab.config.write_text(f"{good}\nunknown: 1\n")

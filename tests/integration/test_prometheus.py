@@ -19,7 +19,7 @@ from tests.support.scrapes import Scrapes
 
 Make = Callable[..., LeasedDatabase]
 
-PATHS = ("/livez", "/readyz", "/metrics", "/status.json")
+PATHS = ("/", "/livez", "/readyz", "/metrics", "/status.json")
 
 
 @contextmanager
@@ -91,6 +91,7 @@ def test_what_happens_is_seen_while_many_look(
         eventually(lambda: scraping.count >= least)
     assert scraping.unanswered == 0
     leased.settle_on(2)
+    assert "<title>both valid for " in scrapes.get("/")[1]
     empty = {expression: panel for panel, expression in dashboard_queries()}
     eventually(lambda: _drop_answered(prometheus, empty))
     promtool("check", "metrics", given=scrapes.get("/metrics")[1])

@@ -126,7 +126,9 @@ def test_what_was_seen_before_the_swarm_went_away_is_shown_as_of_then() -> None:
 def test_one_banner_tells_of_a_sealed_vault_and_no_row_repeats_it() -> None:
     view = seen(page_scenes.sealed())
     (banner,) = view.banners
-    assert (banner.tone, banner.text) == (Tone.BAD, "Vault is sealed")
+    assert banner.tone == Tone.BAD
+    first = "No lease is renewed meanwhile: the first, of ledger_db, ends in 22m."
+    assert banner.text == f"Vault is sealed. {first}"
     assert "`vault.address`" in banner.remedy
     assert {(row.standing, row.quiet) for row in rows(view).values()} == {(Standing.WAITS, True)}
     known = {row.name for row in rows(view).values() if row.is_current is not None}

@@ -51,7 +51,7 @@ def page_of(known: Known, query: Query) -> PageView:
         tone=answer.tone,
         headline=answer.text,
         detail=answer.detail,
-        banners=tuple(banners(known)),
+        banners=tuple(banners(known, rows)),
         facts=tuple(facts(known)),
         sections=tuple(_section(each, rows, shown) for each in Standing),
         total=len(rows),

@@ -140,7 +140,7 @@ def _is_told_above(condition: Condition, scene: Scene) -> bool:
 
 
 def _is_current(condition: Condition) -> bool | None:
-    """Return whether every service is on Vault's current version; None where that is not scene."""
+    """Return whether every service is on Vault's current version; None where that is not known."""
     version = condition.vault_version
     if condition.reason == Reason.UNMAPPED or version is None:
         return None
@@ -225,11 +225,12 @@ def _bar(condition: Condition, scene: Scene) -> Bar | None:
     mirror = next((m for m in mirrors if m.identity.version == lease.version), None)
     whole = _whole(lease, mirror, scene) if mirror else 0.0
     left = max(0.0, min(1.0, (lease.lease_ends - scene.now) / whole)) if whole > 0 else None
-    return Bar(lease.lease_ends, left, low=left is not None and left < _LOW)
+    low = not lease.static and left is not None and left < _LOW  # Vault rotates by itself
+    return Bar(lease.lease_ends, left, low, static=lease.static)
 
 
 def _whole(lease: LeaseCondition, mirror: Mirror, scene: Scene) -> float:
-    """Return for how many seconds the credential was given; 0 where that is not scene."""
+    """Return for how many seconds the credential was given; 0 where that is not known."""
     if lease.static:
         made = moment(mirror.identity.created)
         return (lease.lease_ends or 0.0) - made if made else 0.0

@@ -88,7 +88,7 @@ def _current(current: int, of: int) -> str:
     return f"All {count(of, 'secret')} are on their current credential."
 
 
-def banners(known: Known) -> Iterator[Banner]:
+def banners(known: Known, rows: Sequence[Row]) -> Iterator[Banner]:
     """Yield what concerns all secrets, each once, with what to do."""
     seen = known.seen
     if known.vitals.trouble:
@@ -101,17 +101,29 @@ def banners(known: Known) -> Iterator[Banner]:
         text = f"The former one stays in force. {'; '.join(known.refused)}"
         yield Banner(Tone.BAD, "The configuration was not taken", text)
     if seen is not None and seen.world is not None and seen.plan is not None:
-        yield from _seen(seen.world, seen.plan)
+        yield from _seen(seen.world, seen.plan, _first_end(rows, known.now))
         yield from _credential(seen.credential_ends, known.now)
 
 
-def _seen(world: World, plan: Plan) -> Iterator[Banner]:
+def _first_end(rows: Iterable[Row], now: float) -> str:
+    """Write which lease ends first while nobody renews any; empty where there is none."""
+    leases = ((row.lease, row.name) for row in rows if row.lease and not row.lease.static)
+    ends = min(((lease.ends, name) for lease, name in leases), default=None)
+    if ends is None:
+        return ""
+    at, name = ends
+    when = f"ends {until(at - now)}" if at > now else f"ended {ago(now - at)}"
+    return f" No lease is renewed meanwhile: the first, of {name}, {when}."
+
+
+def _seen(world: World, plan: Plan, first_end: str) -> Iterator[Banner]:
     if away := words_of_vault(world.vault):
         refused = world.vault.login_refused
         reason = Reason.LOGIN_REFUSED if refused else Reason.VAULT_UNREACHABLE
         title = "Vault refuses the login" if refused else "Vault gives no usable answer"
         words = away.removeprefix("Vault cannot be used: ")
-        yield Banner(Tone.BAD, title, words, remedy(reason, ""))
+        text = f"{words}.{first_end}" if first_end else words
+        yield Banner(Tone.BAD, title, text, remedy(reason, ""))
     if pause := world.swarm.pauses.get(""):
         text = f"All rolls are {pause.text}"
         yield Banner(Tone.WAITS, "Paused by an operator", text, remedy(Reason.PAUSED, ""))

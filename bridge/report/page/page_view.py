@@ -38,11 +38,13 @@ class Bar:
         ends: When it ends.
         left: The part that is left, from 0 to 1; None where its whole length is not known.
         low: Whether little is left.
+        static: Whether it is a password, which Vault rotates then, and no lease.
     """
 
     ends: float
     left: float | None
     low: bool
+    static: bool = False
 
 
 @dataclass(frozen=True, slots=True)
