@@ -52,7 +52,7 @@ Ask = Callable[[Sequence["Source"]], VaultView]
 """Asks Vault for some paths."""
 
 
-def plan_beside(configuration: Configuration, ask: Ask) -> tuple[Plan, Told] | None:
+def plan_beside(configuration: Configuration, ask: Ask) -> tuple[World, Plan, Told] | None:
     """Plan by what the bridge that runs here knows of Vault.
 
     Args:
@@ -78,9 +78,9 @@ def plan_beside(configuration: Configuration, ask: Ask) -> tuple[Plan, Told] | N
             time.sleep(SECOND_LOOK)
             doubtful = [s.source for s in desired.secrets if s.name in planned.doubtful]
             seen = _look(configuration, ask, doubtful) or seen
-            view = look_at_swarm(swarm, desired.instance, time.time())
-            planned = decide(desired, World(seen.view, view), memory, time.time())
-    return planned, seen
+            world = World(seen.view, look_at_swarm(swarm, desired.instance, time.time()))
+            planned = decide(desired, world, memory, time.time())
+    return world, planned, seen
 
 
 def _look(configuration: Configuration, ask: Ask, again: Sequence[Source] = ()) -> Told | None:

@@ -4,6 +4,7 @@
 
     BridgeError                 what is wrong, where, and what to do about it
     ├── ConfigError             the configuration cannot be used (all its problems at once)
+    ├── PlanDiffers             a plan file is not what would be done now
     ├── ContentRefused          a Vault value cannot become the content of a Docker secret
     ├── VaultError
     │   ├── VaultUnreachable    no answer, sealed, overloaded: try again later
@@ -93,6 +94,12 @@ class ConfigError(BridgeError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         self.problems = tuple(sorted(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class PlanDiffers(BridgeError):
+    """What would be done now is not the plan that was reviewed; nothing of it is begun."""
+
+    exit_code = Exit.HELD
 
 
 class ContentRefused(BridgeError):

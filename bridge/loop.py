@@ -14,12 +14,13 @@ from bridge.bell import Bell
 from bridge.cadence import EventPace, pause_after_cycle, pause_after_trouble
 from bridge.clock import Clock
 from bridge.config import Configuration
-from bridge.errors import BridgeError, Cancelled, Exit, VaultError
+from bridge.errors import BridgeError, Cancelled, Exit, PlanDiffers, VaultError
 from bridge.listen import Event, Listener, is_heartbeat
 from bridge.logs import identify, logger
 from bridge.model.cycle_report import CycleReport
 from bridge.model.leadership import TTL
 from bridge.model.plan import Plan
+from bridge.model.plan_file import PlanFile
 from bridge.model.reasons import Reason
 from bridge.model.source import Source
 from bridge.model.timestamps import timestamp
@@ -263,10 +264,12 @@ class Loop:
         progress: Callable[[Step], None] | None = None,
         *,
         apply_fields: bool = False,
+        reviewed: PlanFile | None = None,
     ) -> tuple[Plan, bool]:
         """Run cycles until nothing is left to do.
 
         Args:
+            reviewed: A plan that was reviewed: nothing else is changed.
             apply_fields: Ask for changed file fields at once. The bridge that leads applies them.
             timeout: Seconds after which it ends anyhow.
             progress: Called after each cycle.
@@ -277,8 +280,11 @@ class Loop:
         Raises:
             SwarmError: The swarm gives no usable answer.
             OtherConfiguration: Something is left to do, and the bridge that leads will not do it.
+            PlanDiffers: What would be done now is not the plan that was reviewed.
         """
         end = self._clock.boot() + timeout if timeout is not None else None
+        if reviewed:
+            self._keep_to(reviewed)
         with self.listening(), self._reconciler.watching(self._bell.ring):
             step = self._whole_step(vault=True)
             if apply_fields and self._ask_for_fields(step):
@@ -295,6 +301,28 @@ class Loop:
         if progress:
             progress(step)
         return step.plan, step.plan.finished
+
+    def _keep_to(self, reviewed: PlanFile) -> None:
+        """Make sure that a plan is what would be done now, and change nothing else from now on.
+
+        Raises ``PlanDiffers``. The lead is taken before the look: no other bridge acts in between.
+        """
+        if not self.lead():
+            raise PlanDiffers(
+                f"the bridge on {self.leader} leads, and carries out changes as it finds them",
+                hint="stop it before a plan is made that this command is to carry out",
+            )
+        desired, forecast = self._desired, self._reconciler.foresee(*self.plan())
+        at = timestamp(self._clock())
+        due = PlanFile.of(desired.instance, desired.digest, at, forecast.changes)
+        different = reviewed.differences(due)
+        if different:
+            listed = "".join(f"\n  {line}" for line in different)
+            raise PlanDiffers(
+                f"the plan of {reviewed.at} is not carried out, since it differs from what is due"
+                f" now:{listed}\nReview a new one: `vault-bridge plan --out FILE`"
+            )
+        self._reconciler.keep_to(reviewed)
 
     def _must_agree(self, step: Step) -> None:
         """Raise ``OtherConfiguration`` where the bridge that leads will not do what we want."""

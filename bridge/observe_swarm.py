@@ -16,7 +16,7 @@ from bridge.model.docker_secret import DockerSecret
 from bridge.model.fingerprint import fingerprint, frame_of, setup_of, surroundings_of
 from bridge.model.labels import REFUSED, TROUBLE, WOKEN, NewerLayout, must_know_layout, read_by_name
 from bridge.model.names import state_config_name
-from bridge.model.service import Kind, Reference, Service, Task, UpdateState
+from bridge.model.service import STACK, Kind, Reference, Service, Task, UpdateState
 from bridge.model.swarm_view import SwarmView, Unread
 from bridge.model.timestamps import instant
 from bridge.model.verdicts import Refusal, Verdict
@@ -313,6 +313,7 @@ def _service(raw: Json, after: Mapping[str, int]) -> Service | None:
         woken=_texts(spec.get("Labels")).get(WOKEN, ""),
         torn=after.get(raw["ID"]) != index,
         setup=setup_of(spec),
+        stack=_texts(spec.get("Labels")).get(STACK, ""),
     )
 
 

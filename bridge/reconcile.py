@@ -11,14 +11,19 @@ from bridge.apply import Applier
 from bridge.cadence import SECOND_LOOK
 from bridge.clock import Clock
 from bridge.config import Configuration
+from bridge.decide.ahead import foresee
 from bridge.decide.cycle import decide
+from bridge.decide.only_planned import as_reviewed, only_planned
 from bridge.decide.remember import remember
 from bridge.errors import SwarmError
 from bridge.evidence.acts import Author
 from bridge.evidence.auditor import Auditor
+from bridge.model.actions import RollService
+from bridge.model.changes import Forecast
 from bridge.model.events import Event
 from bridge.model.memory import Memory, Outcome, Result
 from bridge.model.plan import Plan
+from bridge.model.plan_file import PlanFile
 from bridge.model.reasons import State
 from bridge.model.renewals import is_written
 from bridge.model.source import Source
@@ -80,6 +85,8 @@ class Reconciler:
         )
         self._watch = Watch(configuration, wiring, clock)
         self._memory = Memory()
+        self._reviewed: PlanFile | None = None
+        self._begun: set[str] = set()
         self._applier = Applier(
             wiring.vault,
             wiring.swarm,
@@ -155,6 +162,14 @@ class Reconciler:
             planned = decide(self._desired, world, self._memory, self._clock())
         return world, planned
 
+    def foresee(self, world: World, plan: Plan) -> Forecast:
+        """Return what a plan comes to, also after the next cycle."""
+        return foresee(self._desired, world, plan, self._memory, self._clock())
+
+    def keep_to(self, reviewed: PlanFile) -> None:
+        """From now on, change nothing but what is in a plan that was reviewed."""
+        self._reviewed, self._begun = reviewed, set()
+
     def step(self, *, vault: bool = False) -> Step:
         """Run one cycle; where another bridge leads, only watch.
 
@@ -172,6 +187,8 @@ class Reconciler:
             # What is done rests on a look at the whole swarm.
             world = replace(world, swarm=self._watch.swarm.look_at_all())
             plan = decide(self._desired, world, self._memory, self._clock())
+        if self._reviewed:
+            plan = self._only_reviewed(plan, world, self._reviewed)
         if plan.doubtful:
             self._watch.look_soon(plan.doubtful, SECOND_LOOK)
         self._watch.prefer(c.name for c in plan.conditions if c.state == State.ROLLING)
@@ -189,6 +206,12 @@ class Reconciler:
             self._remember(world, outcomes)
             if leads:
                 self._auditor.end()
+        self._begun |= {
+            outcome.action.service_id
+            for outcome in outcomes
+            if isinstance(outcome.action, RollService)
+            and outcome.result in (Result.DONE, Result.UNKNOWN)
+        }
         return Step(world, plan, outcomes, "" if leads else self._wiring.lead.leader)
 
     def _write_head(self, put: dict[str, str]) -> None:
@@ -205,6 +228,13 @@ class Reconciler:
     def _tell(self, outcome: Outcome) -> None:
         self._journal.tell(outcome)
         self._auditor.tell(outcome)
+
+    def _only_reviewed(self, plan: Plan, world: World, reviewed: PlanFile) -> Plan:
+        """Return what of a plan was reviewed."""
+        shown = as_reviewed(world, plan, reviewed)
+        if shown is not world:
+            plan = decide(self._desired, shown, self._memory, self._clock())
+        return only_planned(plan, world.swarm, reviewed, self._begun)
 
     def _remember(self, world: World, outcomes: tuple[Outcome, ...]) -> None:
         self._memory = remember(self._desired, self._memory, world, outcomes, self._clock())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from bridge.check.folder_lists import check_folders, check_period
 from bridge.check.lease_roles import check_leases
@@ -27,7 +28,11 @@ def check_vault(
     vault: Vault, desired: Desired, settings: Settings, now: float
 ) -> Iterator[Finding]:
     """Report on the server, on our token, and on each path and role that is configured."""
-    address = settings.vault.address
+    address, ca_file = settings.vault.address, settings.vault.ca_file
+    if ca_file and address.startswith("https://") and not Path(ca_file).exists():
+        message = f"there is no file {ca_file}: correct the path, or put the CA's certificate there"
+        yield Finding(Level.ERROR, "vault.ca_file", message, Exit.UNREACHABLE)
+        return
     try:
         health = vault.health()
         if health.get("sealed"):

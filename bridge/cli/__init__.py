@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from bridge import __version__, logs
-from bridge.cli import act, ask, begin, look, prove
+from bridge.cli import act, ask, begin, look, prove, show_status
 from bridge.cli.shared import COMMON
 from bridge.errors import BridgeError, ConfigError, Exit
 from bridge.model.events import Event
@@ -33,7 +33,7 @@ for _command in (
     act.run,
     act.sync,
     look.plan,
-    look.status,
+    show_status.status,
     ask.rollback,
     ask.pause,
     ask.resume,

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +20,7 @@ from bridge.model.events import Event
 
 if TYPE_CHECKING:
     from bridge.loop import Loop
+    from bridge.model.plan_file import PlanFile
     from bridge.reconcile import Step
 
 
@@ -107,15 +109,28 @@ def _on_hangup(loop: Loop) -> list[int]:
     help="Roll services whose target, uid, gid or mode changed in the configuration at once;"
     " the bridge that leads does it.",
 )
+@click.option(
+    "--plan",
+    "file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Carry out the plan that `plan --out FILE` wrote, and nothing else; refuse where something"
+    " else is due by now.",
+)
 @click.pass_obj
-def sync(options: Options, *, timeout: float | None, apply_fields: bool) -> None:
+def sync(options: Options, *, timeout: float | None, apply_fields: bool, file: Path | None) -> None:
     """Run cycles until nothing is left to do, showing each step, then exit."""
-    from bridge.report.status import exit_code, print_status, status_json
+    from bridge.report.exits import exit_code
+    from bridge.report.status import print_status, status_json
+
+    if file and apply_fields:
+        raise click.UsageError("--plan and --apply-fields exclude each other")
+    reviewed = _reviewed(file) if file else None
 
     options.log(quiet=True)
     progress = None if options.as_json else _progress()
     with open_loop(options.load()) as loop:
-        plan, finished = loop.sync(timeout, progress, apply_fields=apply_fields)
+        plan, finished = loop.sync(timeout, progress, apply_fields=apply_fields, reviewed=reviewed)
     if options.as_json:
         print_json(status_json(plan.conditions) | {"finished": finished})
     else:
@@ -123,6 +138,17 @@ def sync(options: Options, *, timeout: float | None, apply_fields: bool) -> None
         if not finished:
             click.echo("Not finished: something is still on its way.", err=True)
     sys.exit(exit_code(plan) if finished else max(exit_code(plan), Exit.HELD))
+
+
+def _reviewed(file: Path) -> PlanFile:
+    """Read a plan. Raises ``click.UsageError`` where it is none."""
+    from bridge.model.plan_file import PlanFile
+
+    try:
+        return PlanFile.read(file.read_text())
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise click.UsageError(f"{file}: {why}") from None
 
 
 def _progress() -> Callable[[Step], None]:

@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,14 +17,14 @@ from bridge.cli.shared import Options, command, console, open_loop, print_json
 from bridge.errors import Exit
 
 if TYPE_CHECKING:
+    from bridge.check import Finding
     from bridge.config import Configuration
-    from bridge.model.desired import Desired
-    from bridge.model.leadership import Holder
+    from bridge.config.yaml_file import Source as YamlSource
     from bridge.model.plan import Plan
     from bridge.model.source import Source
     from bridge.model.told import Told
     from bridge.model.vault_view import VaultView
-    from bridge.servers.swarm import Swarm
+    from bridge.model.world import World
 
 
 @command
@@ -32,39 +33,78 @@ if TYPE_CHECKING:
 @click.option(
     "--vault", "ask_vault", is_flag=True, help="Ask Vault, even where a bridge runs here."
 )
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the plan, for `sync --plan FILE`. There is no value in it.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown"]),
+    default="text",
+    help="`markdown` for a comment on a merge request.",
+)
 @click.pass_obj
-def plan(options: Options, *, tell: bool, now: bool, ask_vault: bool) -> None:
-    """Show what a cycle would do, and what is held and why; change nothing.
+def plan(
+    options: Options, *, tell: bool, now: bool, ask_vault: bool, out: Path | None, form: str
+) -> None:
+    """Show what will be done, and what is held and why; change nothing.
+
+    Rolls that follow once a version is mirrored are shown as changes, too. No value is read, so
+    it counts the contents that nobody has verified. With `--verbose` it shows the bridge's own
+    marks and renewals, and why each change is made.
 
     A bridge that runs here, on this machine or in this container, is asked what it knows of Vault.
     It asks Vault anew where that takes no more than 2 s at `vault.max_rps`. Without such a bridge,
     or with `--vault`, all paths are asked for, which may take long.
     """
-    from bridge.report.status import exit_code, plan_json, print_plan, print_view, view_json
+    from bridge.cli.written_whole import put
+    from bridge.decide.ahead import foresee
+    from bridge.model.memory import Memory
+    from bridge.model.plan_file import PlanFile
+    from bridge.model.timestamps import timestamp
+    from bridge.report.exits import exit_code
+    from bridge.report.plan_report import plan_json, plan_markdown, print_plan
+    from bridge.report.status import print_view, view_json
 
-    planned, seen = _planned(options.load(apply_fields=now), ask_vault=ask_vault)
+    if out and now:
+        raise click.UsageError("--now and --out exclude each other: apply file fields by `sync`")
+    configuration = options.load(apply_fields=now)
+    desired, most = configuration.desired, configuration.desired.rollout.max_in_flight
+    world, planned, seen = _planned(configuration, ask_vault=ask_vault)
+    at = time.time()
+    forecast = foresee(desired, world, planned, Memory(), at)
+    if out:
+        file = PlanFile.of(desired.instance, desired.digest, timestamp(at), forecast.changes)
+        put(out, file.write().encode(), 0o600)
     if options.as_json:
-        print_json(plan_json(planned) | {"vault": view_json(seen)})
+        print_json(plan_json(planned, forecast) | {"vault": view_json(seen)})
+    elif form == "markdown":
+        click.echo(plan_markdown(forecast, max_in_flight=most), nl=False)
     else:
-        print_plan(planned, console())
-        print_view(seen, console(), time.time())
-    if tell and planned.chains:
+        print_plan(planned, forecast, console(), max_in_flight=most, verbose=options.verbose)
+        print_view(seen, console(), at)
+        if out:
+            click.echo(f"Written to {out}; `vault-bridge sync --plan {out}` carries out this plan.")
+    if tell and forecast.changes:
         sys.exit(Exit.CHANGES)
-    sys.exit(exit_code(planned))
+    sys.exit(exit_code(replace(planned, holds=forecast.holds)))
 
 
-def _planned(configuration: Configuration, *, ask_vault: bool) -> tuple[Plan, Told | None]:
+def _planned(configuration: Configuration, *, ask_vault: bool) -> tuple[World, Plan, Told | None]:
     """Plan by what the bridge that runs here knows, or else by what Vault itself answers."""
     from bridge.beside import plan_beside
 
-    found = None if ask_vault else plan_beside(configuration, _asking(configuration))
+    found = None if ask_vault else plan_beside(configuration, asking(configuration))
     if found is not None:
         return found
     with open_loop(configuration) as loop:
-        return loop.plan()[1], None
+        return (*loop.plan(), None)
 
 
-def _asking(configuration: Configuration) -> Callable[[Sequence[Source]], VaultView]:
+def asking(configuration: Configuration) -> Callable[[Sequence[Source]], VaultView]:
     """Return what asks Vault for some paths, with a login of its own."""
 
     def ask(sources: Sequence[Source]) -> VaultView:
@@ -76,135 +116,6 @@ def _asking(configuration: Configuration) -> Callable[[Sequence[Source]], VaultV
             return look_at_vault(vault, Units(sources), time.time())
 
     return ask
-
-
-@command
-@click.option("--vault", "ask_vault", is_flag=True, help="Ask Vault, even where a bridge leads.")
-@click.pass_obj
-def status(options: Options, *, ask_vault: bool) -> None:
-    """Show how each secret and its services stand.
-
-    Where a bridge leads, the swarm answers and Vault is not asked, unless the configuration has
-    leased credentials: how long their leases last is asked of the bridge that runs here, else of
-    Vault. Nor is Vault asked without `--vault` where that would take more than 2 s at
-    `vault.max_rps`.
-    """
-    from bridge.beside import PATIENCE
-    from bridge.leader_lease import holder_of
-    from bridge.report.status import (
-        credential_json,
-        exit_code,
-        leader_json,
-        print_credential,
-        print_leader,
-        print_status,
-        print_view,
-        status_json,
-        view_json,
-    )
-    from bridge.servers.swarm import Swarm
-
-    configuration = options.load()
-    desired, now = configuration.desired, time.time()
-    with closing(Swarm(configuration.settings.docker)) as swarm:
-        holder = holder_of(swarm, desired.instance)
-        leading = holder if holder and holder.leads(now) and holder.goes_by(desired) else None
-        slow = len(desired.sources) > PATIENCE * configuration.settings.vault.max_rps
-        inferred = _without_vault(swarm, desired, leading, now) if leading or slow else None
-    shown = _shown(configuration, inferred, ask_vault=ask_vault, slow=slow)
-    conditions = shown.plan.conditions
-    if options.as_json:
-        more = {"leader": leader_json(holder), "credential": credential_json(shown.ends)}
-        vault = {"vault_asked": shown.asked, "vault": view_json(shown.told, asked=shown.asked)}
-        print_json(status_json(conditions) | more | vault)
-    else:
-        print_status(conditions, console(), now)
-        leased = any(not lease.static for c in conditions for lease in c.leases)
-        asked = shown.asked or shown.told is not None
-        print_leader(holder, console(), now, leased=leased, asked=asked)
-        print_view(shown.told, console(), now, command="status")
-        print_credential(shown.ends, console(), now)
-    sys.exit(exit_code(shown.plan))
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """What ``status`` shows.
-
-    Attributes:
-        told: What of Vault a bridge that runs here told, where one did.
-        asked: Whether Vault was asked.
-        ends: When our own credential for Vault ends, where it was asked and tells.
-    """
-
-    plan: Plan
-    told: Told | None = None
-    asked: bool = False
-    ends: float | None = None
-
-
-def _shown(
-    configuration: Configuration, inferred: Plan | None, *, ask_vault: bool, slow: bool
-) -> _Shown:
-    """Return what the swarm shows where that is enough, else what a bridge or Vault tells too.
-
-    Args:
-        inferred: What the swarm shows; None where no bridge leads, so that it tells too little.
-        ask_vault: Ask Vault, whatever that takes.
-        slow: Whether to ask Vault takes too long, unless it is asked for.
-    """
-    from bridge.beside import plan_beside
-
-    leases = _has_leases(configuration.desired)
-    if inferred and not (ask_vault or leases):
-        return _Shown(inferred)
-    beside = None if ask_vault else plan_beside(configuration, _asking(configuration))
-    if beside:
-        return _Shown(*beside)
-    if inferred and slow and not ask_vault:
-        return _Shown(inferred)
-    planned, ends = _with_vault(configuration, None if ask_vault else inferred)
-    return _Shown(planned, asked=planned is not inferred, ends=ends)
-
-
-def _has_leases(desired: Desired) -> bool:
-    """Return whether there are leases, of which Vault alone knows how long they last."""
-    return any(secret.leased or secret.content.lease for secret in desired.secrets)
-
-
-def _without_vault(swarm: Swarm, desired: Desired, leading: Holder | None, now: float) -> Plan:
-    """Plan by what the swarm alone shows. When leases end is not known then, so none is shown.
-
-    Args:
-        leading: The bridge that leads and goes by this configuration, where there is one: what it
-            cannot use of Vault is shown too.
-    """
-    from bridge.decide.cycle import decide
-    from bridge.decide.inferred import infer_vault
-    from bridge.model.memory import Memory
-    from bridge.model.world import World
-    from bridge.observe_swarm import look_at_swarm
-
-    view = look_at_swarm(swarm, desired.instance, now)
-    vault = infer_vault(desired, view, now, leading.seen if leading else None)
-    planned = decide(desired, World(vault, view), Memory(), now)
-    conditions = tuple(replace(condition, leases=()) for condition in planned.conditions)
-    return replace(planned, conditions=conditions)
-
-
-def _with_vault(configuration: Configuration, otherwise: Plan | None) -> tuple[Plan, float | None]:
-    """Plan by what both servers show; returns also when our own credential for Vault ends.
-
-    Args:
-        otherwise: What to show where Vault refuses our own login: the bridge that leads has one of
-            its own, which may well be taken.
-    """
-    with open_loop(configuration) as loop:
-        world, planned = loop.plan()
-        ends = loop.credential_end()
-    if otherwise is not None and world.vault.login_refused:
-        return otherwise, ends
-    return planned, ends
 
 
 @command
@@ -229,20 +140,30 @@ def health(options: Options) -> None:
 @command
 @click.pass_obj
 def check(options: Options) -> None:
-    """Check the configuration and that Vault and the swarm can be reached."""
-    from bridge.check import Finding
+    """Check the configuration, and that Vault and the swarm can be reached and grant enough.
+
+    Each finding names what is wrong, where (the line of the configuration, or the service), and
+    what to do. Errors come last; the exit code is that of the worst.
+    """
     from bridge.check import check as check_all
-    from bridge.report.status import print_finding
+    from bridge.config.yaml_file import read
+    from bridge.report.finding_report import print_findings
 
     configuration = options.load()
-    findings: list[Finding] = []
-    for finding in check_all(configuration.desired, configuration.settings, time.time()):
-        findings.append(finding)
-        if not options.as_json:
-            print_finding(finding.level, finding.where, finding.message, console())
+    found = check_all(configuration.desired, configuration.settings, time.time())
+    source = read(options.config)
+    findings = [_placed(finding, source) for finding in found]
     if options.as_json:
         print_json({"findings": [finding.json() for finding in findings]})
+    else:
+        print_findings(findings, console())
     sys.exit(max(finding.code for finding in findings))
+
+
+def _placed(finding: Finding, source: YamlSource) -> Finding:
+    """Return a finding with the line of the configuration that it is about."""
+    line = source.line_of(finding.where)
+    return replace(finding, place=(source.file, line)) if line else finding
 
 
 @command

@@ -255,8 +255,8 @@ def _both(service: str, target: str, other: str, known: str, name: str) -> str:
         what = "a file cannot be a folder too"
         return f"`{other}` has the target {known} in {service}, and {what}"
     if other == name:
-        return "this target is given twice; without `target` it is the secret's name"
-    return f"`{other}` has this target in {service} too; a file has one content"
+        return "this target is given twice: change one; without `target` it is the secret's name"
+    return f"`{other}` has this target in {service} too; give one of them another `target`"
 
 
 _RULES = (_docker, _http, _windows, _names, _origins, _kinds, _lease_rules, _ages, _targets)

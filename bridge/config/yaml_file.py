@@ -42,6 +42,24 @@ class Source:
             key = key[:-1]
         return self.lines.get(key, 1 if key else 0)
 
+    def line_of(self, place: str) -> int:
+        """Return the line of a key as ``dotted`` writes it, the nearest one above; 0 for none.
+
+        Of several, as in ``secrets.a, secrets.b``, it is the first one's.
+        """
+        key: list[str | int] = []
+        data: Any = self.data
+        rest = place.partition(", ")[0]
+        while rest and isinstance(data, dict):
+            # A name may have dots in it.
+            names = [name for name in data if f"{rest}.".startswith(f"{name}.")]
+            if not names:
+                break
+            name = max(names, key=len)
+            key.append(name)
+            data, rest = data[name], rest.removeprefix(name).removeprefix(".")
+        return self.line(tuple(key)) if key else 0
+
     def problem(self, key: Key, message: str) -> Problem:
         """Name a mistake at a key."""
         return Problem(self.file, self.line(key), dotted(key), message)

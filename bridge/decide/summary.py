@@ -12,6 +12,7 @@ from bridge.decide.refusals import refusals, seen_in_vault, show_refusals
 from bridge.decide.services.move import Services
 from bridge.decide.services.state import ServiceState
 from bridge.decide.situation import Situation
+from bridge.decide.standing import with_standing
 from bridge.decide.versions.choose import Versions
 from bridge.decide.versions.content_change import changed_contents
 from bridge.decide.versions.overdue import Age, age_of, created_at, oldest_running
@@ -119,7 +120,8 @@ def _conditions(
     ]
     inferred = known.vault.inferred
     conditions, more = show_refusals(conditions, holds, known.swarm, inferred=inferred)
-    return tuple(conditions), (*holds, *more, *_unrecorded(known))
+    standing = with_standing(conditions, known.swarm, known.instance)
+    return tuple(standing), (*holds, *more, *_unrecorded(known))
 
 
 def _unrecorded(known: Situation) -> tuple[Hold, ...]:
@@ -187,7 +189,13 @@ def _missing_services(holds: Iterable[Hold]) -> Mapping[str, Sequence[ServiceCon
     found: dict[str, list[ServiceCondition]] = {}
     for hold in holds:
         if hold.reason == Reason.SERVICE_MISSING:
-            condition = ServiceCondition(hold.service, None, State.HELD, hold.reason, hold.message)
+            condition = ServiceCondition(
+                name=hold.service,
+                version=None,
+                state=State.HELD,
+                reason=hold.reason,
+                message=hold.message,
+            )
             found.setdefault(hold.secret, []).append(condition)
     return found
 

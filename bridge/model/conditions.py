@@ -26,12 +26,16 @@ class Hold:
     waits: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceCondition:
     """The state of one service with regard to one secret.
 
     Attributes:
         version: Version that its Spec refers to; None where it refers to no mirrored one.
+        tasks: Tasks that run with what its Spec refers to, and tasks that the orchestrator wants;
+            None where it is not in the swarm.
+        changed: When its roll to a version last began or ended, seconds since the epoch; None
+            where nobody has rolled it.
     """
 
     name: str
@@ -39,6 +43,8 @@ class ServiceCondition:
     state: State
     reason: Reason
     message: str = ""
+    tasks: tuple[int, int] | None = None
+    changed: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +94,8 @@ class Condition:
         leases: Generations whose credential has not ended, oldest first.
         rotation: Name of the rotation to the newest version that is known, see ``rotation_of``;
             empty where none is.
+        changed: When a version was last mirrored, rolled, marked or found good, seconds since the
+            epoch; None where nothing is mirrored.
     """
 
     name: str
@@ -104,3 +112,4 @@ class Condition:
     unused: tuple[int, ...] = ()
     leases: tuple[LeaseCondition, ...] = ()
     rotation: str = ""
+    changed: float | None = None

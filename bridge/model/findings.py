@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -24,18 +24,23 @@ class Finding:
     """One thing that was checked.
 
     Attributes:
-        where: The part of the configuration, or the server.
+        where: The part of the configuration, the server, or the service.
         code: What it means for the exit code.
+        place: The configuration's file and the line in it, counted from 1; None where it is no part
+            of that.
     """
 
     level: Level
     where: str
     message: str
     code: Exit = Exit.DONE
+    place: tuple[str, int] | None = None
 
     def json(self) -> dict[str, Any]:
         """Return it for ``--json``."""
-        return {key: value for key, value in asdict(self).items() if key != "code"}
+        file, line = self.place or (None, None)
+        found = {"level": self.level, "where": self.where, "message": self.message}
+        return {**found, "file": file, "line": line}
 
 
 def to_grant(*rules: Rule) -> str:

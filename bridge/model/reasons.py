@@ -42,6 +42,7 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     NEEDS_APPROVAL = "NeedsApproval"
     WINDOW_CLOSED = "WindowClosed"
+    NOT_IN_PLAN = "NotInPlan"
     WISHED = "Wished"
     WISH_REFUSED = "WishRefused"
     FORGOTTEN = "Forgotten"

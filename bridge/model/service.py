@@ -61,6 +61,9 @@ class Reference:
         }
 
 
+STACK = "com.docker.stack.namespace"
+"""Label in which `docker stack deploy` names the stack of a service."""
+
 SECRETS = "/run/secrets"
 """Folder in the container for files whose target is relative."""
 
@@ -127,6 +130,7 @@ class Service:
         torn: Whether it changed in the middle of the look, so that nothing may be concluded from
             its tasks.
         setup: Fingerprint of its mode, ports and update settings, see ``setup_of``.
+        stack: Name of the stack that deployed it; empty where none did.
     """
 
     id: str
@@ -148,6 +152,7 @@ class Service:
     woken: str = ""
     torn: bool = False
     setup: str = ""
+    stack: str = ""
 
     @cached_property
     def secret_ids(self) -> frozenset[str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-Json = Mapping[str, Any]
+from bridge.model.service import STACK
 
-_STACK = "com.docker.stack.namespace"
+Json = Mapping[str, Any]
 
 
 def advice(service: Json, image: Json | None, *, looked: bool = True) -> Iterator[str]:
@@ -64,7 +64,7 @@ def pinned_by(service: Json, names: frozenset[str]) -> tuple[str, tuple[str, ...
     here, only that its next deploy will write it.
     """
     spec = service["Spec"]
-    stack = (spec.get("Labels") or {}).get(_STACK, "")
+    stack = (spec.get("Labels") or {}).get(STACK, "")
     container = spec["TaskTemplate"].get("ContainerSpec") or {}
     found = (ref["SecretName"] for ref in container.get("Secrets") or ())
     return stack, tuple(name for name in found if name in names)

@@ -9,14 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.errors import Exit
 from bridge.keys.durations import duration_text
-from bridge.model.conditions import Condition, LeaseCondition
+from bridge.model.conditions import Condition, LeaseCondition, ServiceCondition
 from bridge.model.leadership import Holder
-from bridge.model.plan import Plan
 from bridge.model.reasons import Reason, State
 from bridge.model.timestamps import timestamp
 from bridge.model.told import Told
+from bridge.report.remedies import remedy
 
 _COLOURS = {
     State.SYNCED: "green",
@@ -24,23 +23,6 @@ _COLOURS = {
     State.HELD: "yellow",
     State.DEGRADED: "red",
 }
-_UNREACHABLE = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED))
-
-
-def exit_code(plan: Plan) -> Exit:
-    """Sum a plan up as an exit code: the highest that applies."""
-    codes = [Exit.DONE]
-    codes += [
-        Exit.UNREACHABLE if hold.reason in _UNREACHABLE else Exit.HELD
-        for hold in plan.holds
-        if not hold.waits
-    ]
-    for condition in plan.conditions:
-        for service in condition.services:
-            if service.state == State.DEGRADED:
-                failed = service.reason == Reason.ROLL_FAILED
-                codes.append(Exit.ROLL_FAILED if failed else Exit.HELD)
-    return max(codes)
 
 
 def status_json(conditions: Iterable[Condition]) -> dict[str, Any]:
@@ -61,6 +43,7 @@ def status_json(conditions: Iterable[Condition]) -> dict[str, Any]:
                 "overdue_at": None
                 if condition.overdue_at is None
                 else timestamp(condition.overdue_at),
+                "changed": _time(condition.changed),
                 "leases": [_lease_json(lease) for lease in condition.leases],
                 "services": [
                     {
@@ -69,6 +52,9 @@ def status_json(conditions: Iterable[Condition]) -> dict[str, Any]:
                         "state": service.state,
                         "reason": service.reason,
                         "message": service.message,
+                        "tasks_ready": service.tasks[0] if service.tasks else None,
+                        "tasks_desired": service.tasks[1] if service.tasks else None,
+                        "changed": _time(service.changed),
                     }
                     for service in condition.services
                 ],
@@ -97,49 +83,31 @@ def _lease_json(lease: LeaseCondition) -> dict[str, Any]:
     }
 
 
-def plan_json(plan: Plan) -> dict[str, Any]:
-    """Return what a cycle would do, and what is held and why."""
-    return {
-        "actions": [
-            {
-                "action": type(action).__name__,
-                "summary": action.summary,
-                "reason": action.reason,
-                "message": action.why,
-            }
-            for chain in plan.chains
-            for action in chain
-        ],
-        "holds": [
-            {
-                "secret": hold.secret,
-                "service": hold.service,
-                "reason": hold.reason,
-                "message": hold.message,
-            }
-            for hold in plan.holds
-        ],
-        "notices": [
-            {
-                "secret": notice.secret,
-                "service": notice.service,
-                "reason": notice.reason,
-                "message": notice.message,
-            }
-            for notice in plan.notices
-        ],
-    }
+def _time(at: float | None) -> str | None:
+    return None if at is None else timestamp(at)
 
 
-def print_status(conditions: Iterable[Condition], console: Console, now: float) -> None:
-    """Print the table, a row for each secret and service, and below it what needs words."""
-    conditions = tuple(conditions)
+_WORST_FIRST = (State.DEGRADED, State.HELD, State.ROLLING, State.SYNCED)
+
+
+def print_status(
+    conditions: Iterable[Condition], console: Console, now: float, *, wide: bool = False
+) -> None:
+    """Print the table, a row for each secret and service, and below it what needs words.
+
+    What needs somebody comes first, and what to do about it stands below.
+
+    Args:
+        wide: Show which versions are kept, and when Vault made the one that runs.
+    """
+    conditions = sorted(conditions, key=lambda condition: _WORST_FIRST.index(condition.state))
     if not conditions:
         console.print("The configuration has no secrets.")
         return
-    console.print(_table(conditions, now))
-    lines = [line for condition in conditions for line in _words(condition)]
-    lines += [line for condition in conditions for line in _lease_words(condition, now)]
+    table = _table(conditions, now, wide=wide)
+    console.print(table, soft_wrap=not console.is_terminal)
+    lines = [line for condition in conditions for line in words_of(condition)]
+    lines += [line for condition in conditions for line in lease_words(condition, now)]
     overdue = [c.name for c in conditions if c.overdue and c.reason != Reason.OVERDUE]
     if overdue:
         lines.append(f"Overdue for rotation as well: {', '.join(overdue)}")
@@ -149,30 +117,22 @@ def print_status(conditions: Iterable[Condition], console: Console, now: float) 
             f"No task has these any more, their values may be retired: {', '.join(unused)}"
         )
     for line in ["", *lines] if lines else []:
-        console.print(Text(line))
+        console.print(Text(line), soft_wrap=not console.is_terminal)
 
 
-def _table(conditions: tuple[Condition, ...], now: float) -> Table:
+def _table(conditions: list[Condition], now: float, *, wide: bool) -> Table:
     """Return the table; it has a column for leases only where there are any."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("SECRET", overflow="fold")
     kinds = {lease.static for condition in conditions for lease in condition.leases}
-    leased = bool(kinds)
     ends = "ENDS" if len(kinds) > 1 else "ROTATES" if True in kinds else "LEASE"
-    titles = ["VAULT", "RUNNING", "STATE", "REASON", *([ends] if leased else []), "AGE"]
+    titles = ["VAULT", "RUNNING", "STATE", "REASON", "TASKS", "CHANGED"]
+    titles += [*([ends] if kinds else []), "AGE", *(["KEPT", "MADE IN VAULT"] if wide else [])]
     for title in titles:
-        right = title in ("AGE", ends)
+        right = title in ("AGE", "CHANGED", ends)
         table.add_column(title, no_wrap=True, justify="right" if right else "left")
     for condition in conditions:
-        table.add_row(
-            Text(condition.name, style="bold"),
-            _version(condition.vault_version),
-            _version(condition.running_version),
-            _state(condition.state),
-            condition.reason,
-            *([_lease_left(condition, now)] if leased else []),
-            Text(_age(condition.created, now), style="yellow" if condition.overdue else ""),
-        )
+        table.add_row(*_row(condition, now, leased=bool(kinds), wide=wide))
         for service in condition.services:
             table.add_row(
                 Text(f"  {service.name}"),
@@ -180,10 +140,31 @@ def _table(conditions: tuple[Condition, ...], now: float) -> Table:
                 _version(service.version),
                 _state(service.state),
                 service.reason,
-                *([""] if leased else []),
-                "",
+                tasks_of(service),
+                age(service.changed, now),
             )
     return table
+
+
+def _row(condition: Condition, now: float, *, leased: bool, wide: bool) -> list[str | Text]:
+    kept = " ".join(f"v{version}" for version in condition.versions) or "-"
+    return [
+        Text(condition.name, style="bold"),
+        _version(condition.vault_version),
+        _version(condition.running_version),
+        _state(condition.state),
+        condition.reason,
+        "",
+        age(condition.changed, now),
+        *([_lease_left(condition, now)] if leased else []),
+        Text(age(condition.created, now), style="yellow" if condition.overdue else ""),
+        *([kept, _time(condition.created) or "-"] if wide else []),
+    ]
+
+
+def tasks_of(service: ServiceCondition) -> str:
+    """Return the tasks that run of those that are wanted, as Docker writes it: ``2/3``."""
+    return "{}/{}".format(*service.tasks) if service.tasks else "-"
 
 
 def leader_json(holder: Holder | None) -> dict[str, Any] | None:
@@ -259,42 +240,6 @@ def print_credential(ends: float | None, console: Console, now: float) -> None:
     console.print(Text(words, style="yellow" if ends - now < CREDENTIAL_SOON else ""))
 
 
-def print_plan(plan: Plan, console: Console) -> None:
-    """Print what a cycle would do, and what is held and why."""
-    actions = [action for chain in plan.chains for action in chain]
-    for action in actions:
-        console.print(Text(f"+ {action.summary}", style="green"))
-        console.print(Text(f"    {action.reason}: {action.why}"))
-    for mark, style, listed in (("!", "yellow", plan.holds), ("~", "cyan", plan.notices)):
-        for hold in listed:
-            name = hold.secret or "all secrets"
-            place = f"{name} on {hold.service}" if hold.service else name
-            console.print(Text(f"{mark} {place}", style=style))
-            console.print(Text(f"    {hold.reason}: {hold.message}"))
-    waits = [line for c in plan.conditions for line in _words(c) if not _is_listed(line, plan)]
-    for line in waits:
-        console.print(Text(f"~ {line}", style="cyan"))
-    if not actions:
-        console.print("Nothing to do now." if plan.holds or waits else "Nothing to do.")
-
-
-def _is_listed(line: str, plan: Plan) -> bool:
-    """Return whether a hold or a notice has the same words."""
-    return any(hold.message in line for hold in (*plan.holds, *plan.notices))
-
-
-_LEVELS = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "red"}
-
-
-def print_finding(level: str, where: str, message: str, console: Console) -> None:
-    """Print one finding of `check`: its level, and its words beside that."""
-    table = Table.grid(padding=(0, 1))
-    table.add_column(no_wrap=True, width=7)
-    table.add_column(overflow="fold")
-    table.add_row(Text(level, style=_LEVELS[level]), Text(f"{where}: {message}"))
-    console.print(table)
-
-
 def _lease_left(condition: Condition, now: float) -> str:
     """Write what is left to the credential of the running version, if nobody acts."""
     ends = {lease.version: lease.lease_ends for lease in condition.leases}
@@ -302,7 +247,7 @@ def _lease_left(condition: Condition, now: float) -> str:
     return "-" if at is None else _span(at - now)
 
 
-def _lease_words(condition: Condition, now: float) -> list[str]:
+def lease_words(condition: Condition, now: float) -> list[str]:
     """Return a line for each generation: whose it is, when it ends, and what happens next."""
     lines: list[str] = []
     for lease in condition.leases:
@@ -333,7 +278,7 @@ def _state(state: State) -> Text:
     return Text(state, style=_COLOURS[state])
 
 
-def _age(created: float | None, now: float) -> str:
+def age(created: float | None, now: float) -> str:
     """Write how old a version is, to its largest unit."""
     return "-" if created is None else _span(now - created)
 
@@ -346,15 +291,24 @@ def _span(seconds: float) -> str:
     return f"{seconds // size:.0f}{unit}"
 
 
-def _words(condition: Condition) -> list[str]:
-    """Return the messages, for which the table has no room; each only once."""
-    lines = [
-        f"{condition.name} on {service.name}: {service.message} ({service.reason})"
-        for service in condition.services
-        if service.message
-    ]
+def words_of(condition: Condition) -> list[str]:
+    """Return the messages, each only once, and below each what to do about it."""
+    lines: list[str] = []
+    for service in condition.services:
+        if service.message:
+            lines.append(
+                f"{condition.name} on {service.name}: {service.message} ({service.reason})"
+            )
+            lines += _to_do(service.reason, service.state, condition.name, service.name)
     of_services = {f"{service.name}: {service.message}" for service in condition.services}
     of_services |= {service.message for service in condition.services}
     if condition.message and condition.message not in of_services:
-        lines.insert(0, f"{condition.name}: {condition.message} ({condition.reason})")
-    return lines
+        own = [f"{condition.name}: {condition.message} ({condition.reason})"]
+        own += _to_do(condition.reason, condition.state, condition.name)
+        lines[:0] = own
+    return list(dict.fromkeys(lines))
+
+
+def _to_do(reason: Reason, state: State, name: str, service: str = "") -> list[str]:
+    words = remedy(reason, name, service) if state in (State.HELD, State.DEGRADED) else ""
+    return [f"  To do: {words}"] if words else []

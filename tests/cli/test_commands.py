@@ -50,20 +50,38 @@ def test_eight_mistakes_are_eight_messages_without_a_value(lab: Lab) -> None:
     assert "hunter2" not in done.stdout + done.stderr
 
 
-def test_plan_says_what_would_be_done_and_changes_nothing(lab: Lab) -> None:
+def test_plan_shows_what_will_be_done_and_changes_nothing(lab: Lab) -> None:
+    """Also the roll behind the creation; and none of the bridge's own notes, unless asked for."""
     _, engine = lab.through_proxies()
-    lab.service("api", replicas=1)
+    lab.service("api", replicas=1, labels={"com.docker.stack.namespace": "shop"})
     lab.secret("db", {"api": {"target": "db"}, "worker": {}})
     lab.rotate("db")
-    said = lab.cli("plan", code=3)
-    assert f"create secret {lab.name('db_v1')} from version 1 in Vault" in said
-    assert "ServiceMissing" in said
+    db, api, worker = lab.name("db"), lab.name("api"), lab.name("worker")
+    create, roll, held, blank, count, unverified = lab.cli("plan", code=3).splitlines()
+    words = f"+ {db}_v1 version 1 of {lab.mount}/db, content unverified"
+    assert create.split() == words.split()
+    assert roll.split() == ["~", api, "add", f"{db}_v1"]
+    assert held.split()[:5] == ["!", db, "on", worker, "ServiceMissing:"]
+    assert (blank, count) == ("", "Plan: 1 to create, 1 to roll, 1 held.")
+    assert unverified.startswith("1 content is unverified: a plan reads no value.")
+    more = lab.cli("-v", "plan", code=3)
+    assert f"NewVersion: version 1 of {lab.mount}/db is new" in more
+    assert "note in the state config" in more
+    comment = lab.cli("plan", "--format", "markdown", code=3)
+    assert f"| ~ | `{api}` | add {db}_v1 | NewVersion |" in comment
+    shown = lab.json("plan", "--exit-code", code=10)
+    assert shown["actions"][0]["reason"] == "NewVersion"
+    assert [(c["change"], c["stack"], c["now"]) for c in shown["changes"]] == [
+        ("create", "", True),
+        ("roll", "shop", False),
+    ]
+    assert shown["changes"][1]["moves"] == [{"secret": db, "from": "", "to": f"{db}_v1"}]
+    assert shown["counts"]["unverified"] == 1
     assert engine.writes() == []
-    assert lab.json("plan", "--exit-code", code=10)["actions"][0]["reason"] == "NewVersion"
 
     lab.service("worker", replicas=1)
     lab.cli("sync")
-    assert lab.cli("plan").strip() == "Nothing to do."
+    assert lab.cli("plan").strip() == "No changes. 1 secret and 2 services are up to date."
     lab.cli("plan", "--exit-code")
 
 
@@ -73,13 +91,15 @@ def test_status_in_words_and_as_json(lab: Lab) -> None:
     lab.rotate("db")
     lab.sync()
     heads, row, service, _, leader = lab.cli("status").splitlines()
-    assert heads.split() == ["SECRET", "VAULT", "RUNNING", "STATE", "REASON", "AGE"]
-    assert row.split()[:-1] == [lab.name("db"), "v1", "v1", "Synced", "UpToDate"]
-    assert service.split() == [lab.name("api"), "v1", "Synced", "UpToDate"]
+    titles = "SECRET VAULT RUNNING STATE REASON TASKS CHANGED AGE"
+    assert heads.split() == titles.split()
+    assert row.split()[:-2] == [lab.name("db"), "v1", "v1", "Synced", "UpToDate"]
+    assert service.split()[:-1] == [lab.name("api"), "v1", "Synced", "UpToDate", "1/1"]
     assert leader == "No bridge is running."
     (secret,) = lab.json("status")["secrets"]
     created = lab.vault.get(f"{lab.mount}/metadata/db")["versions"]["1"]["created_time"]
     assert secret.pop("created") == created[:19] + "Z"
+    assert secret.pop("changed") >= secret["services"][0].pop("changed") >= created[:19] + "Z"
     assert secret == {
         "name": lab.name("db"),
         "vault_version": 1,
@@ -90,6 +110,8 @@ def test_status_in_words_and_as_json(lab: Lab) -> None:
         "versions": [1],
         "unused": [],
         "leases": [],
+        "overdue": False,
+        "overdue_at": None,
         "services": [
             {
                 "name": lab.name("api"),
@@ -97,9 +119,56 @@ def test_status_in_words_and_as_json(lab: Lab) -> None:
                 "state": "Synced",
                 "reason": "UpToDate",
                 "message": "",
+                "tasks_ready": 1,
+                "tasks_desired": 1,
             }
         ],
     }
+
+
+def test_status_of_one_secret_shows_it_whole(lab: Lab) -> None:
+    """Its versions and who has which, its rolls, and a mark with who set it and why."""
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.secret("other", {})
+    for _ in range(2):
+        lab.rotate("db")
+        lab.rotate("other")
+        lab.sync()
+    db, api = lab.name("db"), lab.name("api")
+    lab.cli("rollback", db, "--reason", "it locks accounts")
+    lab.cli("sync", code=None)
+    shown = lab.cli("status", db, code=None)
+    assert lab.name("other") not in shown
+    head = shown.splitlines()[0]
+    assert f"from {lab.mount}/db, version 2 in Vault" in head
+    rows = [line.split() for line in shown.splitlines()]
+    (new,) = [row for row in rows if row[:2] == ["v2", f"{db}_v2"]]
+    (old,) = [row for row in rows if row[:2] == ["v1", f"{db}_v1"]]
+    made = lab.vault.get(f"{lab.mount}/metadata/db")["versions"]["1"]["created_time"]
+    assert old[2] == f"{made[:19]}Z"
+    assert (new[-1], old[-1]) == ("-", api)
+    assert any(row[:3] == [api, "v1", "1/1"] for row in rows)
+    assert "(operator): an operator rolled back: it locks accounts" in shown
+    assert f"v1 on {api}: begun " in shown
+    details = lab.json("status", db, code=None)["secrets"]
+    assert [d["services"] for d in details[0]["version_details"]] == [[], [api]]
+    assert "did you mean" in lab.run("status", db + "x", code=2).stderr
+    wide = lab.cli("status", "--wide", code=None)
+    assert "KEPT" in wide
+    assert "v1 v2" in wide
+
+
+def test_status_is_watched_until_it_is_interrupted(lab: Lab) -> None:
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}})
+    watch = lab.start("status", "--watch")
+    eventually(lambda: "no version" in watch.log.read_text() or "SECRET" in watch.log.read_text())
+    lab.rotate("db")
+    lab.sync()
+    eventually(lambda: "UpToDate" in watch.log.read_text())
+    assert watch.stop(signal.SIGINT) == 0
+    lab.cli("status", "--watch", "--json", code=2)
 
 
 def test_json_stands_before_or_behind_the_command(lab: Lab) -> None:

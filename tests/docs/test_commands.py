@@ -56,7 +56,9 @@ def read(scene: Scene, service: str) -> list[str]:
 def test_the_tutorial(quick: Scene) -> None:
     said = run(quick, "docs/tutorial/first-rotation.md", quick.folder)
     for expected in (
-        "+ create secret db_password_v1 from version 1 in Vault",
+        "+ db_password_v1  version 1 of secret/shop/db, content unverified",
+        "~ shop_worker     add db_password_v1",
+        "Plan: 1 to create, 2 to roll.",
         "correct-horse\n1000:1000 400",
         "battery-staple",
         "no field 'password' (FieldMissing)",
@@ -71,7 +73,7 @@ def test_from_hand_rotation_to_the_bridge(scene: Scene) -> None:
     """A new user's path: two services rotated by hand, then only what the page says."""
     said = run(scene, "docs/how-to/from-hand-rotation.md", scene.folder)
     assert "NotOwned" in said
-    assert "+ create secret db_password_v3 from version 3 in Vault" in said
+    assert "+ db_password_v3  version 3 of secret/shop/db, content unverified" in said
     assert "shop_api: db_password_v3 as db_password" in said
     assert read(scene, "shop_api") == ["third-password", "third-password"]
     assert read(scene, "shop_worker") == ["third-password"]
@@ -111,7 +113,7 @@ def test_rotate_database_credentials(quick: Scene, postgres: Postgres) -> None:
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         for expected in (
             "database/creds/shop gives 1h at a time, 30d at most",
-            "+ create secret shop_dsn_v1 from a new credential of database/creds/shop",
+            "+ shop_dsn_v1  a new credential of database/creds/shop",
             "create secret shop_dsn_v2",
             "shop_dsn    v3     v3       Synced  UpToDate",
             "next: a new generation is made",

@@ -98,7 +98,7 @@ def test_rotate_static_roles(quick: Scene, clean: Postgres) -> None:
     said = reader.follow(instead(script_of(_STATIC, *steps), words))
     for expected in (
         "billing_b: Vault rotates it each 365d by itself",
-        "+ create secret billing_db_v1 from the password of the static role billing_a",
+        "+ billing_db_v1  the password of static role billing_a",
         "billing_db  v1     v1       Synced  UpToDate",
     ):
         assert expected in said

@@ -60,7 +60,7 @@ def test_its_view_is_taken_where_it_watches_all_that_is_configured() -> None:
     with _running(lambda *_: WATCHED):
         found = plan_beside(_configuration(PATHS[:2]), _never)
         assert found is not None
-        planned, told = found
+        _, planned, told = found
         assert {c.vault_version for c in planned.conditions} == {1}
         assert (set(told.view.paths), told.asked, told.oldest) == (set(PATHS[:2]), 0, NOW)
 
@@ -95,8 +95,8 @@ def test_vault_is_asked_for_the_few_that_it_does_not_watch() -> None:
     with _running(lambda *_: WATCHED):
         found = plan_beside(_configuration([*PATHS, *few]), ask)
         assert found is not None
-        assert (asked, found[1].asked) == ([few], 2)
-        assert [c.vault_version for c in found[0].conditions] == [1, 1, 1, 7, 7]
+        assert (asked, found[2].asked) == ([few], 2)
+        assert [c.vault_version for c in found[1].conditions] == [1, 1, 1, 7, 7]
         assert plan_beside(_configuration(few), _never) is None  # it watches none of them
         slow = _configuration([*PATHS, *few], max_rps=0.5)
         assert plan_beside(slow, _never) is None  # a look of its own is no slower
@@ -114,4 +114,4 @@ def test_what_seems_to_be_gone_is_asked_for_once_more() -> None:
         found = plan_beside(_configuration(), _never)
     assert looks == [[], [PATHS[1]]]
     assert found is not None
-    assert [hold.reason for hold in found[0].holds] == [Reason.PATH_MISSING]
+    assert [hold.reason for hold in found[1].holds] == [Reason.PATH_MISSING]

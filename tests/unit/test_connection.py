@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from bridge.clock import boot_clock
 from bridge.errors import BridgeError, SwarmUnreachable
@@ -224,3 +225,20 @@ def test_no_redirect_is_followed() -> None:
     for each in (engine, elsewhere):
         each.close()
     assert elsewhere.requests == []
+
+
+def test_a_socket_that_we_may_not_use_comes_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Root may use any socket, so the refusal is made up."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise requests.exceptions.ConnectionError("PermissionError(13, 'Permission denied')")
+
+    monkeypatch.setattr(requests.Session, "get", refuse)
+    swarm = Swarm(DockerSettings("unix:///run/x/docker.sock"))
+    with pytest.raises(SwarmUnreachable, match="we may not use the socket") as caught:
+        swarm.info()
+    swarm.close()
+    assert "unix:///run/x/docker.sock" in str(caught.value)
+    assert "run as root or in the socket's group (`docker`)" in str(caught.value)

@@ -121,7 +121,9 @@ def service_condition(
 ) -> ServiceCondition:
     """Return what is reported of a service with regard to one secret."""
     version = want.held.identity.version if want.held else None
-    return ServiceCondition(service.name, version, state, reason, message)
+    return ServiceCondition(
+        name=service.name, version=version, state=state, reason=reason, message=message
+    )
 
 
 def notice_of(service: Service, want: Want, reason: Reason, message: str) -> Hold:

@@ -268,22 +268,39 @@ class Connection:
         failed = next((e for e in _causes(error) if isinstance(e, SshFailed)), None)
         text = str(error).split("\n", 1)[0]
         kind = f"{type(error).__name__}: {text}"
-        words = next((words for sign, words in _WORDS if sign in text), kind)
+        words, hint = next(
+            ((words, hint) for sign, words, hint in _WORDS if sign in text),
+            (kind, "see `docker.host` and $DOCKER_HOST"),
+        )
         return SwarmUnreachable(
             f"no usable answer from the Docker engine at {self._settings.host} ({failed or words})",
-            hint=failed.hint if failed else "see `docker.host` and $DOCKER_HOST",
+            hint=failed.hint if failed else hint,
         )
 
 
 _DENIED = (requests.codes.unauthorized, requests.codes.forbidden)
 
+_HOST = "correct `docker.host` (or $DOCKER_HOST)"
+
 _WORDS = (
-    ("FileNotFoundError", "there is no such socket"),
-    ("Permission denied", "we may not use the socket"),
-    ("Connection refused", "connection refused"),
-    ("Name or service not known", "its name is not known"),
-    ("timed out", "no answer in time"),
-    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
+    (
+        "FileNotFoundError",
+        "there is no such socket",
+        f"is the engine running? Start it, or {_HOST}",
+    ),
+    (
+        "Permission denied",
+        "we may not use the socket",
+        "run as root or in the socket's group (`docker`), or behind the filtering proxy",
+    ),
+    ("Connection refused", "connection refused", f"is the engine running? Start it, or {_HOST}"),
+    ("Name or service not known", "its name is not known", _HOST),
+    ("timed out", "no answer in time", f"does a firewall drop it? Else {_HOST}"),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "its certificate is not trusted",
+        "name the file of its CA as `docker.ca_file`",
+    ),
 )
 
 

@@ -223,10 +223,13 @@ class Http:
 
     def _unreachable(self, error: Exception) -> VaultUnreachable:
         text = str(error)
-        words = next((words for sign, words in _WORDS if sign in text), type(error).__name__)
+        words, hint = next(
+            ((words, hint) for sign, words, hint in _WORDS if sign in text),
+            (type(error).__name__, _OTHERWISE),
+        )
         return VaultUnreachable(
             f"no usable answer from Vault at {self._settings.address} ({words})",
-            hint="see `vault.address`, and `vault.ca_file` for a private CA",
+            hint=hint,
             everywhere=True,
             hung=isinstance(error, requests.exceptions.Timeout),
         )
@@ -246,14 +249,31 @@ class Http:
 
 
 _WORDS = (
-    ("Connection refused", "connection refused"),
-    ("Name or service not known", "its name is not known"),
-    ("timed out", "no answer in time"),
-    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not trusted"),
-    ("WRONG_VERSION_NUMBER", "it does not speak TLS"),
-    ("Could not find a suitable TLS CA", "the file of its CA cannot be read"),
-    ("Could not find the TLS", "our certificate or its key cannot be read"),
+    ("Connection refused", "connection refused", "is Vault running there? See `vault.address`"),
+    ("Name or service not known", "its name is not known", "correct `vault.address`"),
+    ("timed out", "no answer in time", "does a firewall drop it? See `vault.address`"),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "its certificate is not trusted",
+        "name the file of its CA as `vault.ca_file`",
+    ),
+    (
+        "WRONG_VERSION_NUMBER",
+        "it does not speak TLS",
+        "write `http://` in `vault.address`, or give it TLS",
+    ),
+    (
+        "Could not find a suitable TLS CA",
+        "the file of its CA cannot be read",
+        "correct `vault.ca_file`, or put the file there",
+    ),
+    (
+        "Could not find the TLS",
+        "our certificate or its key cannot be read",
+        "correct `vault.auth.cert_file` and `key_file`, or put the files there",
+    ),
 )
+_OTHERWISE = "see `vault.address`, and `vault.ca_file` for a private CA"
 
 
 def _host(location: str) -> str:

@@ -86,7 +86,9 @@ class Kv:
                 hint=f"run `vault kv enable-versioning {path.mount}/`",
             )
         return VaultRefused(
-            Reason.PATH_MISSING, f"there is nothing at {path} in Vault", hint=self._meant(path)
+            Reason.PATH_MISSING,
+            f"there is nothing at {path} in Vault",
+            hint=self._meant(path) or "write a version, or correct `kv.path`",
         )
 
     def _meant(self, path: KvPath) -> str:

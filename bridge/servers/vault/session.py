@@ -124,9 +124,13 @@ def missing(error: Answer, source: Source) -> VaultError | None:
         return VaultUnreachable("a 404 that is not Vault's: is a proxy in between?")
     if "namespace not found" in error.text:
         what = f"there is no namespace {source.namespace} in Vault"
-        return VaultRefused(Reason.NAMESPACE_MISSING, what)
+        return VaultRefused(Reason.NAMESPACE_MISSING, what, hint="correct `vault.namespace`")
     if "no handler for route" in error.text:
-        return VaultRefused(Reason.MOUNT_MISSING, f"nothing is mounted at {source.mount}/")
+        return VaultRefused(
+            Reason.MOUNT_MISSING,
+            f"nothing is mounted at {source.mount}/",
+            hint="correct `mount`; `vault secrets list` shows what is mounted",
+        )
     return None
 
 

@@ -225,7 +225,8 @@ def test_one_target_is_one_file(read: Read) -> None:
     )
     (problem,) = read.refused(text)
     assert problem == (
-        "4: secrets.b.services.api.target: `a` has this target in api too; a file has one content"
+        "4: secrets.b.services.api.target: `a` has this target in api too; give one of them another"
+        " `target`"
     )
     fine = read(text.replace("services: {api: ,", "services: {")).desired.secrets
     assert fine[0].services[0].files[0].target == "b"
