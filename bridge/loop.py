@@ -90,6 +90,7 @@ class Loop:
         self._credential_ends: float | None = None
         self._event_pace = EventPace()
         self._resumed = self._clock.boot()
+        self._unfit = ""
         self.ended = False
 
     @property
@@ -169,10 +170,8 @@ class Loop:
         leads = self.lead()
         if (leads, self.leader) != before:
             self._lifecycle.tell_lead(self.leader, leads=leads)
-        if leads:
-            return self.step()
-        self._reconciler.stand_by()
-        return None
+        self._unfit = "" if leads else self._reconciler.stand_by()
+        return self.step() if leads else None
 
     def pause_after(self, step: Step | None, end: float | None = None) -> float:
         """Return the seconds until the next cycle is due.
@@ -221,7 +220,7 @@ class Loop:
                     troubles = 0
                     self._lifecycle.tell_cycle()
                 pause = self.pause_after(step)
-                self._pulse.ended(pause, self.leader, step.world if step else None)
+                self._pulse.ended(pause, self.leader, step.world if step else None, self._unfit)
                 self._publish(self._report(step, began))
                 self._pause(pause)
 

@@ -358,4 +358,5 @@ def _task(raw: Json, down: Collection[str], known: Collection[str] | None) -> Ta
         lost=bool(node) and (node in down or gone),
         seen=_seconds(status.get("Timestamp")),
         written=_seconds(raw.get("UpdatedAt")),
+        container=_text((status.get("ContainerStatus") or {}).get("ContainerID") or ""),
     )

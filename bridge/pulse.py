@@ -36,12 +36,13 @@ class Pulse:
         """
         self._progress = progress
 
-    def ended(self, pause: float, leader: str, world: World | None) -> None:
+    def ended(self, pause: float, leader: str, world: World | None, unfit: str = "") -> None:
         """Note that a cycle has ended, and that the next one begins after so many seconds.
 
         Args:
             leader: Host of the bridge that leads where it is another one, else empty.
             world: What the cycle has seen; None where it did not look.
+            unfit: Why the bridge cannot follow the one that leads, and a restart helps; else empty.
         """
         vault = words_of_vault(world.vault) if world else None
         with self._lock:
@@ -51,6 +52,7 @@ class Pulse:
                 cycles=self._vitals.cycles + 1,
                 leader=leader,
                 vault=vault,
+                unfit=unfit,
             )
 
     def failed(self, trouble: str, pause: float) -> None:

@@ -33,6 +33,7 @@ from bridge.processes import this_host
 from bridge.report.journal import Journal
 from bridge.report.news import News
 from bridge.servers.state_config import write_refusals, write_state
+from bridge.stand_by import StandBy
 from bridge.swarm_cache import SwarmCache
 from bridge.watch import Watch
 from bridge.wiring import Wiring
@@ -84,6 +85,7 @@ class Reconciler:
             clock=clock,
         )
         self._watch = Watch(configuration, wiring, clock)
+        self._stand_by = StandBy(wiring.vault, wiring.swarm)
         self._memory = Memory()
         self._reviewed: PlanFile | None = None
         self._begun: set[str] = set()
@@ -126,9 +128,14 @@ class Reconciler:
         """
         return self._watch.told(patience, again)
 
-    def stand_by(self) -> None:
-        """Leave Vault alone until the next cycle: another bridge leads."""
+    def stand_by(self) -> str:
+        """Ask Vault about nothing until the next cycle: another bridge leads.
+
+        Returns:
+            Why this bridge is unfit to follow it, and a restart helps; empty where it is not.
+        """
         self._watch.pause()
+        return self._stand_by.look()
 
     def lead(self) -> bool:
         """Take or keep the leader's lease, if it can be had; returns whether this bridge leads.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bridge.clock import Clock
 from bridge.errors import NotFound, NotGranted, SwarmRefused
 from bridge.model.swarm_view import SwarmView
 from bridge.observe_swarm import see_again, see_swarm
+from bridge.processes import this_container
 from bridge.servers.swarm import Swarm
 from bridge.swarm_cache import Again, Seen, SwarmCache
 
@@ -25,6 +28,7 @@ class SwarmWatch:
         self._swarm = swarm
         self._instance = instance
         self._clock = clock
+        self._container = this_container()
         self.cache = SwarmCache(instance)
         self.is_whole = True
 
@@ -51,6 +55,7 @@ class SwarmWatch:
         now = self._clock.boot()
         self.cache.begin(now)
         seen = see_swarm(self._swarm, self._instance, self._clock())
+        seen = replace(seen, view=replace(seen.view, container=self._container))
         self.cache.keep(seen, now)
         self.is_whole = True
         return seen.view

@@ -65,6 +65,7 @@ class Event(StrEnum):
     STOPPED = "stopped"
     LEADS = "leads"
     STANDS_BY = "stands_by"
+    LOGIN_REFUSED = "login_refused"
     CONFIGURATION_WARNING = "configuration_warning"
     CONFIGURATION_RELOADED = "configuration_reloaded"
     CONFIGURATION_REJECTED = "configuration_rejected"
@@ -210,6 +211,9 @@ EVENTS: Mapping[Event, About] = {
     Event.LEADS: About("info", "this bridge leads from now on"),
     Event.STANDS_BY: About(
         "info", "another bridge leads; this one takes over from it", ("leader",)
+    ),
+    Event.LOGIN_REFUSED: About(
+        "warning", "this bridge stands by, and could not log in to Vault if it led", ("message",)
     ),
     Event.CONFIGURATION_WARNING: About(
         "warning",

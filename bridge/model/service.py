@@ -215,6 +215,7 @@ class Task:
         seen: When its state was last reported, seconds since the epoch.
         written: When the swarm's leader last wrote it, by the leader's clock: a state that is
             reported, or what is wanted of it. 0 where unknown.
+        container: Id of its container; empty before there is one.
     """
 
     id: str
@@ -227,6 +228,7 @@ class Task:
     lost: bool = False
     seen: float = 0.0
     written: float = 0.0
+    container: str = ""
 
     @property
     def live(self) -> bool:

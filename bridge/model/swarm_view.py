@@ -74,6 +74,7 @@ class SwarmView:
         audit: Head of the evidence's chain, from the state config; None where there is none.
         nodes: Fingerprint of the nodes, see ``surroundings_of``.
         unclear: Ids of services that exist and of which nothing else is known.
+        container: Id of the container that this bridge runs in; empty where it runs in none.
     """
 
     as_of: float
@@ -91,6 +92,7 @@ class SwarmView:
     unread: tuple[Unread, ...] = ()
     nodes: str = ""
     unclear: frozenset[str] = frozenset()
+    container: str = ""
 
     @cached_property
     def blind(self) -> bool:
@@ -153,6 +155,13 @@ class SwarmView:
     def tasks_by_service(self) -> Mapping[str, tuple[Task, ...]]:
         """Tasks by the id of their service."""
         return _grouped((task.service_id, task) for task in self.tasks)
+
+    @cached_property
+    def own_task(self) -> Task | None:
+        """The task that this bridge runs in; None where it runs in none of this swarm."""
+        if not self.container:
+            return None
+        return next((task for task in self.tasks if task.container == self.container), None)
 
     @cached_property
     def services_by_secret(self) -> Mapping[str, tuple[Service, ...]]:

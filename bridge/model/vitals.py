@@ -26,6 +26,7 @@ class Vitals:
         vault: Why Vault cannot be used, or not yet; empty where it can; None where nobody has asked
             it.
         trouble: Why the last cycle failed; empty where it did not.
+        unfit: Why it cannot follow the bridge that leads, and a restart helps; empty where it can.
     """
 
     at: float
@@ -34,6 +35,7 @@ class Vitals:
     leader: str = ""
     vault: str | None = None
     trouble: str = ""
+    unfit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Health:
     """How a bridge is.
 
     Attributes:
-        healthy: False only where it is stuck or gone, so that a restart helps.
+        healthy: False only where it is stuck, unfit or gone, so that a restart helps.
         message: The reason, in one line without a value.
     """
 
@@ -52,7 +54,8 @@ class Health:
 def judge(vitals: Vitals, age: float) -> Health:
     """Return how a bridge is.
 
-    A server that is away is no illness: the bridge waits for it, and a restarted one would too.
+    A server that is away is no illness: the bridge waits for it, and a restarted one would too. Nor
+    is a refused credential, but in the middle of an update of its service, which goes back then.
 
     Args:
         age: Seconds since its last sign of life.
@@ -63,6 +66,8 @@ def judge(vitals: Vitals, age: float) -> Health:
             message=f"stuck: no sign of life for {age:.0f} s, and the next one was due after"
             f" {vitals.pause:.0f} s",
         )
+    if vitals.unfit:
+        return Health(healthy=False, message=f"unfit: {vitals.unfit}")
     if vitals.trouble:
         begun = "" if vitals.cycles else "no cycle has run yet: "
         return Health(healthy=True, message=f"waits: {begun}{vitals.trouble}")

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from bridge.model.labels import ASIDE, GOOD
 from tests.support.certificates import Authority
 from tests.support.database import Database
 from tests.support.images import Registry, debian, docker, import_bridge, import_haproxy, wheels
@@ -56,6 +57,7 @@ def stack(
     lab.service("api", replicas=1)
     lab.secret("db", {"api": {"target": "db"}})
     lab.rotate("db")
+    lab.secret("vault_secret_id", {"stack_bridge": {"target": "secret_id"}})
     made = BridgeStack(
         lab, swarm, bridge="vault-swarm-bridge:local", haproxy="haproxy:local", ca=ca
     )
@@ -118,6 +120,65 @@ def test_it_rotates_with_no_right_that_it_does_not_need(stack: tuple[Lab, Bridge
     said = bridges.logs()
     assert not [canary for canary in lab.canaries if canary in said]
     assert " 403 " not in said
+
+    _it_rotates_its_own_credential(lab, bridges)
+
+
+def _it_rotates_its_own_credential(lab: Lab, bridges: BridgeStack) -> None:
+    """A bad credential goes back; a good one comes last, and then the former one may end."""
+    place = f"auth/{bridges.approle}/role/bridge/secret-id"
+    _new_credential(lab, bridges, good=False)
+    eventually(lambda: _is_marked(lab, "vault_secret_id_v1", ASIDE))
+    eventually(lambda: _own(lab, bridges) == "vault_secret_id")
+    bridges.wait_healthy()
+    assert bridges.secret("vault_secret_id")["reason"] == "RollFailed"
+
+    bridges.ask("pause")
+    _new_credential(lab, bridges)  # the role was not locked out
+    value = lab.rotate("db")
+    eventually(lambda: _are_there(lab, "vault_secret_id_v2", "db_v3"))
+    bridges.ask("resume")
+    eventually(lambda: _is_marked(lab, "vault_secret_id_v2", GOOD))
+    assert _own(lab, bridges) == "vault_secret_id_v2"
+    _has(lab, value)
+    own, other = (
+        lab.swarm.service(name)["UpdateStatus"] for name in (bridges.bridge, lab.name("api"))
+    )
+    assert other["CompletedAt"] < own["StartedAt"]
+
+    lab.vault.put(f"{place}/destroy", secret_id=bridges.secret_id)
+    for container in bridges.containers():
+        lab.swarm.call("POST", f"/containers/{container['Id']}/kill?signal=KILL")
+    _has(lab, lab.rotate("db"))
+
+
+def _new_credential(lab: Lab, bridges: BridgeStack, *, good: bool = True) -> str:
+    """Write a secret id for the bridge into Vault; returns it."""
+    secret_id = lab.vault.make_secret_id(bridges.approle) if good else lab.canary()
+    lab.canaries.append(secret_id)
+    lab.vault.write(lab.mount, "vault_secret_id", password=secret_id)
+    return secret_id
+
+
+def _labels(lab: Lab) -> dict[str, Json]:
+    """Return the labels of each Docker secret."""
+    secrets = lab.swarm.call("GET", "/secrets")
+    return {s["Spec"]["Name"]: s["Spec"]["Labels"] or {} for s in secrets}
+
+
+def _are_there(lab: Lab, *names: str) -> bool:
+    """Return whether Docker secrets are there."""
+    return {lab.name(name) for name in names} <= _labels(lab).keys()
+
+
+def _is_marked(lab: Lab, name: str, mark: str) -> bool:
+    """Return whether a Docker secret has a label that begins so."""
+    return any(label.startswith(mark) for label in _labels(lab).get(lab.name(name), ()))
+
+
+def _own(lab: Lab, bridges: BridgeStack) -> str:
+    """Return the Docker secret that the bridge logs in with."""
+    return lab.swarm.references(bridges.bridge)["secret_id"].removeprefix(lab.prefix)
 
 
 # --- the long form: an image that is built, pushed and pulled ------------------------------------

@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from contextlib import suppress
 from typing import Any
 
-from tests.support.images import docker
+from docker.errors import NotFound
+
+from tests.support.images import CommandFailed, docker
 from tests.support.lab import ROOT, Lab
 from tests.support.processes import eventually
 from tests.support.swarm import PrivateSwarm
 
 Json = dict[str, Any]
+
+
+_SOONER = (("interval", "30s", "2s"), ("start_period", "30s", "5s"), ("monitor", "30s", "2s"))
+"""What takes long in production, and how long in tests."""
 
 
 class BridgeStack:
@@ -24,6 +31,12 @@ class BridgeStack:
         haproxy: The proxy's image.
         ca: Certificate of the CA that Vault's own is of.
         custody: Whether there are leased credentials, with a token role for their custody.
+
+    Attributes:
+        name: Name of the stack.
+        bridge: Name of its service with the bridges.
+        approle: Where AppRole is mounted that they log in by.
+        secret_id: What they log in with at first.
     """
 
     def __init__(
@@ -44,12 +57,14 @@ class BridgeStack:
         self._folder.mkdir()
         self._configurations = 0
         self._custody = lab.name("custody") if custody else ""
+        self.approle = lab.name("approle")
+        self.bridge = f"{self.name}_bridge"
         self._make_secrets(ca)
 
     def _make_secrets(self, ca: str) -> None:
         """Let it log in by AppRole, with the policy that ``policy`` prints."""
         lab = self._lab
-        mount = lab.name("approle")
+        mount = self.approle
         auth = {"method": "approle", "mount": mount}
         files = {"role_id_file": "role_id", "secret_id_file": "secret_id"}
         port = lab.vault.address.rpartition(":")[2]
@@ -66,6 +81,7 @@ class BridgeStack:
             lab.vault.put(f"auth/token/roles/{self._custody}", **role)
         role_id, secret_id = lab.vault.make_approle(mount, lab.name("policy"))
         lab.canaries.append(secret_id)
+        self.secret_id = secret_id
         for name, text in (("role_id", role_id), ("secret_id", secret_id), ("ca", ca)):
             self._swarm.create_secret(lab.name(f"vault_{name}"), text.encode())
 
@@ -83,8 +99,9 @@ class BridgeStack:
             ours = f"{{external: true, name: {self._lab.name(f'vault_{name}')}}}"
             assert f"vault_{name}: {{external: true}}" in text
             text = text.replace(f"vault_{name}: {{external: true}}", f"vault_{name}: {ours}")
-        assert "interval: 30s" in text
-        text = text.replace("interval: 30s", "interval: 2s")
+        for name, long, short in _SOONER:
+            assert f"      {name}: {long}" in text
+            text = text.replace(f"      {name}: {long}", f"      {name}: {short}")
         (self._folder / "bridge.yml").write_text(text)
         shutil.copyfile(self._lab.write_config(), self._folder / "bridge.yaml")
         shutil.copyfile(ROOT / "compose/haproxy.cfg", self._folder / "haproxy.cfg")
@@ -101,7 +118,11 @@ class BridgeStack:
         """Inspect the running containers of a service."""
         tasks = self._swarm.tasks(f"{self.name}_{service}")
         ids = [task["Status"]["ContainerStatus"]["ContainerID"] for task in tasks]
-        return [self._swarm.call("GET", f"/containers/{each}/json") for each in ids]
+        found: list[Json] = []
+        for each in ids:
+            with suppress(NotFound):  # it may end at any time
+                found.append(self._swarm.call("GET", f"/containers/{each}/json"))
+        return found
 
     def wait_healthy(self, replicas: int = 2) -> None:
         """Wait until so many bridges run, and say that they are healthy."""
@@ -116,18 +137,41 @@ class BridgeStack:
         """Run a command in a container; returns what it printed."""
         return docker(self._swarm, "exec", container["Id"], *command)
 
+    def ask(self, *words: str) -> str:
+        """Run the bridge's command in one of its containers, in another one where that ends."""
+        printed: list[str] = []
+
+        def asked() -> bool:
+            for container in self.containers():
+                with suppress(CommandFailed):
+                    printed.append(self.run(container, "vault-bridge", *words))
+                    return True
+            return False
+
+        eventually(asked)
+        return printed[0]
+
     def status(self) -> Json:
-        """Return ``status --json`` as a bridge's container tells it."""
-        container = self.containers()[0]
-        command = ("docker", "exec", container["Id"], "vault-bridge", "status", "--json")
-        done = subprocess.run(
-            command,
-            env={**self._lab.environ(), "DOCKER_HOST": self._swarm.host},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return dict(json.loads(done.stdout))
+        """Return ``status --json`` as a bridge's container tells it; it may end with any code."""
+        found: list[Json] = []
+
+        def told() -> bool:
+            for container in self.containers():
+                command = ["docker", "exec", container["Id"], "vault-bridge", "status", "--json"]
+                environ = {**self._lab.environ(), "DOCKER_HOST": self._swarm.host}
+                done = subprocess.run(command, env=environ, capture_output=True, check=False)
+                with suppress(ValueError):
+                    found.append(json.loads(done.stdout))
+                    return True
+            return False
+
+        eventually(told)
+        return found[0]
+
+    def secret(self, name: str) -> Json:
+        """Return what ``status`` says of one secret."""
+        (found,) = [s for s in self.status()["secrets"] if s["name"] == self._lab.name(name)]
+        return dict(found)
 
     def logs(self) -> str:
         """Return what the bridges and the proxy have logged."""

@@ -20,6 +20,7 @@ from bridge.decide.services.blame import (
 )
 from bridge.decide.services.blocked_rolls import block
 from bridge.decide.services.hung import is_excused, wake_of
+from bridge.decide.services.own import awaits_answer, refused_login
 from bridge.decide.services.progress import (
     MOVING,
     UNFINISHED,
@@ -54,13 +55,17 @@ JUST = 3.0
 """Seconds for which a sent update is taken to be under way, whatever the engine reports of it."""
 
 
+_UNANSWERED = "Vault has yet to answer the bridge that runs on it"
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """The tasks of a service, against the versions that are on trial there.
 
     Attributes:
         settled_at: When it frees its place in flight; never while they have not converged.
-        baked_at: When they will have baked as they are; None while they have not converged.
+        baked_at: When they will have baked as they are; None while they have not converged, never
+            while Vault has yet to answer the bridge that is one of them.
     """
 
     tasks: tuple[Task, ...]
@@ -72,7 +77,7 @@ class Observed:
     @property
     def wake(self) -> tuple[float, ...]:
         """When time alone changes what is concluded from them."""
-        return () if self.baked_at is None else (self.baked_at,)
+        return () if self.baked_at in (None, inf) else (self.baked_at,)
 
     @property
     def not_starting(self) -> bool:
@@ -115,6 +120,8 @@ def _observe(service: Service, known: Situation) -> Observed:
     if not progress.converged:
         return Observed(tasks, progress, watch)
     settled = settled_at(service, tasks, watch, known.memory, known.now)
+    if awaits_answer(service, trial, known):
+        return Observed(tasks, progress, watch, settled, inf)
     return Observed(tasks, progress, watch, settled, baked_at(settled, watch, known.rollout))
 
 
@@ -211,6 +218,7 @@ def _judge_roll(
     state = replace(state, wake_updater=hung)
     excused = is_excused(service, watch.lost)
     failure = failure_of(service, progress, watch, known.rollout, excused=excused)
+    failure = failure or refused_login(service, [mirror.id for mirror in held], known)
     hindrance = hindrance_of(service, progress, watch, _noted_block(held, service), failure)
     if hindrance and not hung and not excused:  # 2
         return block(state, open_rolls, hindrance, known)
@@ -253,7 +261,7 @@ def _baking(
             state = state.noted(_done(want, state.service, now))
             state = state.reported(want, State.ROLLING, Reason.CONVERGED, message)
         else:
-            text = observed.progress.text
+            text = observed.progress.text if state.baked_at != inf else _UNANSWERED
             state = state.reported(want, State.ROLLING, Reason.BAKING, text)
     return replace(state.waking(settled), in_flight=now < settled)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from bridge.decide.backoffs import backoff_of, trying_again
 from bridge.decide.services.blocked_rolls import tried_again
 from bridge.decide.services.limits import hold_what_is_too_much
+from bridge.decide.services.own import LastTurn, last_turn
 from bridge.decide.services.progress import PAUSED
 from bridge.decide.services.state import ServiceState
 from bridge.decide.services.wants import Want
@@ -36,26 +37,31 @@ def give_turns(
     4. A way back may be blocked as well, and free its place for another; then the engine starts it
        after all, and more services are under way than should be. None of them gets anything newer
        until enough have converged or failed; what goes back does not wait for that.
+    5. The bridge's own service comes last.
     """
-    order = sorted(range(len(states)), key=lambda place: not _goes_back(states[place]))  # 2
-    limited = hold_what_is_too_much([states[place] for place in order], known)
+    limited = hold_what_is_too_much(states, known)
+    last = last_turn(limited, known)
+    order = sorted(range(len(states)), key=lambda place: _rank(limited[place], last))  # 2, 5
     sent = _may_be_sent(known)
     placed = {s.service.id for s in limited if s.in_flight or s.service.id in sent}  # 1, 3
     free = known.rollout.max_in_flight - len(placed)
-    after = list(states)
     chains: list[Chain] = []
-    for place, state in zip(order, limited, strict=True):
-        after[place] = state
+    for place in order:
+        state = limited[place]
         if not state.ready:
             continue
-        message = _why_not_now(state, free, placed, known)
+        message = last.why_not_now(state) or _why_not_now(state, free, placed, known)
         if message:
-            after[place] = _wait_for_turn(state, message)
+            limited[place] = _wait_for_turn(state, message)
             continue
-        after[place], chain = _roll(state, known)
+        limited[place], chain = _roll(state, known)
         chains += [chain] if chain else []
         free -= bool(chain) and state.service.id not in placed
-    return after, chains
+    return limited, chains
+
+
+def _rank(state: ServiceState, last: LastTurn) -> tuple[bool, int]:
+    return not _goes_back(state), last.rank(state)
 
 
 def _goes_back(state: ServiceState) -> bool:

@@ -102,6 +102,13 @@ class Vault:
         if self._login.is_due():
             self._session.aside(self._login.keep)
 
+    def warm_up(self) -> None:
+        """Log in, or keep the login that there is; for any thread, which may have to wait."""
+        if self._login.known:
+            self._login.keep()
+        else:
+            self._login.token()
+
     @property
     def pause(self) -> float | None:
         """Seconds after which to call ``keep`` again; None where there is no hurry."""
