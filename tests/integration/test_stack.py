@@ -7,6 +7,7 @@ import os
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.support.certificates import Authority
 from tests.support.database import Database
 from tests.support.images import Registry, debian, docker, import_bridge, import_haproxy, wheels
 from tests.support.lab import ROOT, Lab
+from tests.support.nodes import MultiNodeSwarm
 from tests.support.postgres import Postgres
 from tests.support.processes import eventually
 from tests.support.relay import Relay
@@ -49,17 +51,24 @@ def tls_vault(tmp_path: Path, swarm: Engine) -> Iterator[tuple[VaultServer, str]
 def stack(
     tmp_path: Path, swarm: PrivateSwarm, tls_vault: tuple[VaultServer, str]
 ) -> Iterator[tuple[Lab, BridgeStack]]:
-    """The stack and its lab, with images of this machine's own files."""
+    """The stack that ``init`` writes and its lab, with images of this machine's own files."""
     server, ca = tls_vault
     lab = Lab(tmp_path, swarm, server)
     import_bridge(swarm, "vault-swarm-bridge:local")
     import_haproxy(swarm, "haproxy:local")
     lab.service("api", replicas=1)
-    lab.secret("db", {"api": {"target": "db"}})
     lab.rotate("db")
-    lab.secret("vault_secret_id", {"stack_bridge": {"target": "secret_id"}})
+    names = {name: lab.name(name) for name in ("db", "api", "vault_secret_id", "stack_bridge")}
     made = BridgeStack(
-        lab, swarm, bridge="vault-swarm-bridge:local", haproxy="haproxy:local", ca=ca
+        lab,
+        swarm,
+        bridge="vault-swarm-bridge:local",
+        haproxy="haproxy:local",
+        ca=ca,
+        init=[
+            f"--secret={names['db']}=db:password@{names['api']}",
+            f"--secret={names['vault_secret_id']}=vault_secret_id:password@{names['stack_bridge']}",
+        ],
     )
     yield lab, made
     lab.docker_host = swarm.host
@@ -68,7 +77,15 @@ def stack(
 
 
 def _has(lab: Lab, value: str) -> None:
-    eventually(lambda: lab.swarm.read(lab.name("api"), "db") == [value])
+    eventually(lambda: _read(lab) == [value])
+
+
+def _read(lab: Lab) -> list[str]:
+    """Read the file of the secret ``db`` in each container of the service ``api``."""
+    api = lab.name("api")
+    start = lab.name("db_v")
+    files = [f for f, name in lab.swarm.references(api).items() if name.startswith(start)]
+    return lab.swarm.read(api, files[0]) if files else []
 
 
 _LOOK = """
@@ -126,7 +143,7 @@ def test_it_rotates_with_no_right_that_it_does_not_need(stack: tuple[Lab, Bridge
 
 def _it_rotates_its_own_credential(lab: Lab, bridges: BridgeStack) -> None:
     """A bad credential goes back; a good one comes last, and then the former one may end."""
-    place = f"auth/{bridges.approle}/role/bridge/secret-id"
+    (first,) = bridges.accessors()
     _new_credential(lab, bridges, good=False)
     eventually(lambda: _is_marked(lab, "vault_secret_id_v1", ASIDE))
     eventually(lambda: _own(lab, bridges) == "vault_secret_id")
@@ -146,18 +163,16 @@ def _it_rotates_its_own_credential(lab: Lab, bridges: BridgeStack) -> None:
     )
     assert other["CompletedAt"] < own["StartedAt"]
 
-    lab.vault.put(f"{place}/destroy", secret_id=bridges.secret_id)
+    lab.vault.put(f"{bridges.role}/secret-id-accessor/destroy", secret_id_accessor=first)
     for container in bridges.containers():
         lab.swarm.call("POST", f"/containers/{container['Id']}/kill?signal=KILL")
     _has(lab, lab.rotate("db"))
 
 
-def _new_credential(lab: Lab, bridges: BridgeStack, *, good: bool = True) -> str:
-    """Write a secret id for the bridge into Vault; returns it."""
-    secret_id = lab.vault.make_secret_id(bridges.approle) if good else lab.canary()
-    lab.canaries.append(secret_id)
+def _new_credential(lab: Lab, bridges: BridgeStack, *, good: bool = True) -> None:
+    """Write a secret id for the bridge into Vault."""
+    secret_id = bridges.make_secret_id() if good else lab.canary()
     lab.vault.write(lab.mount, "vault_secret_id", password=secret_id)
-    return secret_id
 
 
 def _labels(lab: Lab) -> dict[str, Json]:
@@ -245,7 +260,10 @@ def _is_small_and_bare(swarm: PrivateSwarm, image: str, exported: Path) -> None:
 def test_ten_rotations_by_an_image_that_was_pulled(
     tmp_path: Path, pulling: tuple[PrivateSwarm, Registry], postgres: Postgres
 ) -> None:
-    """One leader is killed, and one is replaced by another image in the middle of a roll."""
+    """Meanwhile the bridge's own credential is rotated five times, and once more to a bad one.
+
+    One leader is killed, and one is replaced by another image in the middle of a roll.
+    """
     swarm, registry = pulling
     built = _build(swarm, registry)
     _is_small_and_bare(swarm, built, tmp_path / "exported.tar")
@@ -268,8 +286,9 @@ def test_ten_rotations_by_an_image_that_was_pulled(
         closing(Database(server, postgres, lab.prefix)) as database,
     ):
         database.role("app")
-        lab.service("api", replicas=2)
+        lab.service("api", replicas=1)
         lab.secret("db", {"api": {"target": "db"}})
+        lab.secret("vault_secret_id", {"stack_bridge": {"target": "secret_id"}})
         lab.leased(
             "user",
             {"api": {"target": "user"}},
@@ -288,12 +307,16 @@ def test_ten_rotations_by_an_image_that_was_pulled(
         bridges.deploy()
         bridges.wait_healthy()
         for turn in range(10):
+            if turn % 2 == 0 or turn == 3:
+                _new_credential(lab, bridges, good=turn != 3)
             _rotate_both(lab, bridges)
             if turn == 3:
                 swarm.call("POST", f"/containers/{_leader(bridges)}/kill?signal=KILL")
             if turn == 6:
                 lab.rotate("db")
                 bridges.deploy(images[2])
+        eventually(lambda: _own(lab, bridges) == "vault_secret_id_v6")
+        eventually(lambda: _is_marked(lab, "vault_secret_id_v6", GOOD))
         bridges.wait_healthy()
         assert {c["Config"]["Image"] for c in bridges.containers()} == {images[2]}
         eventually(lambda: {s["state"] for s in bridges.status()["secrets"]} == {"Synced"})
@@ -306,20 +329,96 @@ def test_ten_rotations_by_an_image_that_was_pulled(
         lab.close()
 
 
+@pytest.fixture
+def managers(run_directory: Path) -> Iterator[MultiNodeSwarm]:
+    """A swarm of two managers, whose images are this machine's own files."""
+    if problems := missing(engine=True, haproxy=True):
+        pytest.skip("; ".join(problems))
+    folder = Path(tempfile.mkdtemp(dir=run_directory))
+    with closing(MultiNodeSwarm(folder / "nodes", managers=2, workers=0)) as nodes:
+        for node in nodes.names:
+            import_bridge(nodes.engine(node), "vault-swarm-bridge:local")
+            import_haproxy(nodes.engine(node), "haproxy:local")
+            nodes.show_socket(node, "/run/docker.sock")
+        yield nodes
+
+
+@pytest.mark.acceptance
+def test_the_leaders_node_is_drained_in_the_middle_of_a_roll(
+    tmp_path: Path, managers: MultiNodeSwarm
+) -> None:
+    """The other bridge goes on with the roll, which is begun once."""
+    authority = Authority(tmp_path / "ca")
+    address = PrivateSwarm.ADDRESS  # of the first manager
+    files = (*authority.issue("vault", address), authority.file)
+    swarm = managers.engine("m1")
+    server = VaultServer(tmp_path / "tls", files)
+    server.start()
+    port = int(server.address.rpartition(":")[2])
+    lab = Lab(tmp_path, swarm, server)
+    with closing(server), closing(Relay(managers.namespace("m1"), address, port)):
+        lab.service("api", replicas=3)
+        lab.secret("db", {"api": {"target": "db"}})
+        value = lab.rotate("db")
+        bridges = BridgeStack(
+            lab,
+            swarm,
+            bridge="vault-swarm-bridge:local",
+            haproxy="haproxy:local",
+            ca=authority.file.read_text(),
+            socket="/var/run/docker.sock",
+        )
+        bridges.deploy()
+        bridges.wait_healthy()
+        eventually(lambda: _read(lab) == [value] * 3)
+        eventually(lambda: _is_marked(lab, "db_v1", GOOD))
+        leader = bridges.status()["leader"]["host"]
+        began = int(time.time())
+        value = lab.rotate("db")
+        eventually(lambda: value in _read(lab))  # one of three has it
+        drained = leader.partition("/")[0]
+        swarm.update_node(drained, Availability="drain")
+        eventually(lambda: _read(lab) == [value] * 3)
+        eventually(lambda: _is_marked(lab, "db_v2", GOOD))
+        assert bridges.status()["leader"]["host"].partition("/")[0] != drained
+        assert _writes(swarm, lab.name("api"), began) == 1
+        bridges.close()
+        lab.close()
+
+
+def _writes(swarm: Engine, name: str, since: int) -> int:
+    """Return how often the spec of a service was written, as the engine's events tell."""
+    events = swarm.api.events(
+        since=since, until=int(time.time()) + 1, filters={"type": ["service"]}, decode=True
+    )
+    attributes = [event["Actor"]["Attributes"] for event in events]
+    return attributes.count({"name": name})
+
+
 def _rotate_both(lab: Lab, bridges: BridgeStack) -> None:
-    """Rotate the KV secret and the database user, and wait until every task has both."""
+    """Rotate the KV secret and the database user, and wait until every task has both.
+
+    And until the user is good: before that ``rotate`` asks for nothing more than what is under way.
+    """
     before = set(lab.swarm.read(lab.name("api"), "user"))
     value = lab.rotate("db")
-    bridges.run(bridges.containers()[0], "vault-bridge", "rotate", lab.name("user"))
-    eventually(lambda: lab.swarm.read(lab.name("api"), "db") == [value] * 2)
+    bridges.ask("rotate", lab.name("user"))
+    _has(lab, value)
     eventually(lambda: not before & set(lab.swarm.read(lab.name("api"), "user")))
+    eventually(lambda: _is_marked(lab, f"user_v{max(lab.versions('user'))}", GOOD))
 
 
 def _leader(bridges: BridgeStack) -> str:
     """Return the id of the container that leads."""
-    task = bridges.status()["leader"]["host"].rpartition("/")[2]
-    (found,) = [c for c in bridges.containers() if c["Name"].removeprefix("/") == task]
-    return str(found["Id"])
+    found: list[Json] = []
+
+    def known() -> bool:
+        task = bridges.status()["leader"]["host"].rpartition("/")[2]
+        found[:] = [c for c in bridges.containers() if c["Name"].removeprefix("/") == task]
+        return bool(found)
+
+    eventually(known)
+    return str(found[0]["Id"])
 
 
 def _id(lab: Lab) -> str:

@@ -20,7 +20,7 @@ from image.collect import HOME, Tree, surround
 from tests.support.lab import ROOT
 from tests.support.processes import Server
 from tests.support.requirements import DEBOOTSTRAP, HAPROXY
-from tests.support.swarm import PrivateSwarm
+from tests.support.swarm import Engine, PrivateSwarm
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vault-swarm-bridge"
 
@@ -32,7 +32,7 @@ class CommandFailed(Exception):
     """A command of the tests failed, and what it said."""
 
 
-def import_bridge(swarm: PrivateSwarm, name: str) -> None:
+def import_bridge(swarm: Engine, name: str) -> None:
     """Make an image of the bridge without a build: what ``collect`` takes of this machine.
 
     It is set up by the same lines of the Dockerfile as one that is built.
@@ -47,7 +47,7 @@ def import_bridge(swarm: PrivateSwarm, name: str) -> None:
         _import(swarm, tree, name, _setup())
 
 
-def import_haproxy(swarm: PrivateSwarm, name: str) -> None:
+def import_haproxy(swarm: Engine, name: str) -> None:
     """Make an image of this machine's HAProxy."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Tree(Path(folder, "tree"))
@@ -73,7 +73,7 @@ def _setup() -> list[str]:
     return [line for line in text.splitlines() if line.partition(" ")[0] in words]
 
 
-def _import(swarm: PrivateSwarm, tree: Path, name: str, setup: list[str]) -> None:
+def _import(swarm: Engine, tree: Path, name: str, setup: list[str]) -> None:
     changes = [word for line in setup for word in ("--change", line)]
     docker(swarm, "import", *changes, str(tree), name)
 
@@ -191,7 +191,7 @@ def _pushed(swarm: PrivateSwarm, name: str) -> bool:
     return True
 
 
-def docker(swarm: PrivateSwarm, *arguments: str, **environ: str) -> str:
+def docker(swarm: Engine, *arguments: str, **environ: str) -> str:
     """Run Docker's command line; returns what it printed."""
     return _run("docker", *arguments, DOCKER_HOST=swarm.host, DOCKER_BUILDKIT="0", **environ)
 

@@ -209,6 +209,12 @@ class Engine:
 
         eventually(written)
 
+    def update_node(self, name: str, **spec: str) -> None:
+        """Write fields of a node's spec."""
+        raw = self.call("GET", f"/nodes/{name}")
+        changed = {**raw["Spec"], **spec}
+        self.call("POST", f"/nodes/{raw['ID']}/update", changed, version=raw["Version"]["Index"])
+
     def references(self, name: str) -> dict[str, str]:
         """Return the names of the Docker secrets in a service's spec, by target."""
         container = self.service(name)["Spec"]["TaskTemplate"]["ContainerSpec"]
