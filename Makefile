@@ -88,16 +88,19 @@ lock: $(STAMP) ## Lock the versions of all dependencies anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--upgrade pyproject.toml --group dev -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-		--upgrade --group pyproject.toml:sbom -o requirements/sbom.txt
+		--upgrade --group pyproject.toml:image -o requirements/image.txt
 
 # BASE is an image with CPython 3.11 or newer, by its digest. IMAGE is what the result is called.
 IMAGE ?= vault-swarm-bridge:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 BUILT := build/image
-image: $(STAMP) ## The image, as IMAGE=..., on BASE=...@sha256:...; with its bill of materials in build/image
+TOOLS := $(BUILT)/tools
+image: ## The image, as IMAGE=..., on BASE=...@sha256:...; with its bill of materials in build/image
 	@case "$(BASE)" in *?@sha256:*) ;; *) echo "Name the base by its digest: make image BASE=NAME@sha256:..." >&2; exit 2;; esac
 	@rm -rf $(BUILT)
 	@mkdir -p $(BUILT)/wheels
-	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/image.txt
+	@$(TOOLS)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
 		--wheel-dir $(BUILT)/wheels .
 	@[ -z "$(WHEELS)" ] || cp $(WHEELS)/*.whl $(BUILT)/wheels
 	docker build --pull=false $(BUILD_OPTIONS) --build-arg BASE=$(BASE) \
@@ -105,7 +108,7 @@ image: $(STAMP) ## The image, as IMAGE=..., on BASE=...@sha256:...; with its bil
 		--build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
 		$(if $(WHEELS),--build-arg PIP_NO_INDEX=1) $(if $(PIP_INDEX_URL),--build-arg PIP_INDEX_URL) \
 		--tag $(IMAGE) .
-	@sh image/sbom.sh $(IMAGE) $(BUILT)
+	@sh image/sbom.sh $(IMAGE) $(BUILT) $(TOOLS)
 
 clean: ## Remove what was installed here
 	rm -rf $(VENV) build .engines .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage

@@ -1,8 +1,9 @@
 #!/bin/sh
-# sbom.sh IMAGE FOLDER: writes FOLDER/sbom.cdx.json, the bill of materials of the Python packages that
-# are in an image, in the form of CycloneDX. It looks at what is in the image, not at what should be.
+# sbom.sh IMAGE FOLDER TOOLS: writes FOLDER/sbom.cdx.json, the bill of materials of the Python packages
+# that are in an image, in the form of CycloneDX. It looks at what is in the image, not at what should be.
+# TOOLS is an environment with requirements/image.txt, which is removed at the end.
 set -eu
-image=$1 folder=$2 python=${PYTHON:-python3}
+image=$1 folder=$2 tools=$3 python=${PYTHON:-python3}
 
 container=$(docker create "$image")
 trap 'docker rm "$container" >/dev/null' EXIT
@@ -11,9 +12,6 @@ docker cp "$container:/opt/vault-bridge" "$folder/content" >/dev/null
 
 # The tool asks an environment's own interpreter for its path. This one is of another machine, and
 # maybe of another version; the packages are only listed.
-tools="$folder/tools"
-"$python" -m venv "$tools"
-"$tools/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sbom.txt
 ours=$("$python" -c 'import os, sys; print(os.path.realpath(sys.executable))')
 ln -sf "$ours" "$folder/content/bin/python"
 printf 'home = %s\ninclude-system-site-packages = false\n' "$(dirname "$ours")" >"$folder/content/pyvenv.cfg"

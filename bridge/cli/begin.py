@@ -52,6 +52,7 @@ class Given:
     admin_token_env: str
     to_docker_secrets: bool
     yes: bool
+    existing: bool
 
 
 def _first_secrets(
@@ -135,6 +136,11 @@ def _option(*names: str, **more: Any) -> Callable[[_Function], _Function]:
     is_flag=True,
     help="Put role id, secret id and CA into Docker secrets; else the ids into files of mode 0600.",
 )
+@click.option(
+    "--existing",
+    is_flag=True,
+    help="Take the configuration that is there as it is, and add what is missing beside it.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before writing into Vault.")
 @click.pass_obj
 def init(options: Options, /, **given: Any) -> None:
@@ -144,28 +150,27 @@ def init(options: Options, /, **given: Any) -> None:
     configuration with its comments, after a check by its parser, and prints the policies, the
     commands that put them in place, and the stack. Nothing is written into Vault or the swarm
     without `--apply`, which needs an administrator's token. The secret id is never printed.
+
+    With `--existing` the answers are taken from the configuration that is there. It is not written,
+    nor is a stack that is there and differs, unless `--force` says so of the stack.
     """
     from bridge.cli.grant import token_of
-    from bridge.report.first_config import config_text
 
     asked = Given(**given)
-    answers = _answers(asked, Path(options.config).absolute().parent)
-    text = config_text(answers)
-    configuration = _parsed(text)
-    files = {Path(options.config): text}
+    answers, configuration, files = _begun(options, asked)
     if asked.write_stack:
         files |= _stack_files(options.config, answers, asked)
     if asked.apply:
         token = token_of(asked.admin_token_file, asked.admin_token_env)
         with _granting(configuration, answers, asked, token) as grant:
             _show(grant)
-            written = _write(files, force=asked.force)
+            written = _write(files, asked)
             if _agreed(grant, asked):
                 grant.carry_out(lambda line: click.echo(line, err=True))
     elif asked.to_docker_secrets:
         raise click.UsageError("--docker-secrets goes with --apply")
     else:
-        written = _write(files, force=asked.force)
+        written = _write(files, asked)
     if options.as_json:
         print_json({"written": written} | _printed(options.config, answers, asked, configuration))
     else:
@@ -173,6 +178,29 @@ def init(options: Options, /, **given: Any) -> None:
 
 
 # --- the answers ----------------------------------------------------------------------------------
+
+
+def _begun(options: Options, given: Given) -> tuple[Answers, Configuration, dict[Path, str]]:
+    """Return the answers, the configuration, and the file of it where it is to be written."""
+    from bridge.report.first_config import config_text
+
+    if given.existing:
+        from bridge.cli.existing import answers_of, refuse_answers
+
+        refuse_answers(options.config)
+        configuration = options.load()
+        answers = answers_of(
+            configuration,
+            run_as=given.run_as,
+            ca=_absolute(given.ca),
+            docker_host=given.docker_host,
+        )
+        if given.apply and answers.ca == "FILE":
+            raise click.UsageError("--ca is needed: the configuration has `vault.ca_file`")
+        return answers, configuration, {}
+    answers = _answers(given, Path(options.config).absolute().parent)
+    text = config_text(answers)
+    return answers, _parsed(text), {Path(options.config): text}
 
 
 def _answers(given: Given, folder: Path) -> Answers:
@@ -274,14 +302,18 @@ def _stack_files(config: str, answers: Answers, given: Given) -> dict[Path, str]
     return {file: text, Path(config).with_name("haproxy.cfg"): haproxy()}
 
 
-def _write(files: dict[Path, str], *, force: bool) -> list[str]:
+def _write(files: dict[Path, str], given: Given) -> list[str]:
     """Write files, all or none of them; returns those that were not there as they are now.
 
-    Raises ``click.UsageError`` where one is there with another content, unless it is forced.
+    Where one is there with another content, and it is not forced, ``click.UsageError`` is raised;
+    with ``--existing`` it stays, and is named.
     """
     wanted = {file: text for file, text in files.items() if not is_there(file, text.encode())}
     taken = [str(file) for file in wanted if os.path.lexists(file)]
-    if taken and not force:
+    if taken and given.existing and not given.force:
+        click.echo(f"{', '.join(taken)}: there already, and left as it is", err=True)
+        wanted = {file: text for file, text in wanted.items() if str(file) not in taken}
+    elif taken and not given.force:
         raise click.UsageError(
             f"{', '.join(taken)}: there already, with another content; nothing is written. Name"
             " another file with -c, or overwrite it with --force"
@@ -299,6 +331,7 @@ def _granting(
     configuration: Configuration, answers: Answers, given: Given, token: str
 ) -> Iterator[Grant]:
     """Yield what is to be written into Vault, and where the credential goes."""
+    from bridge.cli.existing import credential_files
     from bridge.cli.grant import DockerSecrets, Files, open_grant
     from bridge.keys.values import docker_host
     from bridge.model.settings import DockerSettings
@@ -307,6 +340,8 @@ def _granting(
 
     if not given.to_docker_secrets:
         names = {what: Path(answers.folder) / what for what in ("role_id", "secret_id")}
+        if not answers.stack:
+            names |= credential_files(configuration.settings.vault.auth)
         with open_grant(configuration, token, Files(names), answers.ca, force=given.force) as grant:
             yield grant
         return
@@ -367,7 +402,7 @@ def _print(
     written: list[str],
 ) -> None:
     printed = _printed(config, answers, given, configuration)
-    parts = [f"# Written: {', '.join(written)}" if written else f"# {config} is as it would be."]
+    parts = [f"# Written: {', '.join(written)}" if written else f"# {config} is as it should be."]
     parts += printed["policies"].values()
     c = f" -c {config}"
     lines = [

@@ -231,18 +231,31 @@ def _compose_version(_context: click.Context, _option: click.Parameter, value: s
     callback=_compose_version,
     help="`version`, as the stack's file has it.",
 )
+@click.option("--own", is_flag=True, help="Print the names of the bridge's own Docker configs.")
 @click.pass_obj
-def render(options: Options, *, env: bool, compose_version: str) -> None:
+def render(options: Options, *, env: bool, compose_version: str, own: bool) -> None:
     """Print the current Docker secrets' names for `docker stack deploy`.
 
     An override file for a second -c, or variables for `name: x_v${X_VERSION:?}`. Needs the swarm
     only. Secrets without any version yet are left out, and it ends with code 3.
+
+    With `--own` it names the Docker configs of the bridge's own stack by what is in the
+    configuration and in the `haproxy.cfg` beside it: a Docker config never changes, so another
+    content needs another name. That needs no server.
     """
     from bridge.observe_swarm import look_at_swarm
-    from bridge.report.render import current_names, override, variables
+    from bridge.report.render import current_names, override, own_configs, variables
     from bridge.servers.swarm import Swarm
 
     configuration = options.load()
+    if own:
+        if env or compose_version:
+            raise click.UsageError("--own is a file of its own, with the stack's version")
+        file, rules = Path(options.config), Path(options.config).with_name("haproxy.cfg")
+        beside = rules.read_bytes() if rules.exists() else None
+        text = own_configs(configuration.desired.instance, file.read_bytes(), beside)
+        click.echo(text, nl=False)
+        return
     with closing(Swarm(configuration.settings.docker)) as swarm:
         view = look_at_swarm(swarm, configuration.desired.instance, time.time())
     names = current_names(configuration.desired, view)

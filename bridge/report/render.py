@@ -7,6 +7,7 @@ current one from here, as an override file or as variables.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from bridge.errors import BridgeError, Exit
 from bridge.model.desired import Desired
 from bridge.model.mirror import Mirror
 from bridge.model.swarm_view import SwarmView
+
+OWN_VERSION = "3.9"
+"""What the bridge's own stack has as ``version``: only files that have the same are merged."""
 
 
 class AmbiguousVariable(BridgeError):
@@ -58,6 +62,25 @@ def override(names: Names, compose_version: str = "") -> str:
     lines.append("secrets:" if names.current else "secrets: {}")
     for name, mirror in names.current.items():
         lines += [f"  {name}:", "    external: true", f"    name: {mirror.docker_name}"]
+    return "\n".join(lines) + "\n"
+
+
+def own_configs(instance: str, configuration: bytes, rules: bytes | None) -> str:
+    """Write a Compose file with names for the Docker configs of the bridge's own stack.
+
+    A Docker config never changes, so another content needs another name; the same content keeps
+    its name, and restarts nothing.
+
+    Args:
+        configuration: The configuration file. It holds no credential.
+        rules: The proxy's rules; None where there are none beside it.
+    """
+    start = "vault-bridge_" if instance == "default" else f"vault-bridge_{instance}_"
+    lines = [f'version: "{OWN_VERSION}"', "configs:"]
+    for key, what, content in (("bridge", "config", configuration), ("proxy", "proxy", rules)):
+        if content is not None:
+            digest = hashlib.sha256(content).hexdigest()[:12]
+            lines += [f"  {key}:", f"    name: {start}{what}_{digest}"]
     return "\n".join(lines) + "\n"
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from bridge.cli import begin, cli
@@ -107,3 +108,108 @@ def test_on_a_terminal_it_asks_for_what_is_missing(
     assert configuration.settings.vault.address == ADDRESS
     assert "NAME=PLACE is needed" in done.stderr
     assert "Address of Vault" not in done.stdout  # what is printed may go into a file
+
+
+# --- a configuration that is there ----------------------------------------------------------------
+
+WRITTEN = """\
+# written by hand
+vault:
+  address: https://vault.example.net:8200
+  ca_file: /run/secrets/vault_ca
+  auth:
+    method: approle
+    role_id_file: /run/secrets/role_id
+    secret_id_file: /run/secrets/secret_id
+docker: {host: "unix:///run/engine/engine.sock"}
+secrets:
+  db: {kv: {mount: secret, path: shop/db, field: password}}
+"""
+
+
+@pytest.fixture
+def written(config: Path) -> Path:
+    config.parent.mkdir()
+    config.write_text(WRITTEN)
+    return config
+
+
+def test_an_existing_configuration_stays_and_the_rest_is_added(written: Path) -> None:
+    done = _init(written, "--existing", "--write-stack")
+    assert done.exit_code == 0, done.output
+    assert written.read_text() == WRITTEN
+    assert 'path "secret/data/shop/db"' in done.stdout
+    assert "docker secret create vault_ca FILE" in done.stdout
+    names = sorted(each.name for each in written.parent.iterdir())
+    assert names == ["bridge.yaml", "bridge.yml", "haproxy.cfg"]
+    assert "{source: vault_ca, target: vault_ca" in written.with_suffix(".yml").read_text()
+
+
+def test_an_existing_stack_stays_too_unless_it_is_forced(written: Path) -> None:
+    stack = written.with_suffix(".yml")
+    stack.write_text("# mine\n")
+    done = _init(written, "--existing", "--write-stack")
+    assert done.exit_code == 0, done.output
+    assert f"{stack}: there already, and left as it is" in done.stderr
+    assert stack.read_text() == "# mine\n"
+    assert written.with_name("haproxy.cfg").exists()
+    assert _init(written, "--existing", "--write-stack", "--force").exit_code == 0
+    assert "services:" in stack.read_text()
+    assert written.read_text() == WRITTEN
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--secret", "a=b"], "--secret is not taken with --existing"),
+        (["--address", ADDRESS], "--address is not taken with --existing"),
+        (["--apply", "--admin-token-env", "T"], "--ca is needed"),
+    ],
+)
+def test_what_the_configuration_says_is_not_asked_again(
+    written: Path, arguments: list[str], words: str
+) -> None:
+    done = _init(written, "--existing", *arguments, T="x", VAULT_ADDR="https://other:8200")
+    assert done.exit_code == 2
+    assert words in done.output
+
+
+def test_one_that_is_not_for_the_stack_is_refused_or_taken_for_the_machine(written: Path) -> None:
+    elsewhere = WRITTEN.replace("/run/secrets/", "/etc/vault-bridge/")
+    written.write_text(elsewhere)
+    refused = _init(written, "--existing", "--run-as", "stack")
+    assert refused.exit_code == 2
+    assert "vault.auth.role_id_file is /etc/vault-bridge/role_id" in refused.output
+    written.write_text(elsewhere.replace("/run/engine/engine.sock", "/var/run/docker.sock"))
+    taken = _init(written, "--existing")
+    assert taken.exit_code == 0, taken.output
+    assert "docker secret create" not in taken.output
+
+
+# --- the names of its own Docker configs ---------------------------------------------------------
+
+
+def _own(config: Path, *more: str) -> Result:
+    return CliRunner().invoke(cli, ["-c", str(config), "render", "--own", *more], env=NONE)
+
+
+def test_another_content_has_another_name_and_the_same_has_the_same(written: Path) -> None:
+    first = _own(written)
+    assert first.exit_code == 0, first.output
+    names = yaml.safe_load(first.stdout)
+    assert names["version"] == yaml.safe_load(template())["version"]
+    assert list(names["configs"]) == ["bridge"]
+    written.with_name("haproxy.cfg").write_text("rules\n")
+    both = yaml.safe_load(_own(written).stdout)["configs"]
+    assert both["bridge"] == names["configs"]["bridge"]
+    written.write_text(f"{WRITTEN}# a change\n")
+    changed = yaml.safe_load(_own(written).stdout)["configs"]
+    assert changed["bridge"] != both["bridge"]
+    assert changed["proxy"] == both["proxy"]
+    assert set(changed) <= set(yaml.safe_load(template())["configs"])
+
+
+def test_its_own_names_are_a_file_of_their_own(written: Path) -> None:
+    assert _own(written, "--env").exit_code == 2
+    written.write_text("nonsense: 1\n")
+    assert isinstance(_own(written).exception, ConfigError)
