@@ -42,6 +42,8 @@ BORN = timestamp(NOW - 400 * DAY)
 LEASE_ID, ACCESSOR_ID = "canary-lease-id", "canary-accessor"
 """What the page never shows."""
 
+WRITER = "rotation-pipeline"
+
 UI = "https://vault.example.net:8200"
 
 SETTINGS = Settings(
@@ -128,7 +130,7 @@ class Scene:
         """
         path = KvPath("", "secret", f"apps/{name.replace('_', '/')}")
         made = {n: timestamp(NOW - age - (current - n) * every) for n in range(1, current + 1)}
-        versions = {n: KvVersion(at) for n, at in made.items()}
+        versions = {n: KvVersion(at, created_by=(("actor", WRITER),)) for n, at in made.items()}
         self.paths[path] = document or KvDocument(BORN, current, versions)
         self._want(
             DesiredSecret(
@@ -366,7 +368,7 @@ def failed() -> Scene:
     scene.kv("partner_api_key", "partner_gateway", current=3, age=60 * DAY, document=denied)
     scene.kv("legacy_ftp_password", "legacy_sync", current=6, age=200 * DAY)
     scene.pauses["legacy_ftp_password"] = Pause(
-        timestamp(NOW - 2 * DAY), "partner moves hosts until Friday, ask Dana (CHG-4711)"
+        timestamp(NOW - 2 * DAY), "partner moves hosts until Friday, ask Dana (CHG-4711)", "dana"
     )
     scene.kv("feature_flags_token", "shop_web", "no_such_service", current=2, age=4 * DAY)
     scene.services.pop("no_such_service")

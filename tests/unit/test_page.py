@@ -25,7 +25,7 @@ from bridge.report.answers import Known
 from bridge.report.page import ALL_DETAILS, page_of
 from bridge.report.page.html_page import headers, render, status_page
 from bridge.report.page.page_query import read_query
-from bridge.report.page.page_view import PageView, Query, Row, Span, Standing, Tone
+from bridge.report.page.page_view import PageView, Query, Rotation, Row, Span, Standing, Tone
 from bridge.report.page.page_words import ago, span, until
 from bridge.report.page.rotations import rotations_of
 from bridge.report.page.timeline import WIDTH, timeline_of
@@ -35,7 +35,7 @@ from bridge.sources.database.source import DatabaseRole
 from bridge.sources.kv.source import KvPath
 from bridge.sources.static.source import StaticRoles
 from tests.support import page_scenes
-from tests.support.page_scenes import ACCESSOR_ID, DAY, LEASE_ID, NOW, UI, Scene
+from tests.support.page_scenes import ACCESSOR_ID, DAY, LEASE_ID, NOW, UI, WRITER, Scene
 
 EVIL = "</style><script>document.title='x'</script><img src=x onerror=alert(1)>\"'`&{{7*7}}"
 
@@ -190,13 +190,16 @@ def test_what_failed_says_what_to_do_and_who_wrote_what_down() -> None:
     row = rows(seen(page_scenes.failed()))["report_db_password"]
     assert row.details
     assert "`vault-bridge retry report_db_password`" in row.details.remedy
+    newest = row.details.rotations[0]
+    assert (newest.version, newest.by, newest.aside) == (5, WRITER, True)
+    assert re.fullmatch(r"report_db_password@5-[a-z2-7]{4}", newest.id)
     (mark,) = row.details.marks
     assert mark.what == "v5 on report_worker set aside: it failed"
     assert "password authentication failed" in mark.why
     paused = rows(seen(page_scenes.failed()))["legacy_ftp_password"].details
     assert paused
     assert [(m.what, m.at, m.why) for m in paused.marks] == [
-        ("Operator: pause of this secret", NOW - 2 * DAY, paused.marks[0].why)
+        ("Operator dana: pause of this secret", NOW - 2 * DAY, paused.marks[0].why)
     ]
     assert "CHG-4711" in paused.marks[0].why
 
@@ -222,14 +225,18 @@ def _mirror(source: Any, number: int, made: float, born: str = ONE_LIFE, **label
     return mirror
 
 
+def _rotations(*mirrors: Mirror) -> tuple[Rotation, ...]:
+    return rotations_of(mirrors, "default", {})
+
+
 def test_both_credentials_are_valid_from_the_issue_of_one_to_the_end_of_the_other() -> None:
     role = DatabaseRole("", "database", "shop")
     own = {ROLE: "shop", LEASE: "a", "vault-bridge.accessor": "b", GOOD: timestamp(NOW)}
     old = _mirror(role, 1, NOW - 900, **own, **{ENDED: timestamp(NOW - 100)})
     new = _mirror(role, 2, NOW - 300, **own)
-    assert [each.both for each in rotations_of((new, old))] == [Span(NOW - 300, NOW - 100), None]
+    assert [each.both for each in _rotations(new, old)] == [Span(NOW - 300, NOW - 100), None]
     alive = _mirror(role, 1, NOW - 900, **own)
-    assert rotations_of((new, alive))[0].both == Span(NOW - 300, None)
+    assert _rotations(new, alive)[0].both == Span(NOW - 300, None)
 
 
 def test_versions_of_a_path_are_in_use_together_while_services_are_rolled() -> None:
@@ -238,11 +245,11 @@ def test_versions_of_a_path_are_in_use_together_while_services_are_rolled() -> N
     rolled = {f"{ROLL}s": record.write()}
     old = _mirror(path, 1, NOW - 900, page_scenes.BORN, **{UNUSED: timestamp(NOW - 150)})
     good = _mirror(path, 2, NOW - 300, page_scenes.BORN, **rolled, **{GOOD: timestamp(NOW - 100)})
-    assert rotations_of((good, old))[0].both == Span(NOW - 290, NOW - 150)
+    assert _rotations(good, old)[0].both == Span(NOW - 290, NOW - 150)
     mark = SetAside(By.FAILURE, timestamp(NOW - 180), "it fails").write()
     failed = _mirror(path, 2, NOW - 300, page_scenes.BORN, **rolled, **{aside_label("s"): mark})
     kept = _mirror(path, 1, NOW - 900, page_scenes.BORN)
-    (newest, _) = rotations_of((failed, kept))
+    (newest, _) = _rotations(failed, kept)
     assert newest.aside
     assert newest.both == Span(NOW - 290, NOW - 180)
 

@@ -28,17 +28,23 @@ def marks_of(name: str, mirrors: Iterable[Mirror], swarm: SwarmView) -> tuple[Ma
 def _operators(name: str, swarm: SwarmView) -> Iterator[Mark]:
     if pause := pause_of(swarm.pauses, name):
         scope = "all secrets" if "" in swarm.pauses else "this secret"
-        yield Mark(f"Operator: pause of {scope}", _at(pause.at), pause.why)
+        yield Mark(f"{_who(pause.by)}: pause of {scope}", _at(pause.at), pause.why)
     if wish := swarm.wishes.get(name):
-        yield Mark(f"Operator: {_wish(wish)}", _at(wish.at), wish.why)
+        yield Mark(f"{_who(wish.by)}: {_wish(wish)}", _at(wish.at), wish.why)
         if wish.refused:
             yield Mark(f"Refused: {wish.do}", None, wish.refused)
     if approval := swarm.approvals.get(name):
-        yield Mark(f"Operator: approve v{approval.version}", _at(approval.at), approval.why)
+        yield Mark(
+            f"{_who(approval.by)}: approve v{approval.version}", _at(approval.at), approval.why
+        )
     if fields := swarm.fields.get(name):
         yield Mark("Operator: apply file fields", _at(fields.at), fields.refused)
     if refusal := swarm.refusals.get(name):
         yield Mark(f"Refused by a server: {refusal.reason}", _at(refusal.at), refusal.message)
+
+
+def _who(name: str) -> str:
+    return f"Operator {name}" if name else "Operator"
 
 
 def _wish(wish: Wish) -> str:

@@ -11,7 +11,6 @@ from bridge.model.desired import Desired, DesiredSecret
 from bridge.model.leased import Life
 from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason, State
-from bridge.model.rotation import rotation_of
 from bridge.model.service import Service
 from bridge.model.timestamps import moment
 from bridge.model.vitals import words_of_vault
@@ -106,9 +105,7 @@ def row_of(condition: Condition, scene: Scene) -> Row:
 def details_of(condition: Condition, scene: Scene) -> Details:
     """Return what opening the row of a secret shows."""
     name, mirrors = condition.name, scene.mirrors_of(condition.name)
-    instance = scene.desired.instance
-    named = [rotation_of(instance, name, mirror.identity) for mirror in mirrors]
-    rotations = rotations_of(mirrors, named)
+    rotations = rotations_of(mirrors, scene.desired.instance, scene.world.vault.paths)
     secret = scene.secrets.get(name)
     source = secret.source if secret else mirrors[0].identity.source if mirrors else None
     standing = _standing(condition, scene)

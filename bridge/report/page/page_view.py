@@ -96,7 +96,8 @@ class Rotation:
     """What the labels of a mirrored version keep of its rotation.
 
     Attributes:
-        id: Name of the rotation, the same in log, metrics and evidence; empty where there is none.
+        id: Name of the rotation, the same in log, metrics and evidence.
+        by: Who wrote the version, where Vault or the path's own metadata tell; else empty.
         created: When Vault made the version.
         mirrored: When its Docker secret was made.
         begun: When the first service was rolled to it.
@@ -108,6 +109,7 @@ class Rotation:
 
     version: int
     id: str
+    by: str
     created: float
     mirrored: float
     begun: float | None

@@ -2,37 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+from bridge.model.identity import Identity
 from bridge.model.mirror import Mirror
+from bridge.model.rotation import rotation_of
+from bridge.model.source import Source
 from bridge.model.timestamps import moment
+from bridge.model.vault_view import KvDocument
 from bridge.report.page.page_view import Rotation, Span
 
 MOST = 6
 """Rotations that are shown of one secret."""
 
 
-def rotations_of(mirrors: Sequence[Mirror], names: Sequence[str] = ()) -> tuple[Rotation, ...]:
+def rotations_of(
+    mirrors: Sequence[Mirror], instance: str, paths: Mapping[Source, object]
+) -> tuple[Rotation, ...]:
     """Return the last rotations, newest first.
 
     Args:
         mirrors: Mirrored versions of one secret, newest first.
-        names: What each rotation is called, in the same order; none where they have no name.
+        paths: What Vault has at each path, as far as it was read.
     """
     shown = mirrors[: MOST + 1]
-    named = {mirror.id: name for mirror, name in zip(mirrors, names, strict=False)}
     both = {newer.id: _both(older, newer) for newer, older in pairwise(shown)}
     return tuple(
-        _rotation(mirror, both.get(mirror.id), named.get(mirror.id, "")) for mirror in shown[:MOST]
+        _rotation(mirror, both.get(mirror.id), instance, _written_by(mirror.identity, paths))
+        for mirror in shown[:MOST]
     )
 
 
-def _rotation(mirror: Mirror, both: Span | None, name: str) -> Rotation:
+def _written_by(version: Identity, paths: Mapping[Source, object]) -> str:
+    """Return who wrote a version of a path; empty where nobody tells."""
+    document = paths.get(version.source)
+    found = document.versions.get(version.version) if isinstance(document, KvDocument) else None
+    if found is None or found.created != version.created:
+        return ""
+    by = dict(found.created_by)
+    return next((by[key] for key in _WRITERS if by.get(key)), "")
+
+
+_WRITERS = ("actor", "entity_id", "declared", "client_id")
+"""Where the name of who wrote a version is looked for, see ``KvVersion.created_by``."""
+
+
+def _rotation(mirror: Mirror, both: Span | None, instance: str, by: str) -> Rotation:
     begun = _begun(mirror)
     return Rotation(
         version=mirror.identity.version,
-        id=name,
+        id=rotation_of(instance, mirror.secret, mirror.identity),
+        by=by,
         created=moment(mirror.identity.created, mirror.created),
         mirrored=mirror.created,
         begun=begun,
