@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.lab import Lab
+from tests.support.leases import LeasedDatabase
 from tests.support.processes import eventually
 
 Json = dict[str, Any]
@@ -129,6 +130,15 @@ def small_disk(lab: Lab) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
+def _fill(file: Path) -> Path:
+    """Fill the disk of a file, its own last block too; returns what to remove again."""
+    filler = file.with_name("filler")
+    with file.open("ab") as stream:
+        stream.write(b"\n" * (4096 - file.stat().st_size % 4096))
+    subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], check=False, stderr=subprocess.DEVNULL)
+    return filler
+
+
 @pytest.mark.parametrize("how", ["hold", "warn"])
 def test_a_full_disk(lab: Lab, small_disk: Path, how: str) -> None:
     file = small_disk / "audit.jsonl"
@@ -137,10 +147,7 @@ def test_a_full_disk(lab: Lab, small_disk: Path, how: str) -> None:
     lab.secret("db", {"api": {"target": "db"}})
     first = lab.rotate("db")
     lab.cli("sync")
-    filler = small_disk / "filler"
-    with file.open("ab") as stream:
-        stream.write(b"\n" * (4096 - file.stat().st_size % 4096))  # nor has its last block room
-    subprocess.run(["dd", "if=/dev/zero", f"of={filler}"], check=False, stderr=subprocess.DEVNULL)
+    filler = _fill(file)
     process = lab.start()
     process.wait_for("leads")
     value = lab.rotate("db")
@@ -162,3 +169,32 @@ def test_a_full_disk(lab: Lab, small_disk: Path, how: str) -> None:
     assert process.stop() == 0
     assert "Whole" in lab.run("evidence").stderr
     assert {s["state"] for s in lab.status().values()} == {"Synced"}
+
+
+def test_leases_are_renewed_while_evidence_cannot_be_written(
+    lab: Lab, leased_database: Callable[..., LeasedDatabase], small_disk: Path
+) -> None:
+    """An outage is no better evidence. No record has a lease's id or an accessor."""
+    file = small_disk / "audit.jsonl"
+    lab.settings(audit={"file": str(file), "on_failure": "hold"})
+    leased = leased_database(default_ttl="8s")
+    leased.first()
+    bridge = lab.start()
+    load = leased.load(replicas=1)
+    leased.settle_on(1)
+    filler = _fill(file)
+    leased.ask()
+    bridge.wait_for("held", reason="AuditUnwritable")
+    renewed = len(bridge.lines("lease_renewed"))
+    eventually(lambda: len(bridge.lines("lease_renewed")) >= renewed + 3)
+    assert leased.refers_to() == 1
+    filler.unlink()
+    leased.settle_on(2)
+    totals = load.totals()
+    assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
+    assert bridge.stop() == 0
+    acts = [record["act"] for record in _records(file)]
+    assert {"minted", "custody_permanent", "retiring"} <= set(acts)
+    leased.note_canaries()
+    assert not any(canary in file.read_text() for canary in lab.canaries)
+    assert "Whole" in lab.run("evidence").stderr

@@ -129,7 +129,7 @@ def test_sync_follows_the_bridge_that_leads(lab: Lab) -> None:
     assert "leads, and is followed" in said
     assert lab.swarm.read(lab.name("api"), "db") == [value]
     assert lab.status()["db"]["running_version"] == 2
-    assert "leads." in lab.cli("status")
+    assert "leads, and asks" in lab.cli("status")
     assert process.stop() == 0
     assert "No bridge is running." in lab.cli("status")
     value = lab.rotate("db")
