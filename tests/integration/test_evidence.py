@@ -120,6 +120,27 @@ def _verifies_by_the_key_alone(lab: Lab, file: Path) -> None:
     assert "signature" in answer["faults"][0]["message"]
 
 
+def test_a_bridge_that_was_killed_leaves_evidence_that_is_whole(lab: Lab) -> None:
+    """Its successor goes on from the file where the swarm does not know the last records yet."""
+    file = lab.folder / "audit.jsonl"
+    lab.settings(audit={"file": str(file)})
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {"target": "db"}})
+    lab.rotate("db")
+    lab.cli("sync")
+    for event in ("mirrored", "rolling", "converged"):
+        lab.rotate("db")
+        process = lab.start()
+        process.wait_for(event)
+        process.kill()
+    value = lab.rotate("db")
+    lab.cli("sync")
+    assert lab.swarm.read(lab.name("api"), "db") == [value]
+    assert "Whole" in lab.run("evidence").stderr
+    records = _records(file)
+    assert [record["act"] for record in records].count("leads") == 5
+
+
 @pytest.fixture
 def small_disk(lab: Lab) -> Iterator[Path]:
     """Return a folder on a file system that a few kilobytes fill."""
