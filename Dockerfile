@@ -36,6 +36,6 @@ ENV PATH=/opt/vault-bridge/bin
 USER 65532:65532
 STOPSIGNAL SIGTERM
 # It asks the running bridge; unhealthy is one that is stuck, never one that waits for a server.
-HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 CMD ["vault-bridge", "health"]
+HEALTHCHECK --interval=30s --timeout=30s --start-period=30s --retries=3 CMD ["vault-bridge", "health"]
 ENTRYPOINT ["vault-bridge"]
 CMD ["run"]

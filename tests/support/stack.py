@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 _SOONER = (
     *(("interval", "30s", "4s"), ("start_period", "30s", "20s"), ("monitor", "30s", "2s")),
-    ("timeout", "10s", "60s"),
+    ("timeout", "30s", "60s"),
 )
 """What takes long in production, and how long in tests. A probe may take long on a busy machine."""
 
