@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from bridge.errors import NOT_UNDERSTOOD, NotFound, SwarmUnreachable
 from bridge.model.audit_head import AUDIT, AuditHead
-from bridge.model.docker_secret import DockerSecret
+from bridge.model.docker_secret import DockerSecret, shared
 from bridge.model.fingerprint import fingerprint, frame_of, setup_of, surroundings_of
 from bridge.model.labels import REFUSED, TROUBLE, WOKEN, NewerLayout, must_know_layout, read_by_name
 from bridge.model.names import state_config_name
@@ -266,7 +266,7 @@ def _secret(raw: Json, instance: str) -> DockerSecret:
     labels = _texts(spec.get("Labels"))
     must_know_layout(labels, instance)
     driver = _text((spec.get("Templating") or {}).get("Name") or "")
-    return DockerSecret(_text(raw["ID"]), _text(spec["Name"]), created, labels, driver)
+    return shared(DockerSecret(_text(raw["ID"]), _text(spec["Name"]), created, labels, driver))
 
 
 def _has_containers(raw: Json) -> bool:

@@ -10,6 +10,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
+from types import MappingProxyType
+from typing import Any
 from weakref import WeakValueDictionary
 
 from bridge.model.blocked import Blocked
@@ -56,6 +58,7 @@ class Mirror:
             made anew.
         blocks: Marks of blocked rolls, by service id.
         about: Ids of all services that its labels are about, damaged labels too.
+        read_from: What it was read from, where it was.
     """
 
     id: str
@@ -73,6 +76,7 @@ class Mirror:
     remade: int = 0
     blocks: Mapping[str, Blocked] = field(default_factory=dict)
     about: frozenset[str] = frozenset()
+    read_from: DockerSecret | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def order(self) -> tuple[int, ...]:
@@ -155,18 +159,22 @@ class Mirror:
     @classmethod
     def read(cls, secret: DockerSecret) -> Mirror | None:
         """Return the mirror that a Docker secret is; None where no bridge made it."""
-        key = (secret.id, secret.name, secret.created, tuple(secret.labels.items()))
-        known = _SEEN.get(key)
-        if known is None and (known := _read(secret)) is not None:
-            _SEEN[key] = known
+        known = _SEEN.get(secret.id)
+        if known is None or known.read_from != secret:
+            known = _read(secret)
+            if known is not None:
+                _SEEN[secret.id] = known
         return known
 
 
-_SEEN: WeakValueDictionary[tuple[object, ...], Mirror] = WeakValueDictionary()
-"""Mirrors that somebody still has: labels hardly ever change between two looks.
+_SEEN: WeakValueDictionary[str, Mirror] = WeakValueDictionary()
+"""The latest mirror of each id that somebody still has: labels hardly ever change between looks.
 
 One that is gone from the swarm is gone from here with the last view of it.
 """
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
+"""Most have no marks and no records: all of those share this."""
 
 
 by_order = attrgetter("order")
@@ -195,11 +203,13 @@ def _read(secret: DockerSecret) -> Mirror | None:
             key.removeprefix(ASIDE).removeprefix("."): SetAside.read(value)
             for key, value in marks.items()
             if key == ASIDE or key.startswith(f"{ASIDE}.")
-        },
-        records=read_by_name(marks, ROLL, RollRecord.read),
+        }
+        or _NONE,
+        records=read_by_name(marks, ROLL, RollRecord.read) or _NONE,
         leased=Leased.read(labels),
         shape=labels.get(SHAPE, ""),
         remade=int(remade) if remade.isdecimal() else 0,
-        blocks=read_by_name(marks, BLOCKED, Blocked.read),
+        blocks=read_by_name(marks, BLOCKED, Blocked.read) or _NONE,
         about=about,
+        read_from=secret,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import chain
 
-from tests.bench import growth, rotation, scale
+from tests.bench import growth, rotation, scale, turns
 from tests.bench.figures import print_table
 
 if __name__ == "__main__":
-    print_table(chain(scale.all_figures(), rotation.all_figures(), growth.all_figures()))
+    figures = (scale, rotation, turns, growth)
+    print_table(chain.from_iterable(each.all_figures() for each in figures))

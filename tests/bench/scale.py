@@ -40,14 +40,16 @@ import sys, hvac
 client = hvac.Client(url=sys.argv[1], token="t")
 for _ in range(int(sys.argv[3])):
     for number in range(int(sys.argv[2])):
-        client.secrets.kv.v2.read_secret_metadata(f"apps/app{number:05d}/db", mount_point="secret")
+        client.secrets.kv.v2.read_secret_metadata(
+            f"apps/app{number:05d}{sys.argv[4]}", mount_point="secret"
+        )
 """
 _URLLIB3 = """
 import json, sys, urllib3
 pool = urllib3.PoolManager()
 for _ in range(int(sys.argv[3])):
     for number in range(int(sys.argv[2])):
-        place = f"{sys.argv[1]}/v1/secret/metadata/apps/app{number:05d}/db"
+        place = f"{sys.argv[1]}/v1/secret/metadata/apps/app{number:05d}{sys.argv[4]}"
         json.loads(pool.request("GET", place, headers={"X-Vault-Token": "t"}).data)
 """
 _LIBRARIES = "import click, docker, hvac, pydantic, rich.console, structlog, yaml"
@@ -136,19 +138,21 @@ class Idle:
 
     Args:
         folder: For its files.
+        flat: Whether Vault lists all paths in one folder; else they are read one by one.
         environ: More of the environment of the bridge.
     """
 
-    def __init__(self, folder: Path, count: int, **environ: str) -> None:
+    def __init__(self, folder: Path, count: int, *, flat: bool = False, **environ: str) -> None:
         self.count = count
-        self.vault = VaultStub(count)
+        self.vault = VaultStub(count, flat=flat)
         socket = folder / "engine.sock"
-        self.engine = EngineStub(socket, count, max(1, count // 10))
-        seconds = max(1.0, count / READS_A_SECOND)
+        self.engine = EngineStub(socket, count, max(1, count // 10), flat=flat)
+        seconds = 1.0 if flat else max(1.0, count / READS_A_SECOND)
         file = configuration(
             folder,
             count,
             max(1, count // 10),
+            flat=flat,
             vault={"address": self.vault.address, "max_rps": 2 * READS_A_SECOND},
             docker={"host": f"unix://{socket}"},
             poll={"interval": f"{seconds:g}s"},
@@ -184,7 +188,7 @@ def idling(count: int, memory: float | None = None, rounds: int = 0) -> Iterator
                 ours = idle.rounds(rounds) / reads
                 for name, script, limit in (("hvac", _HVAC, 1.0), ("urllib3", _URLLIB3, 4.0)):
                     arguments = ("-c", script, idle.vault.address, str(count))
-                    none, all_ = (least_cpu(1, *arguments, n) for n in ("0", str(rounds)))
+                    none, all_ = (least_cpu(1, *arguments, n, "/db") for n in ("0", str(rounds)))
                     yield Figure(
                         what=f"1,000 reads of a bridge at rest, {count} paths",
                         ours=ours,
@@ -204,6 +208,28 @@ def idling(count: int, memory: float | None = None, rounds: int = 0) -> Iterator
             idle.close()
 
 
+def listing(count: int, rounds: int) -> Iterator[Figure]:
+    """Measure a bridge at rest where Vault lists folders, beside a loop that reads one by one."""
+    with TemporaryDirectory() as folder:
+        idle = Idle(Path(folder), count, flat=True)
+        try:
+            idle.rounds(2)
+            reads = rounds * count / 1000
+            ours = idle.rounds(rounds) / reads
+            arguments = ("-c", _HVAC, idle.vault.address, str(count))
+            none, all_ = (least_cpu(1, *arguments, n, "") for n in ("0", "2"))
+            yield Figure(
+                what=f"1,000 paths, listed, at rest, {count} paths",
+                ours=ours,
+                unit="CPU-s",
+                limit=0.05,
+                control="a bare hvac loop, one by one",
+                theirs=(all_ - none) / (2 * count / 1000),
+            )
+        finally:
+            idle.close()
+
+
 def all_figures() -> Iterator[Figure]:
     """Measure everything here."""
     yield from deciding()
@@ -211,6 +237,7 @@ def all_figures() -> Iterator[Figure]:
         yield from reading(Path(folder))
     yield from imports()
     yield from idling(100, rounds=30)
+    yield from listing(1000, rounds=30)
     for count, memory in MEMORY:
         yield from idling(count, memory, rounds=max(1, 5000 // count))
 

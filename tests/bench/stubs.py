@@ -84,14 +84,18 @@ class _Stub:
 
 
 class VaultStub(_Stub):
-    """Metadata of KV v2 paths, all at version 1, read one by one: it lists no folder.
+    """Metadata of KV v2 paths, all at version 1.
+
+    Args:
+        flat: Whether they are in one folder, which it lists whole as OpenBao does; else each is
+            in a folder of its own, so that it is read alone.
 
     Attributes:
         address: Where it listens.
-        requests: How many paths were read.
+        requests: How many paths were read, by themselves or in a list.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, flat: bool = False) -> None:
         super().__init__(lambda handler: ThreadingHTTPServer(("127.0.0.1", 0), handler))
         self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
         version = {"created_time": _WRITTEN, "deletion_time": "", "destroyed": False}
@@ -106,19 +110,38 @@ class VaultStub(_Stub):
             "delete_version_after": "0s",
             "versions": {"1": version},
         }
+        self._info, self._flat = document, flat
         self._document = json.dumps({"request_id": "x", "data": document}).encode()
-        self._places = {f"/v1/{MOUNT}/metadata/{path_of(number)}" for number in range(count)}
+        paths = [path_of(number, flat=flat) for number in range(count)]
+        self._places = {f"/v1/{MOUNT}/metadata/{path}" for path in paths}
+        self._names = sorted(path.removeprefix("apps/") for path in paths)
+        self._pages: dict[str, tuple[int, bytes]] = {}
 
     def answer(self, method: str, path: str, _body: Any) -> tuple[int, bytes]:
         """Return status and body for a request."""
         if method == "GET" and path in self._places:
             self.requests += 1
             return 200, self._document
+        if self._flat and path.startswith(f"/v1/{MOUNT}/detailed-metadata/apps/?"):
+            count, page = self._page(path)
+            self.requests += count
+            return 200, page
         if path == "/v1/sys/health":
             return 200, b'{"initialized": true, "sealed": false, "standby": false}'
         if path == "/v1/auth/token/lookup-self":
             return 200, b'{"data": {"ttl": 0, "renewable": false, "policies": ["root"]}}'
         return 404, b'{"errors": []}'
+
+    def _page(self, path: str) -> tuple[int, bytes]:
+        """Return how many names a list has, and the list."""
+        if path not in self._pages:
+            query = parse_qs(urlsplit(path).query)
+            after, limit = query["after"][0], int(query["limit"][0])
+            names = [name for name in self._names if name > after][:limit]
+            data = {"keys": names, "key_info": dict.fromkeys(names, self._info)}
+            answer = json.dumps({"request_id": "x", "data": data}).encode()
+            self._pages[path] = len(names), answer
+        return self._pages[path]
 
 
 class EngineStub(_Stub):
@@ -127,14 +150,15 @@ class EngineStub(_Stub):
     Args:
         count: How many secrets it has.
         services: How many services share them, with one task each.
+        flat: As of the ``VaultStub``.
     """
 
-    def __init__(self, path: Path, count: int, services: int) -> None:
+    def __init__(self, path: Path, count: int, services: int, *, flat: bool = False) -> None:
         self.swarm = FakeSwarm(Clock())
         references: list[list[Json]] = [[] for _ in range(services)]
         for number in range(count):
             name = name_of(number)
-            source = KvPath("", MOUNT, path_of(number))
+            source = KvPath("", MOUNT, path_of(number, flat=flat))
             labels = labels_of("default", name, Identity(source, _WRITTEN, 1, _WRITTEN))
             labels = {**labels, GOOD: _GOOD}
             made = self.swarm.create_secret(f"{name}_v1", Concealed(b"v"), labels)
@@ -194,9 +218,9 @@ def name_of(number: int) -> str:
     return f"app_{number:05d}_password"
 
 
-def path_of(number: int) -> str:
-    """Return where a secret is in Vault."""
-    return f"apps/app{number:05d}/db"
+def path_of(number: int, *, flat: bool = False) -> str:
+    """Return where a secret is in Vault: all in one folder, or each in its own."""
+    return f"apps/app{number:05d}" + ("" if flat else "/db")
 
 
 def service_of(number: int) -> str:
@@ -204,10 +228,13 @@ def service_of(number: int) -> str:
     return f"shop_{number:05d}_api"
 
 
-def configuration(folder: Path, count: int, services: int, **settings: Any) -> Path:
+def configuration(
+    folder: Path, count: int, services: int, *, flat: bool = False, **settings: Any
+) -> Path:
     """Write a configuration of so many secrets; returns its path.
 
     Args:
+        flat: As of the ``VaultStub``.
         settings: ``vault`` has the address, and all else besides the secrets as the file has it.
     """
     (folder / "token").write_text("t")
@@ -218,7 +245,7 @@ def configuration(folder: Path, count: int, services: int, **settings: Any) -> P
         users = f"{service_of(number % services)}: {{}}" if services else ""
         entries.append(
             f"  {name_of(number)}:\n"
-            f"    kv: {{mount: {MOUNT}, path: {path_of(number)}, field: password}}\n"
+            f"    kv: {{mount: {MOUNT}, path: {path_of(number, flat=flat)}, field: password}}\n"
             f"    services: {{{users}}}\n"
         )
     file = folder / "bridge.yaml"

@@ -29,6 +29,7 @@ from bridge.loop import Loop
 from bridge.model.reasons import Reason
 from bridge.model.timestamps import instant
 from bridge.reconcile import Step
+from tests.bench.figures import Figure
 from tests.support.lab import Lab
 from tests.support.processes import RunDirectory, eventually
 from tests.support.swarm import Engine, PrivateSwarm
@@ -244,6 +245,34 @@ def measure_pairs(
     return found
 
 
+def all_figures(rotations: int = 10) -> Iterator[Figure]:
+    """Measure how soon the bridge knows that a service has converged, on real servers."""
+    directory = RunDirectory()
+    swarm = PrivateSwarm(directory.path / "swarm")
+    vault = VaultServer(directory.path / "vault")
+    vault.start()
+    try:
+        for order in ORDERS:
+            folder = directory.path / f"known-{order}"
+            folder.mkdir()
+            lab = Lab(folder, swarm, vault)
+            try:
+                found = measure_known(lab, order, rotations)
+            finally:
+                lab.close()
+            yield Figure(
+                what=f"converged is known after the engine, {order}",
+                ours=statistics.median(found) * 1000,
+                unit="ms",
+                limit=50.0,
+            )
+    finally:
+        vault.close()
+        swarm.close()
+        directory.close()
+
+
+ORDERS = ("stop-first", "start-first")
 AT_ONCE = Setting(services=20, monitor=5.0, in_flight=20)
 IN_TURN = Setting(services=6, monitor=5.0, in_flight=1)
 CONTINUE = Setting(services=6, monitor=5.0, in_flight=1, action="continue")
@@ -268,7 +297,7 @@ def main() -> None:
 
     try:
         if arguments.only in (None, "known"):
-            for order in ("stop-first", "start-first"):
+            for order in ORDERS:
                 corner = lab(order)
                 found = measure_known(corner, order, arguments.rotations)
                 corner.close()
