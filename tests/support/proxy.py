@@ -55,16 +55,23 @@ class Answer(Exception):
 
     Args:
         missing: How many bytes more are promised than are sent.
+        headers: Besides those of the body.
     """
 
     def __init__(
-        self, status: int, body: bytes, content_type: str = "application/json", missing: int = 0
+        self,
+        status: int,
+        body: bytes,
+        content_type: str = "application/json",
+        missing: int = 0,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(status)
         self.status = status
         self.body = body
         self.content_type = content_type
         self.missing = missing
+        self.headers = headers or {}
 
 
 Hook = Callable[[Exchange, Phase], None]
@@ -171,6 +178,8 @@ class _Handler(BaseHTTPRequestHandler):
             exchange.status = answer_instead.status
             self.send_response(answer_instead.status)
             self.send_header("Content-Type", answer_instead.content_type)
+            for key, value in answer_instead.headers.items():
+                self.send_header(key, value)
             length = len(answer_instead.body) + answer_instead.missing
             self.send_header("Content-Length", str(length))
             self.end_headers()
