@@ -64,18 +64,20 @@ def _see_swarm(swarm: Swarm, instance: str, now: float) -> Seen:
     before = swarm.services()
     raw_tasks = swarm.tasks()
     raw_nodes = swarm.nodes()
-    raw_secrets = swarm.secrets()
-    config = swarm.config(state_config_name(instance))
-    indexes, _ = _each("service", swarm.services(), _id_and_index)
-    after = dict(indexes)
     nodes, odd_nodes = _each("node", raw_nodes, _node)
     down = frozenset(node for node, is_down in nodes if is_down)
     # Case 3.
     known = None if odd_nodes else frozenset(node for node, _ in nodes)
-    services, odd_services = _each("service", before, lambda raw: _service(raw, after))
     tasks, odd_tasks = _each("task", raw_tasks, lambda raw: _task(raw, down, known))
+    del raw_tasks  # of thousands the engine's own words take far more memory than what is read
+    raw_secrets = swarm.secrets()
     secrets, odd_secrets = _each("secret", raw_secrets, lambda raw: _secret(raw, instance))
     secret_indexes, _ = _each("secret", raw_secrets, _id_and_index)
+    del raw_secrets
+    config = swarm.config(state_config_name(instance))
+    indexes, _ = _each("service", swarm.services(), _id_and_index)
+    after = dict(indexes)
+    services, odd_services = _each("service", before, lambda raw: _service(raw, after))
     torn = {odd.service_id for odd in odd_tasks}
     view = SwarmView(
         as_of=now,
