@@ -10,6 +10,7 @@
     │   ├── VaultUnreachable    no answer, sealed, overloaded: try again later
     │   ├── LoginRefused        Vault does not accept our credential
     │   └── VaultRefused        Vault answered, and the answer concerns this one path
+    ├── NotDelivered            a notification did not arrive, or may not be sent
     ├── Cancelled               what was under way is given up: a stop, or a lease that was lost
     └── SwarmError
         ├── SwarmUnreachable    no answer, no leader, not a manager: try again later
@@ -121,6 +122,12 @@ class Cancelled(BridgeError):
     """What was under way is given up: somebody asked for a stop, or the leader's lease is lost."""
 
     exit_code = Exit.HELD
+
+
+class NotDelivered(BridgeError):
+    """A notification was not accepted, or may not be sent to where its URL points."""
+
+    exit_code = Exit.UNREACHABLE
 
 
 class VaultError(BridgeError):

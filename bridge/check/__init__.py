@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridge.check.audit import check_audit
+from bridge.check.receivers import check_receivers
 from bridge.check.swarm import check_swarm
 from bridge.check.vault import check_vault
 from bridge.model.desired import Desired
@@ -20,6 +21,7 @@ def check(desired: Desired, settings: Settings, now: float) -> Iterator[Finding]
     """Check the servers against the configuration; one finding after the other."""
     count = len(desired.secrets)
     yield Finding(Level.OK, "configuration", f"{count} secret{'s' * (count != 1)}")
+    yield from check_receivers(settings.notify)
     vault = Vault(settings.vault)
     try:
         yield from check_vault(vault, desired, settings, now)

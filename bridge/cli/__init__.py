@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 
 from bridge import __version__, logs
-from bridge.cli import act, ask, begin, look, prove, show_status
+from bridge.cli import act, ask, begin, look, prove, show_status, tell
 from bridge.cli.shared import COMMON
 from bridge.errors import BridgeError, ConfigError, Exit
 from bridge.model.events import Event
@@ -45,6 +45,7 @@ for _command in (
     look.check,
     look.health,
     look.policy,
+    tell.notify,
     look.render,
     prove.evidence,
 ):

@@ -31,6 +31,7 @@ from bridge.model.desired import (
 )
 from bridge.model.desired import Mapping as ServiceMapping
 from bridge.model.near import nearest
+from bridge.model.notification import Receiver, Topic
 from bridge.model.settings import (
     AppRole,
     AuditSettings,
@@ -314,6 +315,7 @@ def _settings(document: schema.Document, folder: Path) -> Settings:
         poll_interval=document.poll.interval if isinstance(document.poll.interval, float) else None,
         http=_http(document.http, at) if document.http else None,
         audit=audit,
+        notify=tuple(_receiver(notify, at) for notify in document.notify),
     )
 
 
@@ -333,6 +335,18 @@ def _http(http: schema.Http, at: Callable[[str | None], str]) -> HttpSettings:
         cert_file=at(http.cert_file),
         key_file=at(http.key_file),
         token_file=at(http.token_file),
+    )
+
+
+def _receiver(notify: schema.Notify, at: Callable[[str], str]) -> Receiver:
+    return Receiver(
+        url_file=at(notify.url_file),
+        events=tuple(Topic(event) for event in notify.events) or tuple(Topic),
+        held_after=notify.held_after,
+        min_interval=notify.min_interval,
+        secrets=tuple(notify.secrets),
+        schemes=tuple(notify.schemes),
+        hosts=tuple(notify.hosts),
     )
 
 

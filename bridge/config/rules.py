@@ -23,7 +23,6 @@ from bridge.sources.kind import AnyKind
 _NOT_BUILT_KEYS: tuple[tuple[str, ...], ...] = (
     ("rollout", "canary"),
     ("discovery",),
-    ("notify",),
     ("trees",),
 )
 

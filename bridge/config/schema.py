@@ -33,6 +33,7 @@ from bridge.keys.values import (
     Name,
     PollInterval,
     Role,
+    Scheme,
     ServiceName,
     VaultPath,
 )
@@ -220,14 +221,28 @@ class Http(Model):
 
 
 class Notify(Model):
-    """Whom to tell."""
+    """Whom to tell of what; each entry is one receiver."""
 
     url_file: Text
-    """File with the URL of a webhook."""
-    format: Literal["json", "slack", "teams"] = "json"
-    """What is sent."""
-    events: list[Literal["failed", "held", "lease_danger", "recovered"]] = []
+    """File with the receiver's URL as Apprise writes it (`slack://`, `mailtos://`, `jsons://`,
+    ...), which says its format as well. It is a credential: it is read for each message, and shown
+    nowhere."""
+    events: list[Literal["failed", "held", "lease_danger", "overdue", "recovered", "rotated"]] = []
     """Which events are sent; all, where none is named."""
+    held_after: Duration = 600.0
+    """How long something is held before that is sent. What is wrong already when this bridge begins
+    to lead is sent when it lasts as long from then."""
+    min_interval: Duration = 300.0
+    """Time between two messages of one event with one cause; what comes meanwhile is in the
+    next."""
+    secrets: list[Text] = []
+    """Patterns of the secrets' names, as in `shop_*`; all, where none is given."""
+    schemes: list[Scheme] = []
+    """Schemes that the URL may have, as in `slack`; where none is given, those of common services
+    in a network, and none that acts on the machine itself."""
+    hosts: list[Text] = []
+    """Patterns of hosts that the URL may name, as in `*.example.net`; any but link-local ones,
+    where none is given. A service with a host of its own, as Slack, names none."""
 
 
 class AuditTransit(Model):

@@ -195,6 +195,13 @@ def _percent(value: object) -> float:
     raise ValueError("a part of the lease's time is needed, as in 33%")
 
 
+def _scheme(value: str) -> str:
+    scheme = value.strip().removesuffix("://").lower()
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", scheme):
+        raise ValueError("a scheme is needed, as in slack or mailtos")
+    return scheme
+
+
 def _service(value: str) -> str:
     if not re.fullmatch(r"[a-zA-Z0-9]([a-zA-Z0-9_.-]*[a-zA-Z0-9])?", value):
         raise ValueError("this cannot be the name of a Swarm service")
@@ -229,6 +236,7 @@ Instance = Annotated[str, AfterValidator(_instance)]
 ServiceName = Annotated[str, AfterValidator(_service)]
 VaultPath = Annotated[str, AfterValidator(_vault_path)]
 AuthMount = Annotated[str, AfterValidator(_auth_mount)]
+Scheme = Annotated[str, AfterValidator(_scheme)]
 Role = Annotated[str, Field(min_length=1), AfterValidator(_role)]
 Address = Annotated[str, AfterValidator(_address)]
 Listen = Annotated[str, BeforeValidator(_listen)]

@@ -90,6 +90,9 @@ class Event(StrEnum):
     AUDIT_WRITABLE = "audit_writable"
     AUDIT_UNSIGNED = "audit_unsigned"
     AUDIT_GAP = "audit_gap"
+    NOTIFICATION_FAILED = "notification_failed"
+    NOTIFICATIONS_DROPPED = "notifications_dropped"
+    NOTIFICATIONS_RESUMED = "notifications_resumed"
     UNEXPECTED_ERROR = "unexpected_error"
 
 
@@ -283,6 +286,19 @@ EVENTS: Mapping[Event, About] = {
     Event.AUDIT_GAP: About(
         "error", "the audit file ends before what this bridge has written", ("message",)
     ),
+    Event.NOTIFICATION_FAILED: About(
+        "warning",
+        "a notification was not accepted; once until one is, and it is retried meanwhile",
+        ("receiver", "message"),
+    ),
+    Event.NOTIFICATIONS_DROPPED: About(
+        "warning",
+        "too many notifications wait for a receiver, so new ones are dropped",
+        ("receiver", "message"),
+    ),
+    Event.NOTIFICATIONS_RESUMED: About(
+        "info", "a receiver accepts notifications again", ("receiver",)
+    ),
     Event.UNEXPECTED_ERROR: About("error", "a command ended with an unexpected error", ("error",)),
 }
 
@@ -316,6 +332,7 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "address": ("text", "where the bridge answers over HTTP"),
     "path": ("text", "the path that was asked for, cut off"),
     "record": ("record", "a record: see [Evidence](../explanation/evidence.md)"),
+    "receiver": ("text", "`url_file` of the receiver, never its URL"),
     "error": ("text", "kind of the error and the places it came through, without its message"),
 }
 """Every field that a line may have: its type and its meaning."""

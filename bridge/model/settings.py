@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from bridge.model.notification import Receiver
+
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
@@ -233,13 +235,14 @@ def listen_address(text: str) -> tuple[str, int]:
 _MAX_PORT = 65535
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """The servers, how often Vault is looked at, and where the bridge shows how it is.
 
     Attributes:
         http: None where it shows nothing over HTTP.
         audit: None where no evidence is kept.
+        notify: Who is told of what.
         poll_interval: Seconds between two requests for one path of Vault; None for as often as
             half of ``max_rps`` allows.
     """
@@ -249,3 +252,4 @@ class Settings:
     poll_interval: float | None = None
     http: HttpSettings | None = None
     audit: AuditSettings | None = None
+    notify: tuple[Receiver, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.publish import Outlet
+from bridge.publish.notifications import DeliveryCounts, Notifications
 from bridge.publish.web import Web
 from bridge.pulse import Pulse
 
@@ -16,4 +17,5 @@ def outlets(pulse: Pulse, log: Any) -> tuple[Outlet, ...]:
         pulse: What the bridge knows of itself.
         log: A structlog logger.
     """
-    return (Web(pulse, log),)
+    deliveries = DeliveryCounts()
+    return (Web(pulse, log), Notifications(log, deliveries))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.database import Database
+from tests.support.inbox import HangingInbox, WebInbox
 from tests.support.lab import Lab
 from tests.support.leases import LeasedDatabase
 from tests.support.postgres import Postgres
@@ -30,3 +31,17 @@ def leased_database(
     yield new
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def inbox() -> Iterator[WebInbox]:
+    made = WebInbox()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hanging() -> Iterator[HangingInbox]:
+    made = HangingInbox()
+    yield made
+    made.close()

@@ -16,6 +16,7 @@ from bridge.config import load
 from bridge.model.until import Until
 from bridge.operate import NotFollowed, Operator
 from bridge.servers.swarm import Swarm
+from tests.support.inbox import WebInbox
 from tests.support.lab import ALONE, BridgeProcess, Lab
 from tests.support.leases import ASKS, LeasedDatabase
 from tests.support.processes import eventually
@@ -326,8 +327,9 @@ def test_without_a_token_role_each_credential_hangs_on_a_login_of_its_own(
 
 @pytest.mark.parametrize("how", ["sealed", pytest.param("restarted", marks=pytest.mark.acceptance)])
 def test_vault_may_be_away_for_more_than_half_a_lease_in_the_middle_of_a_roll(
-    lab: Lab, make: Make, how: str
+    lab: Lab, make: Make, inbox: WebInbox, how: str
 ) -> None:
+    lab.notify(f"json://{inbox.address}/hook", events=["held", "recovered", "rotated"])
     leased = make(default_ttl="30s")
     leased.first()
     bridge = lab.start()
@@ -350,6 +352,15 @@ def test_vault_may_be_away_for_more_than_half_a_lease_in_the_middle_of_a_roll(
     totals = load.totals()
     assert (totals.refused, totals.other) == (0, 0), load.refusals() + load.others()
     assert leased.users() == {leased.credential()[0]}
+    eventually(lambda: len(inbox.got) == 3)
+    name, bridge_name = lab.name("db"), f"[vault-bridge {lab.name('bridge')}]"
+    assert sorted(inbox.titles) == [
+        f"Held: {name} (VaultUnreachable) {bridge_name}",
+        f"Recovered: {name} (VaultUnreachable) {bridge_name}",
+        f"Rotated: {name} {bridge_name}",
+    ]
+    leased.note_canaries()
+    assert not [canary for canary in lab.canaries if canary in repr(inbox.got)]
 
 
 def test_postgresql_away_costs_no_login_beyond_that(lab: Lab, make: Make) -> None:

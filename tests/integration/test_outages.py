@@ -12,6 +12,7 @@ import pytest
 from bridge.decide import remember
 from bridge.loop import Loop
 from tests.support.cluster import VaultCluster
+from tests.support.inbox import HangingInbox, WebInbox
 from tests.support.lab import Lab
 from tests.support.processes import eventually
 from tests.support.proxy import Answer, Cut, Exchange, Phase, Proxy, no_trouble
@@ -71,8 +72,9 @@ def test_every_rotation_ends_whatever_becomes_of_vaults_leader(
 
 
 @pytest.mark.parametrize("how", ["forbidden", "unmounted"])
-def test_much_is_gone_at_once(lab: Lab, how: str) -> None:
-    """Said as one thing, nothing rolls or goes, and it goes on by itself."""
+def test_much_is_gone_at_once(lab: Lab, inbox: WebInbox, hanging: HangingInbox, how: str) -> None:
+    """Reported as one thing, nothing rolls or goes, and it goes on by itself."""
+    lab.notify(f"json://{inbox.address}/hook", f"json://{hanging.address}/hook?rto=300")
     names = [f"s{number}" for number in range(7)]
     policy, rules = lab.name("policy"), f'path "{lab.mount}/*" {{ capabilities = ["read"] }}'
     lab.vault.policy(policy, rules)
@@ -92,6 +94,7 @@ def test_much_is_gone_at_once(lab: Lab, how: str) -> None:
     else:
         lab.vault.unmount(lab.mount)
     process.wait_for("held", reason="ManyMissing")
+    eventually(lambda: len(inbox.got) == 1)
     asked = len(process.lines())
     assert {s["state"] for s in lab.status(code=3).values()} == {"Held"}
     assert lab.writes(engine) == []
@@ -100,11 +103,21 @@ def test_much_is_gone_at_once(lab: Lab, how: str) -> None:
     else:
         lab.vault.restore(snapshot)
     process.wait_for("no_longer_held", reason="ManyMissing")
+    eventually(lambda: len(inbox.got) == 2)
     value = lab.rotate("s0")
     process.wait_for("good", docker_secret=lab.name("s0_v2"))
     assert lab.swarm.read(lab.name("api"), "s0") == [value]
     assert len([line for line in process.lines("held") if line["reason"] == "ManyMissing"]) == 1
     assert asked < 40  # not a line for each cycle and secret
+    eventually(lambda: len(inbox.got) == 3)
+    bridge = f"[vault-bridge {lab.name('bridge')}]"
+    assert inbox.titles == [
+        f"Held: all secrets (ManyMissing) {bridge}",
+        f"Recovered: all secrets (ManyMissing) {bridge}",
+        f"Rotated: {lab.name('s0')} {bridge}",
+    ]
+    assert hanging.connections == 1  # its first message is still under way
+    assert not [canary for canary in lab.canaries if canary in repr(inbox.got)]
     assert process.stop() == 0
 
 

@@ -25,6 +25,7 @@ from bridge.model.desired import (
     Rollout,
     TrailingNewline,
 )
+from bridge.model.notification import Receiver, Topic
 from bridge.model.settings import AppRole, CertLogin, JwtLogin, TokenFile
 from bridge.sources.kv.source import KvPath
 
@@ -141,7 +142,6 @@ def test_a_misspelt_key_gets_a_suggestion(read: Read) -> None:
     [
         ("rollout: {canary: [x]}", "rollout.canary"),
         ("discovery: {allow_services: [x]}", "discovery"),
-        ("notify: [{url_file: /x}]", "notify"),
         ("trees: []", "trees"),
     ],
 )
@@ -330,6 +330,34 @@ def test_lease_rules_are_for_sources_whose_credentials_the_bridge_makes(read: Re
     assert "`database` and `static`" in problem
     both = read.refused(secret(f"{kv}\n    database: {{mount: d, role: r}}\n    {lease}"))
     assert not any("secrets.db.lease" in problem for problem in both), both
+
+
+def test_who_is_told_of_what(read: Read, tmp_path: Path) -> None:
+    entries = """notify:
+  - {url_file: url}
+  - url_file: /url
+    events: [failed, recovered]
+    held_after: 1h
+    min_interval: 0s
+    secrets: [shop_*]
+    schemes: ["slack://", mailtos]
+    hosts: ["*.example.net"]
+"""
+    first, second = read(f"{BASE}{entries}").settings.notify
+    assert first == Receiver(url_file=str(tmp_path / "url"))
+    assert second == Receiver(
+        url_file="/url",
+        events=(Topic.FAILED, Topic.RECOVERED),
+        held_after=3600.0,
+        min_interval=0.0,
+        secrets=("shop_*",),
+        schemes=("slack", "mailtos"),
+        hosts=("*.example.net",),
+    )
+    (problem,) = read.refused(f"{BASE}notify: [{{url_file: /x, events: [{CANARY}]}}]\n")
+    assert "notify[0].events[0]: one of failed, held, lease_danger, overdue," in problem
+    (problem,) = read.refused(f"{BASE}notify: [{{url_file: /x, hots: ['{CANARY}']}}]\n")
+    assert "did you mean `hosts`?" in problem
 
 
 def test_an_age_for_all_secrets_and_one_for_each(read: Read) -> None:

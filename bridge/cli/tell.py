@@ -1,0 +1,44 @@
+"""The command that tries out who is told: ``notify --test``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from bridge.cli.shared import Options, command, console, print_json
+
+
+@command
+@click.option("--test", is_flag=True, help="Send one message to each receiver of `notify`.")
+@click.pass_obj
+def notify(options: Options, *, test: bool) -> None:
+    """Send a test message to each receiver, and report whether it was accepted.
+
+    Each is tried once. It ends with code 4 where one was not accepted.
+    """
+    from bridge.errors import NotDelivered
+    from bridge.model.findings import Finding, Level
+    from bridge.report.message_texts import trial
+    from bridge.report.status import print_finding
+    from bridge.servers.receiver import send
+
+    configuration = options.load()
+    if not test:
+        raise click.UsageError("`--test` is needed: the bridge that runs sends all else")
+    receivers = configuration.settings.notify
+    if not receivers:
+        raise click.UsageError("the configuration has no `notify`")
+    message, findings = trial(configuration.desired.instance), list[Finding]()
+    for place, receiver in enumerate(receivers):
+        finding = Finding(Level.OK, f"notify[{place}]", f"{receiver.url_file}: accepted")
+        try:
+            send(receiver, message)
+        except NotDelivered as error:
+            finding = Finding(Level.ERROR, f"notify[{place}]", str(error), error.exit_code)
+        findings.append(finding)
+        if not options.as_json:
+            print_finding(finding.level, finding.where, finding.message, console())
+    if options.as_json:
+        print_json({"findings": [finding.json() for finding in findings]})
+    sys.exit(max(finding.code for finding in findings))
