@@ -9,9 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
-from enum import StrEnum
+from collections.abc import Callable
 from typing import Any
 
 import tenacity
@@ -25,6 +23,7 @@ from bridge.model.notification import Message, Receiver
 from bridge.report.notices import KNOWS_NOTHING, ReceiverState, messages_of
 from bridge.report.troubles import facts_of
 from bridge.servers.receiver import send
+from bridge.tally import Delivery, Tally
 
 WAITING = 100
 """Messages that wait for one receiver at most; beyond them the newest is dropped."""
@@ -42,32 +41,6 @@ Deliver = Callable[[Receiver, Message], object]
 """Sends one message, or raises ``NotDelivered``."""
 
 
-class Delivery(StrEnum):
-    """What became of a message."""
-
-    DELIVERED = "delivered"
-    FAILED = "failed"
-    DROPPED = "dropped"
-
-
-class DeliveryCounts:
-    """How many messages were delivered, and how many were not; any thread may ask."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: Counter[Delivery] = Counter()
-
-    def add(self, outcome: Delivery) -> None:
-        """Count a message."""
-        with self._lock:
-            self._counts[outcome] += 1
-
-    def snapshot(self) -> Mapping[Delivery, int]:
-        """Return the numbers since the process began; every outcome has one."""
-        with self._lock:
-            return {outcome: self._counts[outcome] for outcome in Delivery}
-
-
 class Courier:
     """Delivers the messages of one receiver, in order, in a thread that begins with the first.
 
@@ -78,7 +51,7 @@ class Courier:
     def __init__(
         self,
         receiver: Receiver,
-        counts: DeliveryCounts,
+        counts: Tally[Delivery],
         log: Any,
         deliver: Deliver = send,
         pauses: tenacity.wait.wait_base = PAUSES,
@@ -139,7 +112,7 @@ class Courier:
                 self._retrying(self._try, message)
                 self._counts.add(Delivery.DELIVERED)
             except Exception as error:  # noqa: BLE001 - the next message may well arrive
-                self._counts.add(Delivery.FAILED)
+                self._counts.add(Delivery.GIVEN_UP)
                 known = isinstance(error, NotDelivered)
                 because = str(error) if known else f"unexpected error: {where(error)}"
                 self._note(because)
@@ -148,6 +121,7 @@ class Courier:
         try:
             self._deliver(self._receiver, message)
         except NotDelivered as error:
+            self._counts.add(Delivery.FAILED)
             self._note(str(error))
             raise
         if self._failing:
@@ -174,7 +148,7 @@ class Notifications:
 
     name = "notifications"
 
-    def __init__(self, log: Any, counts: DeliveryCounts, deliver: Deliver = send) -> None:
+    def __init__(self, log: Any, counts: Tally[Delivery], deliver: Deliver = send) -> None:
         self._log = log
         self._counts = counts
         self._deliver = deliver

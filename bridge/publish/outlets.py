@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.publish import Outlet
-from bridge.publish.notifications import DeliveryCounts, Notifications
+from bridge.publish.notifications import Notifications
 from bridge.publish.web import Web
 from bridge.pulse import Pulse
+from bridge.tally import NOTIFICATIONS
 
 
 def outlets(pulse: Pulse, log: Any) -> tuple[Outlet, ...]:
@@ -17,5 +18,4 @@ def outlets(pulse: Pulse, log: Any) -> tuple[Outlet, ...]:
         pulse: What the bridge knows of itself.
         log: A structlog logger.
     """
-    deliveries = DeliveryCounts()
-    return (Web(pulse, log), Notifications(log, deliveries))
+    return (Web(pulse, log), Notifications(log, NOTIFICATIONS))

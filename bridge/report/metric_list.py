@@ -78,6 +78,14 @@ ENGINE_REQUESTS = _each(
     kind=Kind.COUNTER,
 )
 
+NOTIFICATIONS = _each(
+    "notifications_total",
+    "Notifications by outcome: delivered, failed (a try, after which there are others), given_up"
+    " (after an hour), dropped (too many waited).",
+    "outcome",
+    kind=Kind.COUNTER,
+)
+
 # --- Vault, as the leader sees it -----------------------------------------------------------------
 
 VAULT_UP = _leader("vault_up", "1 where Vault as a whole can be used, 0 where it cannot.")

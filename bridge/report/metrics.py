@@ -45,7 +45,7 @@ from bridge.report.answers import Answer, Known
 from bridge.report.metric_list import Metric
 from bridge.report.probes import readyz
 from bridge.report.states import Lags, gauge, servers, states
-from bridge.tally import ENGINE, VAULT, Tally
+from bridge.tally import ENGINE, NOTIFICATIONS, VAULT, Tally
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -193,6 +193,7 @@ class Metrics:
         yield gauge(names.LAST_CYCLE, ((), self._last or None))
         for metric, tally in ((names.VAULT_REQUESTS, VAULT), (names.ENGINE_REQUESTS, ENGINE)):
             yield _counts(metric, tally)
+        yield _counts(names.NOTIFICATIONS, NOTIFICATIONS)
 
 
 _OK = 200
@@ -242,7 +243,7 @@ def _histogram(
     return Histogram(metric.full, metric.text, metric.labels, registry=registry, buckets=buckets)
 
 
-def _counts(metric: Metric, tally: Tally) -> CounterMetricFamily:
+def _counts(metric: Metric, tally: Tally[Any]) -> CounterMetricFamily:
     family = CounterMetricFamily(metric.full, metric.text, labels=metric.labels)
     for ending, count in tally.counts().items():
         family.add_metric((ending,), count)

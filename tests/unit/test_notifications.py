@@ -15,7 +15,8 @@ from bridge.config import Configuration, load
 from bridge.errors import NotDelivered
 from bridge.model.cycle_report import CycleReport
 from bridge.model.notification import Message, Receiver, Topic
-from bridge.publish.notifications import WAITING, Courier, Delivery, DeliveryCounts, Notifications
+from bridge.publish.notifications import WAITING, Courier, Notifications
+from bridge.tally import Delivery, Tally
 from tests.unit.test_notices import FINE, NOWHERE, failed
 
 CANARY = "canary-of-a-url"
@@ -50,7 +51,7 @@ class _Service:
 
 class _Couriers:
     def __init__(self) -> None:
-        self.log, self.counts, self.service = _Log(), DeliveryCounts(), _Service()
+        self.log, self.counts, self.service = _Log(), Tally(Delivery), _Service()
         pauses = tenacity.wait_none()
         self.courier = Courier(RECEIVER, self.counts, self.log, self.service, pauses)
 
@@ -77,9 +78,10 @@ def test_a_message_is_tried_again_until_it_is_accepted_and_logged_once(made: _Co
     made.post("two")
     made.end()
     assert made.service.tried == ["one", "one", "one", "two"]
-    assert made.counts.snapshot() == {
+    assert made.counts.counts() == {
         Delivery.DELIVERED: 2,
-        Delivery.FAILED: 0,
+        Delivery.FAILED: 2,
+        Delivery.GIVEN_UP: 0,
         Delivery.DROPPED: 0,
     }
     assert [event for event, _ in made.log.lines] == [
@@ -95,7 +97,7 @@ def test_an_unexpected_error_loses_its_message_alone_and_its_words(made: _Courie
     made.post("two")
     made.end()
     assert made.service.tried == ["one", "two"]
-    assert made.counts.snapshot()[Delivery.FAILED] == 1
+    assert made.counts.counts()[Delivery.GIVEN_UP] == 1
     assert "ValueError at " in made.log.lines[0][1]["message"]
     assert CANARY not in repr(made.log.lines)
 
@@ -105,7 +107,7 @@ def test_what_waits_is_bounded(made: _Couriers) -> None:
     made.service.begun.get()
     for number in range(WAITING + 3):
         made.post(f"{number}")
-    assert made.counts.snapshot()[Delivery.DROPPED] == 3
+    assert made.counts.counts()[Delivery.DROPPED] == 3
     assert [event for event, _ in made.log.lines] == ["notifications_dropped"]
     for _ in range(WAITING + 1):
         made.service.ends.put(None)
@@ -120,7 +122,7 @@ def test_an_end_does_not_wait_for_one_that_hangs() -> None:
     made.service.ends.put(NotDelivered("it is given up then"))
     made.courier.wait(60)
     assert made.service.tried == ["one"]
-    assert made.counts.snapshot()[Delivery.FAILED] == 1
+    assert made.counts.counts()[Delivery.GIVEN_UP] == 1
 
 
 def _configuration(folder: Path, *urls: str) -> Configuration:
@@ -147,7 +149,7 @@ def test_each_receiver_is_told_by_itself_and_one_that_stays_is_told_nothing_twic
     def report(at: float, **more: Any) -> CycleReport:
         return CycleReport(at=at, took=0.1, world=NOWHERE, **more)
 
-    outlet = Notifications(_Log(), DeliveryCounts(), deliver)
+    outlet = Notifications(_Log(), Tally(Delivery), deliver)
     outlet.configure(_configuration(tmp_path, "hangs", "one"))
     outlet.publish(report(1.0, plan=FINE))
     outlet.publish(report(2.0, plan=failed("db")))
@@ -165,7 +167,7 @@ def test_each_receiver_is_told_by_itself_and_one_that_stays_is_told_nothing_twic
 
 def test_without_notify_there_is_no_thread(tmp_path: Path) -> None:
     before = threading.active_count()
-    outlet = Notifications(_Log(), DeliveryCounts())
+    outlet = Notifications(_Log(), Tally(Delivery))
     outlet.configure(_configuration(tmp_path))
     outlet.publish(CycleReport(at=1.0, took=0.1, world=NOWHERE, plan=FINE))
     assert threading.active_count() == before

@@ -18,7 +18,7 @@ from bridge.tally import ENGINE, VAULT, Ending, Tally
 from tests.support.fakes import FakeEngine
 
 
-def _new(tally: Tally, act: Callable[[], object]) -> Mapping[Ending, int]:
+def _new(tally: Tally[Ending], act: Callable[[], object]) -> Mapping[Ending, int]:
     """Return what was counted while something was done, without what was not."""
     before = tally.counts()
     with suppress(BridgeError, Answer):
