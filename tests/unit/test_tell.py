@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bridge import logs
 from bridge.check.receivers import check_receivers
 from bridge.cli import cli
 from bridge.errors import Exit
@@ -25,6 +26,11 @@ def inbox() -> Iterator[WebInbox]:
     made = WebInbox()
     yield made
     made.close()
+
+
+@pytest.fixture(autouse=True)
+def nameless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_own", {})  # commands give the process a name, for its log
 
 
 def _config(folder: Path, *urls: str) -> str:
