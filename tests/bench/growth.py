@@ -69,7 +69,8 @@ class Years:
         self._swarm.deploy("api", 1, "pause")
         self._vault.write(PATH.path, "v")
         servers = Settings(
-            VaultSettings(address="http://v", auth=TokenFile("")), DockerSettings("unix:///d")
+            vault=VaultSettings(address="http://v", auth=TokenFile("")),
+            docker=DockerSettings("unix:///d"),
         )
         configuration = Configuration(desired_of("api"), servers)
         clock = TwoClocks(self._clock, self._clock)

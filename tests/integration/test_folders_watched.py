@@ -44,10 +44,10 @@ class _Watched:
         (folder / "token").write_text(server.make_token(policy))
         self.proxy = Proxy(server.address, folder)
         settings = Settings(
-            VaultSettings(
+            vault=VaultSettings(
                 address=self.proxy.address, auth=TokenFile(str(folder / "token")), max_rps=1e6
             ),
-            DockerSettings("unix:///d"),
+            docker=DockerSettings("unix:///d"),
             poll_interval=0.2,
         )
         self.vault = Vault(settings.vault)

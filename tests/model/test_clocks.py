@@ -72,7 +72,8 @@ class ClockModel(RuleBasedStateMachine):
             retain=Retain(1, 0.0),
         )
         servers = Settings(
-            VaultSettings(address="http://v", auth=TokenFile("")), DockerSettings("unix:///d")
+            vault=VaultSettings(address="http://v", auth=TokenFile("")),
+            docker=DockerSettings("unix:///d"),
         )
         configuration = Configuration(desired, servers)
         self.machines = [

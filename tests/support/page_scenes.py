@@ -47,8 +47,8 @@ WRITER = "rotation-pipeline"
 UI = "https://vault.example.net:8200"
 
 SETTINGS = Settings(
-    VaultSettings(address=UI, auth=TokenFile("token"), ui_address=UI),
-    DockerSettings("unix:///var/run/docker.sock"),
+    vault=VaultSettings(address=UI, auth=TokenFile("token"), ui_address=UI),
+    docker=DockerSettings("unix:///var/run/docker.sock"),
 )
 
 SEALED = Unreadable(Reason.VAULT_UNREACHABLE, "Vault is sealed", everywhere=True)

@@ -61,7 +61,8 @@ class _Operator:
 def operator(monkeypatch: pytest.MonkeyPatch) -> _Operator:
     made = _Operator()
     servers = Settings(
-        VaultSettings(address="http://v", auth=TokenFile("")), DockerSettings("unix:///nowhere")
+        vault=VaultSettings(address="http://v", auth=TokenFile("")),
+        docker=DockerSettings("unix:///nowhere"),
     )
     configuration = Configuration(desired_of("api"), servers)
     monkeypatch.setattr(Options, "load", lambda _options, **_: configuration)

@@ -32,7 +32,9 @@ def _configuration(paths: Sequence[Source] = PATHS, **vault: Any) -> Configurati
     place = {"address": "https://v", "auth": TokenFile("t"), **vault}
     secrets = [wanted(f"s{n}", path=cast("KvPath", path)) for n, path in enumerate(paths)]
     desired = desired_of(secrets=secrets)
-    return Configuration(desired, Settings(VaultSettings(**place), DockerSettings("unix:///d")))
+    return Configuration(
+        desired, Settings(vault=VaultSettings(**place), docker=DockerSettings("unix:///d"))
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -76,8 +76,8 @@ def storm(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Loop]:
     vault, swarm = _Vault(clock), _Swarm(clock)
     vault.write(PATH.path, "v")
     servers = Settings(
-        VaultSettings(address="http://v", auth=TokenFile("")),
-        DockerSettings("unix:///d"),
+        vault=VaultSettings(address="http://v", auth=TokenFile("")),
+        docker=DockerSettings("unix:///d"),
         poll_interval=3600.0,
     )
     made = _Loop(

@@ -90,7 +90,7 @@ def test_the_period_goes_by_requests(
     interval: float | None, requests: int, level: Level, words: str
 ) -> None:
     vault = VaultSettings(address="https://vault", auth=TokenFile("t"), max_rps=10)
-    settings = Settings(vault, DockerSettings("unix:///d"), poll_interval=interval)
+    settings = Settings(vault=vault, docker=DockerSettings("unix:///d"), poll_interval=interval)
     (found,) = check_period(9, requests, settings)
     assert (found.level, words in found.message) == (level, True), found.message
 

@@ -47,7 +47,9 @@ from tests.support.builders import (
 Samples = Mapping[tuple[str, ...], float]
 
 SETTINGS = Settings(
-    VaultSettings(address="http://v", auth=TokenFile("t")), DockerSettings("unix:///d"), 10.0
+    vault=VaultSettings(address="http://v", auth=TokenFile("t")),
+    docker=DockerSettings("unix:///d"),
+    poll_interval=10.0,
 )
 ME = Holder(
     id="i", host="me", process="", configuration="", at="2027-01-01T00:00:00Z", watch_period=12.0

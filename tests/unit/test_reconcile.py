@@ -56,8 +56,8 @@ class _Scene:
         self.swarm.deploy("api", 1, "pause")
         self.vault.write(PATH.path, "v")
         servers = Settings(
-            VaultSettings(address="http://v", auth=TokenFile("")),
-            DockerSettings("unix:///d"),
+            vault=VaultSettings(address="http://v", auth=TokenFile("")),
+            docker=DockerSettings("unix:///d"),
             poll_interval=INTERVAL,
             audit=audit,
         )

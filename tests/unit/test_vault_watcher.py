@@ -77,8 +77,8 @@ class _Scene:
         self.clock = Clock()
         self.rung: SimpleQueue[None] = SimpleQueue()
         settings = Settings(
-            VaultSettings(address="http://v", auth=TokenFile(""), max_rps=max_rps),
-            DockerSettings("unix:///d"),
+            vault=VaultSettings(address="http://v", auth=TokenFile(""), max_rps=max_rps),
+            docker=DockerSettings("unix:///d"),
             poll_interval=interval,
         )
         desired = desired_of(secrets=[wanted(f"s{n}", path=path) for n, path in enumerate(PATHS)])

@@ -38,7 +38,7 @@ def _found(
     vault = VaultSettings(
         address="http://v", auth=TokenFile(""), transit=audit.transit if audit else None
     )
-    settings = Settings(vault, DockerSettings("unix:///d"), audit=audit)
+    settings = Settings(vault=vault, docker=DockerSettings("unix:///d"), audit=audit)
     found = check_audit(cast("Any", _Vault(granted)), settings)
     return [(each.level, each.where, each.message) for each in found]
 
