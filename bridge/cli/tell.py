@@ -19,8 +19,8 @@ def notify(options: Options, *, test: bool) -> None:
     """
     from bridge.errors import NotDelivered
     from bridge.model.findings import Finding, Level
+    from bridge.report.finding_report import print_findings
     from bridge.report.message_texts import trial
-    from bridge.report.status import print_finding
     from bridge.servers.receiver import send
 
     configuration = options.load()
@@ -37,8 +37,8 @@ def notify(options: Options, *, test: bool) -> None:
         except NotDelivered as error:
             finding = Finding(Level.ERROR, f"notify[{place}]", str(error), error.exit_code)
         findings.append(finding)
-        if not options.as_json:
-            print_finding(finding.level, finding.where, finding.message, console())
     if options.as_json:
         print_json({"findings": [finding.json() for finding in findings]})
+    else:
+        print_findings(findings, console())
     sys.exit(max(finding.code for finding in findings))

@@ -67,7 +67,13 @@ def failed(
     conditions = (
         condition(
             name,
-            ServiceCondition("api", 1, State.DEGRADED, reason, f"{name}_v2 failed"),
+            ServiceCondition(
+                name="api",
+                version=1,
+                state=State.DEGRADED,
+                reason=reason,
+                message=f"{name}_v2 failed",
+            ),
             state=State.DEGRADED,
             versions=versions,
         )
