@@ -17,14 +17,20 @@ from bridge.servers.vault import Vault
 __all__ = ["Finding", "Level", "check"]
 
 
-def check(desired: Desired, settings: Settings, now: float) -> Iterator[Finding]:
-    """Check the servers against the configuration; one finding after the other."""
+def check(
+    desired: Desired, settings: Settings, now: float, *, values: bool = False
+) -> Iterator[Finding]:
+    """Check the servers against the configuration; one finding after the other.
+
+    Args:
+        values: Read each current value once, and judge it; none is shown.
+    """
     count = len(desired.secrets)
     yield Finding(Level.OK, "configuration", f"{count} secret{'s' * (count != 1)}")
     yield from check_receivers(settings.notify)
     vault = Vault(settings.vault)
     try:
-        yield from check_vault(vault, desired, settings, now)
+        yield from check_vault(vault, desired, settings, now, values=values)
         yield from check_audit(vault, settings)
     finally:
         vault.close()

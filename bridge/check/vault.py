@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from bridge.check.contents import check_contents
 from bridge.check.folder_lists import check_folders, check_period
 from bridge.check.lease_roles import check_leases
 from bridge.errors import Exit, VaultError, VaultRefused
@@ -25,9 +26,13 @@ from bridge.sources.units import Units
 
 
 def check_vault(
-    vault: Vault, desired: Desired, settings: Settings, now: float
+    vault: Vault, desired: Desired, settings: Settings, now: float, *, values: bool = False
 ) -> Iterator[Finding]:
-    """Report on the server, on our token, and on each path and role that is configured."""
+    """Report on the server, on our token, and on each path and role that is configured.
+
+    Args:
+        values: Read each current value once, and judge it.
+    """
     address, ca_file = settings.vault.address, settings.vault.ca_file
     if ca_file and address.startswith("https://") and not Path(ca_file).exists():
         message = f"there is no file {ca_file}: correct the path, or put the CA's certificate there"
@@ -54,6 +59,7 @@ def check_vault(
     yield from _check_credential(vault, now)
     for source, seen in view.paths.items():
         yield from _check_source(vault, source, seen, desired, now)
+    yield from check_contents(vault, view, desired, now, values=values)
     yield from check_folders(units, view)
     yield from check_period(len(desired.sources), len(units.at(now)), settings)
     if needed_lease_rules(desired, settings.vault):

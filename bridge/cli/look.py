@@ -138,19 +138,26 @@ def health(options: Options) -> None:
 
 
 @command
+@click.option(
+    "--values",
+    is_flag=True,
+    help="Read each current value once, and judge its fields, template, format and size; none is"
+    " shown.",
+)
 @click.pass_obj
-def check(options: Options) -> None:
+def check(options: Options, *, values: bool) -> None:
     """Check the configuration, and that Vault and the swarm can be reached and grant enough.
 
     Each finding names what is wrong, where (the line of the configuration, or the service), and
-    what to do. Errors come last; the exit code is that of the worst.
+    what to do. Errors come last; the exit code is that of the worst. Without `--values` no value
+    is read: whether a field is there is judged by the names of fields, where Vault grants them.
     """
     from bridge.check import check as check_all
     from bridge.config.yaml_file import read
     from bridge.report.finding_report import print_findings
 
     configuration = options.load()
-    found = check_all(configuration.desired, configuration.settings, time.time())
+    found = check_all(configuration.desired, configuration.settings, time.time(), values=values)
     source = read(options.config)
     findings = [_placed(finding, source) for finding in found]
     if options.as_json:

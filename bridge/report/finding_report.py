@@ -30,7 +30,9 @@ def print_findings(findings: Iterable[Finding], console: Console) -> None:
     findings = sorted(findings, key=lambda finding: list(Level).index(finding.level))
     for finding in findings:
         head, *verbatim = finding.message.split("\n")
-        place = "{}:{}: ".format(*finding.place) if finding.place else ""
+        place = (
+            "{}:{}: ".format(*finding.place) if finding.place and finding.level != Level.OK else ""
+        )
         words = f"{place}{finding.where}: {head}"
         first, *rest = _wrapped(words, console.width - _WIDTH) if console.is_terminal else [words]
         level = (f"{finding.level:<{_WIDTH}}", _STYLES[finding.level])

@@ -13,6 +13,7 @@ from bridge.model.conditions import Condition
 from bridge.model.mirror import Mirror
 from bridge.model.swarm_view import SwarmView
 from bridge.model.wishes import Wish, pause_of
+from bridge.report.rows import print_table
 from bridge.report.status import age, lease_words, tasks_of, words_of
 
 
@@ -41,9 +42,9 @@ def print_one(
     for line in (_head(condition, source), *words_of(condition)):
         _say(line, console)
     _say("", console)
-    console.print(_versions(mirrors, swarm, now), soft_wrap=not console.is_terminal)
+    print_table(_versions(mirrors, swarm, now), console)
     _say("", console)
-    console.print(_services(condition, now), soft_wrap=not console.is_terminal)
+    print_table(_services(condition, now), console)
     parts = {
         "Rolls": list(_rolls(mirrors, swarm)),
         "Marks": list(_marks(condition, mirrors, swarm)),

@@ -120,6 +120,9 @@ def rules_of(desired: Desired, vault: VaultSettings) -> tuple[Rule, ...]:
     rules: list[Rule] = []
     for source in desired.sources:
         rules += rules_for(source)[: None if source in secrets else 1]
+    for source in desired.sources:
+        outline = kind_of(source).outline_rule(source) if source in secrets else None
+        rules += (outline,) if outline else ()
     folders = {unit.folder: kind_of(unit.sources[0]) for unit in units_of(desired.sources)}
     for folder, kind in folders.items():
         rules += kind.folder_rules(folder) if folder else ()

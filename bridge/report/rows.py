@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -49,6 +50,22 @@ def print_rows(rows: Iterable[Row], console: Console) -> None:
             Text(f"  {row.mark}", style=row.style), Text(row.name, style=row.style), Text(row.words)
         )
     console.print(table)
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print a table; what is piped is neither wrapped, cut nor padded at its right."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = Console(file=io.StringIO(), width=_PIPED, highlight=False, markup=False)
+    with wide.capture() as captured:
+        wide.print(table)
+    for line in captured.get().splitlines():
+        console.print(Text(line.rstrip()), soft_wrap=True)
+
+
+_PIPED = 10_000
+"""Columns that no line of a table has."""
 
 
 def counted(count: int, noun: str) -> str:

@@ -16,6 +16,7 @@ from bridge.model.reasons import Reason, State
 from bridge.model.timestamps import timestamp
 from bridge.model.told import Told
 from bridge.report.remedies import remedy
+from bridge.report.rows import print_table
 
 _COLOURS = {
     State.SYNCED: "green",
@@ -104,8 +105,7 @@ def print_status(
     if not conditions:
         console.print("The configuration has no secrets.")
         return
-    table = _table(conditions, now, wide=wide)
-    console.print(table, soft_wrap=not console.is_terminal)
+    print_table(_table(conditions, now, wide=wide), console)
     lines = [line for condition in conditions for line in words_of(condition)]
     lines += [line for condition in conditions for line in lease_words(condition, now)]
     overdue = [c.name for c in conditions if c.overdue and c.reason != Reason.OVERDUE]

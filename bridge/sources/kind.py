@@ -196,6 +196,24 @@ class Kind(ABC, Generic[S, M]):
         """
         raise NotImplementedError
 
+    def outline(self, vault: Vault, version: Identity) -> Mapping[str, Any] | None:
+        """Return the fields of a version with stand-ins for their values; no value is read.
+
+        Returns:
+            A text for each field, and an empty map for one that holds a map. None where the engine
+            tells no names without values.
+
+        Raises:
+            VaultRefused: ``PermissionDenied`` without ``outline_rule``.
+        """
+        del vault, version
+        return None
+
+    def outline_rule(self, source: S) -> Rule | None:
+        """Return what ``outline`` needs; None where there is none."""
+        del source
+        return None
+
     def prepare(
         self, vault: Vault, action: MintGeneration, meta: dict[str, str], in_use: InUse
     ) -> Prepared | str:

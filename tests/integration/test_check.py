@@ -32,6 +32,8 @@ def test_the_printed_policy_is_enough_and_nothing_more(lab: Lab) -> None:
         [
             (f"{lab.mount}/metadata/db", "read"),
             (f"{lab.mount}/data/db", "read"),
+            (f"{lab.mount}/subkeys/db", "read"),
+            (rf"{lab.mount}/subkeys/deep/er/a \"quoted\" name", "read"),
             (rf"{lab.mount}/metadata/deep/er/a \"quoted\" name", "read"),
             (rf"{lab.mount}/data/deep/er/a \"quoted\" name", "read"),
             ("auth/token/lookup-self", "read"),
@@ -71,6 +73,8 @@ def test_missing_capabilities_come_with_their_policy_line(lab: Lab) -> None:
     lab.token_file.write_text(lab.vault.make_token(policy))
     found = _findings(lab, code=3)
     (seen, db), (key,) = found["secrets.db"], found["secrets.key"]
+    (names,) = [line for line in found["vault"] if "subkeys" in line]
+    assert names.startswith("note: the contents are unverified")
     assert "at version 1" in seen
     assert f'path "{lab.mount}/data/db" {{ capabilities = ["read"] }}' in db
     assert f'path "{lab.mount}/metadata/key" {{ capabilities = ["read"] }}' in key
@@ -145,3 +149,59 @@ def test_what_keeps_services_from_rolling_well(lab: Lab) -> None:
     assert f"note: it was deployed by the stack shop with {lab.name('db_v1')}" in stacked
     assert "vault-bridge render" in stacked
     assert any("autolock" in line for line in found["docker"])
+
+
+def test_a_wrong_field_is_found_before_a_rotation(lab: Lab) -> None:
+    """By the names of fields, without a value; the rest by the values, where that is asked for."""
+    vault, _ = lab.through_proxies()
+    lab.secret("db", {}, kv={"field": "passwort"})
+    lab.secret("map", {}, kv={"path": "db", "field": "nested"})
+    lab.secret("dsn", {}, kv={"path": "db"}, template="{{ user }}:{{ password | default('') }}")
+    lab.secret("key", {}, kv={"path": "db", "field": "key"}, decode="base64")
+    value = lab.canary()
+    lab.vault.write(lab.mount, "db", password=value, nested={"a": value}, key=f"{value} no base64")
+    found = _findings(lab, code=3)
+    (db,) = found["secrets.db.kv.field"]
+    assert db.startswith("error: FieldMissing: version 1 of ")
+    assert "has no field 'passwort'; correct `kv.field`, or write a version that has it" in db
+    (nested,) = found["secrets.map.kv.field"]
+    assert "FieldNotText" in nested
+    (dsn,) = found["secrets.dsn.template"]
+    assert dsn.startswith("warning: FieldMissing")
+    assert "secrets.key.kv.field" not in found
+    assert not any("/data/" in exchange.path for exchange in vault.exchanges)
+
+    found = {}
+    for finding in lab.json("check", "--values", code=3)["findings"]:
+        found.setdefault(finding["where"].replace(lab.prefix, ""), []).append(finding["message"])
+    reads = [exchange for exchange in vault.exchanges if f"{lab.mount}/data/db" in exchange.path]
+    assert len(reads) == 1
+    (key,) = found["secrets.key.kv.field"]
+    assert key.startswith("NotBase64: version 1")
+    assert "FieldMissing" in found["secrets.db.kv.field"][0]
+
+    lab.vault.write(
+        lab.mount, "db", password=value, passwort=value, nested="x", key="eA==", user="u"
+    )
+    found = _findings(lab)
+    assert not any("Field" in line for lines in found.values() for line in lines)
+    said = lab.cli("check", "--values")
+    assert said.count("was read, and fits") == 4
+    assert value not in said
+
+
+def test_correcting_the_field_clears_a_refusal_that_is_stored(lab: Lab) -> None:
+    lab.service("api", replicas=1)
+    lab.secret("db", {"api": {}}, kv={"field": "passwort"})
+    value = lab.rotate("db")
+    lab.cli("sync", code=3)
+    (stored,) = [line for line in _findings(lab, code=3)["secrets.db"] if "FieldMissing" in line]
+    assert "version 1" in stored
+    lab.without("db")
+    lab.secret("db", {"api": {}})
+    found = _findings(lab)
+    assert not any("FieldMissing" in line for lines in found.values() for line in lines)
+    assert "held" not in lab.cli("plan")
+    lab.cli("sync")
+    assert lab.swarm.read(lab.name("api"), lab.name("db")) == [value]
+    assert lab.status()["db"]["state"] == "Synced"

@@ -40,6 +40,11 @@ def _path(lab: Lab) -> None:
     lab.rotate("db")
 
 
+def _field(lab: Lab) -> None:
+    lab.secret("db", {}, kv={"field": "passwort"})
+    lab.rotate("db")
+
+
 def _mount(lab: Lab) -> None:
     lab.secret("db", {}, kv={"mount": "nomount"})
 
@@ -115,6 +120,12 @@ MISTAKES = {
         "PathMissing: there is nothing at {mount}/shop/db in Vault",
         _FILE + "{n}: secrets.{db}: ",
         "write a version, or correct `kv.path`",
+    ),
+    "wrong field": Mistake(
+        _field,
+        "FieldMissing: version 1 of {mount}/db: the version in Vault has no field 'passwort'",
+        _FILE + "{n}: secrets.{db}.kv.field: ",
+        "; correct `kv.field`, or write a version that has it",
     ),
     "wrong mount": Mistake(
         _mount,

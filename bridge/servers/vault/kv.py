@@ -61,6 +61,25 @@ class Kv:
             raise VaultRefused(Reason.VERSION_DELETED, f"version {version} of {path} has no data")
         return data
 
+    def subkeys(self, path: KvPath, version: int) -> Json | None:
+        """Read the names of a version's fields, with null in the place of each value.
+
+        Returns:
+            None where the engine does not tell them.
+
+        Raises ``VaultRefused`` with the reason ``PermissionDenied``.
+        """
+        place = f"{quote(path.mount)}/subkeys/{quote(path.path)}?version={version}&depth=2"
+        try:
+            found = data_of(self._session.read(place)).get("subkeys")
+        except Answer as error:
+            if error.forbidden:
+                raise VaultRefused(
+                    Reason.PERMISSION_DENIED, f"our token may not see the names of {path}'s fields"
+                ) from None
+            return None
+        return found if isinstance(found, dict) else None
+
     # --- answers ---------------------------------------------------------------------------------
 
     def _refusal(self, error: Answer, path: KvPath) -> VaultError:

@@ -141,6 +141,21 @@ class Kv(Kind[KvPath, KvSection]):
         fields: Mapping[str, Any] = found["data"]
         return fields
 
+    def outline(self, vault: Vault, version: Identity) -> Mapping[str, Any] | None:
+        """Return the names of a version's fields, which KV v2 tells as its ``subkeys``."""
+        path = version.source
+        assert isinstance(path, KvPath)  # noqa: S101 - it is of this kind
+        found = vault.kv.subkeys(path, version.version)
+        if found is None:
+            return None
+        return {name: {} if isinstance(below, dict) else "x" for name, below in found.items()}
+
+    def outline_rule(self, source: KvPath) -> Rule:
+        """Return what KV v2 must grant to tell the names of fields."""
+        place = f"{source.mount}/subkeys/{source.path}"
+        why = "optional: let `vault-bridge check` see the names of fields, and no value"
+        return Rule(place, ("read",), why)
+
     def rules(self, source: KvPath) -> tuple[Rule, ...]:
         """Return what a path must grant to be watched, and to be read."""
         metadata, data = (f"{source.mount}/{part}/{source.path}" for part in ("metadata", "data"))
@@ -163,8 +178,7 @@ class Kv(Kind[KvPath, KvSection]):
         if found is None or not where:
             return
         if isinstance(found, Identity):
-            message = f"{source} is at version {found.version}; its content is judged when it is"
-            yield Finding(Level.OK, where, f"{message} mirrored")
+            yield Finding(Level.OK, where, f"{source} is at version {found.version}")
         else:
             reason, message = found
             yield Finding(Level.ERROR, where, f"{reason}: {message}", Exit.HELD)
