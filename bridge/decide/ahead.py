@@ -66,8 +66,9 @@ def foresee(desired: Desired, world: World, plan: Plan, memory: Memory, now: flo
         changes=changes,
         holds=_holds(plan, then),
         under_way=tuple(_under_way(then.conditions, rolled)),
+        failed=tuple(_failed(plan.conditions, rolled)),
         waiting=tuple(_waiting(then.conditions, rolled, created)),
-        notices=plan.notices,
+        notices=(*plan.notices, *_held_otherwise(plan)),
         conditions=plan.conditions,
     )
 
@@ -243,6 +244,26 @@ def _under_way(
     for condition in conditions:
         for service in condition.services:
             if service.state == State.ROLLING and (condition.name, service.name) not in rolled:
+                yield condition.name, service
+
+
+def _held_otherwise(plan: Plan) -> Iterator[Hold]:
+    """Yield why a secret is held where no change of it is, as one that is not configured any more.
+
+    It has no place among what is up to date.
+    """
+    told = {hold.secret for hold in plan.holds}
+    for condition in plan.conditions:
+        if condition.state == State.HELD and condition.name not in told:
+            yield Hold(secret=condition.name, reason=condition.reason, message=condition.message)
+
+
+def _failed(
+    conditions: Iterable[Condition], rolled: set[tuple[str, str]]
+) -> Iterator[tuple[str, ServiceCondition]]:
+    for condition in conditions:
+        for service in condition.services:
+            if service.state == State.DEGRADED and (condition.name, service.name) not in rolled:
                 yield condition.name, service
 
 

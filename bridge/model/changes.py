@@ -91,6 +91,8 @@ class Forecast:
         changes: In the order in which they are begun.
         holds: What is wanted and not done until somebody or something else acts.
         under_way: Services that are being rolled, by the name of the secret.
+        failed: Services on which a version has failed, or that are unhealthy, likewise. Nothing is
+            tried again by itself.
         waiting: Secrets that wait for something which is no roll, as a second look at Vault.
         notices: Facts worth knowing that nobody has to act on.
         conditions: The state of each secret now.
@@ -99,6 +101,7 @@ class Forecast:
     changes: tuple[Change, ...]
     holds: tuple[Hold, ...]
     under_way: tuple[tuple[str, ServiceCondition], ...]
+    failed: tuple[tuple[str, ServiceCondition], ...] = ()
     waiting: tuple[Condition, ...]
     notices: tuple[Hold, ...]
     conditions: tuple[Condition, ...]
@@ -111,5 +114,6 @@ class Forecast:
             **{kind.value: kinds[kind.value] for kind in ChangeKind},
             "under_way": len(self.under_way) + len(self.waiting),
             "held": len(self.holds),
+            "failed": len(self.failed),
             "unverified": sum(not change.verified for change in self.changes),
         }

@@ -12,9 +12,10 @@ from rich.text import Text
 from bridge.decide.ahead import is_change
 from bridge.model.actions import Action
 from bridge.model.changes import Change, ChangeKind, Forecast
-from bridge.model.conditions import Hold
+from bridge.model.conditions import Hold, ServiceCondition
 from bridge.model.plan import Plan
 from bridge.model.reasons import State
+from bridge.report.remedies import remedy
 from bridge.report.rows import Row, counted, print_rows
 
 MANY = 20
@@ -41,6 +42,7 @@ def summary(forecast: Forecast) -> str:
         "remove": "to remove",
         "under_way": "under way",
         "held": "held",
+        "failed": "failed",
     }
     return ", ".join(f"{counts[key]} {said}" for key, said in words.items() if counts[key])
 
@@ -66,17 +68,14 @@ def in_turn(forecast: Forecast, max_in_flight: int) -> str:
 
 
 def _nothing(forecast: Forecast) -> str:
+    if forecast.notices:
+        return "No changes."
     secrets = len(forecast.conditions)
     services = {s.name for c in forecast.conditions for s in c.services}
     if not secrets:
         return "No changes. The configuration has no secrets."
     ready = f"{counted(secrets, 'secret')} and {counted(len(services), 'service')}"
     return f"No changes. {ready} are up to date."
-
-
-def _place(secret: str, service: str) -> str:
-    name = secret or "all secrets"
-    return f"{name} on {service}" if service else name
 
 
 # --- on a terminal --------------------------------------------------------------------------------
@@ -92,10 +91,15 @@ def print_plan(
         verbose: Print the bridge's own marks and renewals too, a reason for each change, and every
             service where they would be summed up.
     """
-    print_rows(_change_rows(forecast.changes, verbose=verbose), console)
-    print_rows(_under_way_rows(forecast), console)
-    print_rows(_hold_rows(forecast.holds, "!", "yellow"), console)
-    print_rows(_hold_rows(forecast.notices, "i", "cyan"), console)
+    rows = [
+        *_change_rows(forecast.changes, verbose=verbose),
+        *_service_rows(forecast.under_way, "…", "cyan"),
+        *_waiting_rows(forecast),
+        *_hold_rows(forecast.holds, "!", "yellow"),
+        *_service_rows(forecast.failed, "x", "red"),
+        *_hold_rows(forecast.notices, "i", "cyan"),
+    ]
+    print_rows(rows, console)
     if verbose:
         print_rows(_marks(plan), console)
     counts = forecast.counts
@@ -149,10 +153,18 @@ def _summed_rows(rolls: Iterable[Change]) -> Iterator[Row]:
         yield Row(mark, counted(stacks.total(), "service"), f"{moves} ({listed})", style)
 
 
-def _under_way_rows(forecast: Forecast) -> Iterator[Row]:
-    for secret, service in forecast.under_way:
-        words = f"{secret}: {service.reason}"
-        yield Row("…", service.name, f"{words}: {service.message}".rstrip(": "), "cyan")
+def _service_rows(
+    found: Iterable[tuple[str, ServiceCondition]], mark: str, style: str
+) -> Iterator[Row]:
+    for secret, service in found:
+        words = f"{secret}: {service.reason}: {service.message}".rstrip(": ")
+        yield Row(mark, service.name, words, style)
+        to_do = remedy(service.reason, secret, service.name)
+        if to_do and service.state == State.DEGRADED:
+            yield Row(" ", "", f"To do: {to_do}")
+
+
+def _waiting_rows(forecast: Forecast) -> Iterator[Row]:
     for condition in forecast.waiting:
         words = f"{condition.reason}: {condition.message}".rstrip(": ")
         yield Row("…", condition.name, words, "cyan")
@@ -160,8 +172,11 @@ def _under_way_rows(forecast: Forecast) -> Iterator[Row]:
 
 def _hold_rows(holds: Iterable[Hold], mark: str, style: str) -> Iterator[Row]:
     for hold in holds:
-        place = _place(hold.secret, hold.service)
-        yield Row(mark, place, f"{hold.reason}: {hold.message}", style)
+        words = f"{hold.reason}: {hold.message}"
+        if hold.service:
+            yield Row(mark, hold.service, f"{hold.secret}: {words}", style)
+        else:
+            yield Row(mark, hold.secret or "all secrets", words, style)
 
 
 def _marks(plan: Plan) -> Iterator[Row]:
@@ -187,8 +202,9 @@ def plan_markdown(forecast: Forecast, *, max_in_flight: int) -> str:
         lines.append(f"| {row.mark} | `{row.name}` | {_cell(row.words)} | {_cell(why)} |")
     lines += [""] if forecast.changes else []
     for title, found in (
-        ("Under way", _under_way_rows(forecast)),
+        ("Under way", (*_service_rows(forecast.under_way, "", ""), *_waiting_rows(forecast))),
         ("Held", _hold_rows(forecast.holds, "!", "")),
+        ("Failed", (row for row in _service_rows(forecast.failed, "", "") if row.name)),
         ("To know", _hold_rows(forecast.notices, "i", "")),
     ):
         rows = list(found)
@@ -236,15 +252,13 @@ def plan_json(plan: Plan, forecast: Forecast) -> dict[str, Any]:
         "notices": [_hold_json(notice) for notice in plan.notices],
         "changes": [change_json(change) for change in forecast.changes],
         "held": [_hold_json(hold) for hold in forecast.holds],
-        "under_way": [
-            {"secret": secret, "service": s.name, "reason": s.reason, "message": s.message}
-            for secret, s in forecast.under_way
-        ]
+        "under_way": [_service_json(secret, service) for secret, service in forecast.under_way]
         + [
             {"secret": c.name, "service": "", "reason": c.reason, "message": c.message}
             for c in forecast.waiting
             if c.state == State.ROLLING
         ],
+        "failed": [_service_json(secret, service) for secret, service in forecast.failed],
         "counts": dict(forecast.counts),
     }
 
@@ -273,4 +287,13 @@ def _hold_json(hold: Hold) -> dict[str, Any]:
         "service": hold.service,
         "reason": hold.reason,
         "message": hold.message,
+    }
+
+
+def _service_json(secret: str, service: ServiceCondition) -> dict[str, Any]:
+    return {
+        "secret": secret,
+        "service": service.name,
+        "reason": service.reason,
+        "message": service.message,
     }

@@ -41,14 +41,13 @@ def print_rows(rows: Iterable[Row], console: Console) -> None:
             line = f"  {row.mark} {row.name:<{width}}  {row.words}"
             console.print(Text(line.rstrip()), soft_wrap=True)
         return
-    table = Table.grid(padding=(0, 1))
+    table = Table.grid()
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", max_width=_WIDEST)
     table.add_column(overflow="fold")
     for row in rows:
-        table.add_row(
-            Text(f"  {row.mark}", style=row.style), Text(row.name, style=row.style), Text(row.words)
-        )
+        mark = Text(f"  {row.mark} ", style=row.style)
+        table.add_row(mark, Text(f"{row.name}  ", style=row.style), Text(row.words))
     console.print(table)
 
 

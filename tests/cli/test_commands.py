@@ -61,7 +61,7 @@ def test_plan_shows_what_will_be_done_and_changes_nothing(lab: Lab) -> None:
     words = f"+ {db}_v1 version 1 of {lab.mount}/db, content unverified"
     assert create.split() == words.split()
     assert roll.split() == ["~", api, "add", f"{db}_v1"]
-    assert held.split()[:5] == ["!", db, "on", worker, "ServiceMissing:"]
+    assert held.split()[:4] == ["!", worker, f"{db}:", "ServiceMissing:"]
     assert (blank, count) == ("", "Plan: 1 to create, 1 to roll, 1 held.")
     assert unverified.startswith("1 content is unverified: a plan reads no value.")
     more = lab.cli("-v", "plan", code=3)

@@ -11,6 +11,7 @@ from bridge.model.labels import GOOD
 from bridge.model.leased import StaticDocument, StaticRole
 from bridge.model.memory import Memory
 from bridge.model.reasons import Reason
+from bridge.model.set_aside import By, SetAside, aside_label
 from bridge.model.window import Window
 from bridge.model.wishes import Pause
 from bridge.model.world import World
@@ -67,6 +68,7 @@ def test_the_rolls_that_follow_a_creation_are_changes() -> None:
         "end": 0,
         "under_way": 0,
         "held": 0,
+        "failed": 0,
         "unverified": 1,
     }
 
@@ -139,3 +141,25 @@ def test_a_version_that_is_no_longer_needed_is_removed() -> None:
     secrets = [secret_of(n, labels={GOOD: BORN}) for n in (1, 2, 3)]
     world = world_of(document(3), secrets, [service_of("api", "db_v3")])
     assert _lines(_forecast(desired_of("api"), world))[0].startswith("remove db_v1: ")
+
+
+def test_a_service_that_has_failed_is_no_peace() -> None:
+    """It is neither a change nor a hold, and nobody may take the plan for a clean one."""
+    mark = SetAside(By.FAILURE, BORN, "task api.1 exited with code 1").write()
+    secrets = [
+        secret_of(1, labels={GOOD: BORN}),
+        secret_of(2, labels={aside_label("id-api"): mark}),
+    ]
+    world = world_of(document(2), secrets, [service_of("api", "db_v1")])
+    found = _forecast(desired_of("api"), world)
+    assert found.changes == ()
+    assert [(secret, s.name, s.reason) for secret, s in found.failed] == [
+        ("db", "api", Reason.ROLL_FAILED)
+    ]
+    assert found.counts["failed"] == 1
+
+
+def test_what_is_not_configured_any_more_is_not_up_to_date() -> None:
+    world = world_of(document(1), [secret_of(1, name="old", labels={GOOD: BORN})], ())
+    found = _forecast(desired_of("api"), world)
+    assert [(n.secret, n.reason) for n in found.notices] == [("old", Reason.UNMAPPED)]
