@@ -162,7 +162,8 @@ class _Listening:
             return self._web.answer(page, query, accept) if page else _missing()
 
         family, place = _resolved(given.host, given.port)
-        listening = socket.create_server(place, family=family, backlog=BACKLOG)
+        both = given.host == "::" and socket.has_dualstack_ipv6()
+        listening = socket.create_server(place, family=family, backlog=BACKLOG, dualstack_ipv6=both)
         server = WebServer(respond, secure, self._log)
         with self._lock:
             if self._over.is_set():

@@ -364,6 +364,7 @@ def test_it_listens_on_any_network_that_it_is_told(shown: _Shown) -> None:
     shown.wait()
     (line,) = shown.log.of("http_listening")
     assert line["address"] == f"http://[::1]:{shown.port}"
-    shown.outlet.configure(shown.configuration(listen=f"0.0.0.0:{shown.port}"))
-    shown.wait(2)
-    assert shown.get("/livez")[0] == 200
+    for times, everywhere in enumerate(("0.0.0.0", "[::]"), 2):
+        shown.outlet.configure(shown.configuration(listen=f"{everywhere}:{shown.port}"))
+        shown.wait(times)
+        assert shown.get("/livez")[0] == 200
