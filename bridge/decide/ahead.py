@@ -8,7 +8,7 @@ carried out by itself: each cycle decides anew, by what it sees.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from bridge.decide.cycle import decide
@@ -282,8 +282,3 @@ def is_change(action: Action) -> bool:
     if isinstance(action, TendGeneration):
         return action.step in _ENDS
     return isinstance(action, CreateSecret | MintGeneration | RollService | RemoveSecret)
-
-
-def by_service(changes: Iterable[Change]) -> Mapping[str, Change]:
-    """Return the rolls among changes, by the service's id."""
-    return {change.id: change for change in changes if change.kind == ChangeKind.ROLL}

@@ -8,19 +8,35 @@ import pytest
 
 from bridge.decide.ahead import foresee
 from bridge.decide.only_planned import as_reviewed, only_planned
-from bridge.model.actions import Annotate, NoteState, RollService
+from bridge.model.actions import (
+    Annotate,
+    MintGeneration,
+    NoteState,
+    RemoveSecret,
+    RollService,
+    Tend,
+    TendGeneration,
+    WakeUpdater,
+)
 from bridge.model.changes import ChangeKind
+from bridge.model.desired import Rollout
 from bridge.model.labels import GOOD
 from bridge.model.memory import Memory
 from bridge.model.plan_file import PlanFile, Planned
 from bridge.model.reasons import Reason, State
+from bridge.model.set_aside import By, SetAside, aside_label
+from bridge.model.vault_view import Unreadable
 from bridge.model.world import World
 from tests.support.builders import (
     BORN,
     NOW,
+    ROLE,
     actions_of,
     desired_of,
     document,
+    generation_secret,
+    leased,
+    leased_world,
     plan_of,
     secret_of,
     service_of,
@@ -124,3 +140,68 @@ def test_what_is_due_by_time_alone_is_no_difference() -> None:
 def test_a_file_that_is_no_plan_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"plan|version"):
         PlanFile.read(text)
+
+
+def test_what_is_made_removed_ended_or_woken_must_be_in_the_plan_as_well() -> None:
+    """A new generation is held; what is due by time alone is left without a word."""
+    service = service_of("api", "db_v1")
+    due = leased_world(
+        [generation_secret(1, age=5000.0), generation_secret(9, name="old")], [service]
+    )
+    desired = desired_of(secrets=[leased("api", rotate_every=60.0)])
+    plan = plan_of(desired, due)
+    assert actions_of(plan, MintGeneration)
+    empty = PlanFile(instance="default", configuration="", at=BORN, changes=())
+    secret = due.swarm.secrets[0]
+    removal = RemoveSecret(
+        secret="db",
+        secret_id=secret.id,
+        docker_name=secret.name,
+        reason=Reason.OUTDATED,
+        why="nothing needs it",
+    )
+    end = TendGeneration(
+        secret="db",
+        secret_id=secret.id,
+        docker_name=secret.name,
+        step=Tend.SHORTEN,
+        reason=Reason.RETIRING,
+        why="nothing uses it",
+    )
+    wake = WakeUpdater(
+        service_id=service.id,
+        service_name="api",
+        template="",
+        token="1",
+        reason=Reason.NODE_LOST,
+        why="it hangs",
+    )
+    plan = replace(plan, chains=(*plan.chains, (removal,), (end,), (wake,)))
+    kept = only_planned(plan, due.swarm, empty, ())
+    written = [MintGeneration, RemoveSecret, WakeUpdater]
+    assert [actions_of(kept, kind) for kind in written] == [[], [], []]
+    assert end not in [action for chain in kept.chains for action in chain]
+    assert {(h.secret, h.service) for h in kept.holds if h.reason == Reason.NOT_IN_PLAN} == {
+        ("db", "")
+    }
+    shown = as_reviewed(due, plan, empty)
+    assert isinstance(shown.vault.paths[ROLE], Unreadable)
+    changes = [
+        Planned(kind=ChangeKind.CREATE, name="db_v2"),
+        Planned(kind=ChangeKind.REMOVE, name=secret.name, id=secret.id),
+        Planned(kind=ChangeKind.END, name=secret.name, id=secret.id),
+        Planned(kind=ChangeKind.ROLL, name="api", id=service.id),
+    ]
+    assert only_planned(plan, due.swarm, replace(empty, changes=tuple(changes)), ()) == plan
+
+
+def test_a_roll_of_the_plan_that_fails_goes_back_and_another_service_is_left_alone() -> None:
+    mark = SetAside(By.FAILURE, BORN, "it fails").write()
+    ill = secret_of(2, labels={aside_label("id-api"): mark, aside_label("id-other"): mark})
+    services = [service_of(name, "db_v2") for name in ("api", "other")]
+    world = world_of(document(2), [secret_of(1, labels={GOOD: BORN}), ill], services)
+    desired = desired_of("api", "other", rollout=Rollout(bake=2.0, max_in_flight=5))
+    plan = plan_of(desired, world)
+    assert {roll.service_name for roll in actions_of(plan, RollService)} == {"api", "other"}
+    kept = only_planned(plan, world.swarm, FILE, {"id-api"})
+    assert [roll.service_name for roll in actions_of(kept, RollService)] == ["api"]
