@@ -25,7 +25,7 @@ def _read(lab: Lab) -> set[str]:
 
 
 def test_rollback_goes_back_and_stays_until_something_newer_comes(lab: Lab) -> None:
-    """While Vault is away too; `--wait` follows it; repeating it does nothing."""
+    """While Vault is away too; `--wait` follows it; repeating it does nothing. `resume` ends it."""
     values = _three_versions(lab)
     _, engine = lab.through_proxies()
     process = lab.start()
@@ -50,6 +50,13 @@ def test_rollback_goes_back_and_stays_until_something_newer_comes(lab: Lab) -> N
     process.wait_for("good", docker_secret=lab.name("db_v4"))
     assert _read(lab) == {newer}
     assert process.stop() == 0
+
+    lab.cli("rollback", name)
+    lab.cli("sync", code=3)
+    assert _read(lab) == {values[0]}  # the second and the third were gone back from
+    lab.cli("resume", name)
+    lab.cli("sync")
+    assert _read(lab) == {newer}
 
 
 def test_what_touches_too_many_services_waits_for_approve(lab: Lab) -> None:
@@ -76,17 +83,7 @@ def test_what_touches_too_many_services_waits_for_approve(lab: Lab) -> None:
     assert "Version 2" in lab.cli("approve", name)
 
 
-def test_resume_after_rollback(lab: Lab) -> None:
-    values = _three_versions(lab)
-    lab.cli("rollback", lab.name("db"))
-    lab.cli("sync", code=3)
-    assert _read(lab) == {values[1]}
-    lab.cli("resume", lab.name("db"))
-    lab.cli("sync")
-    assert _read(lab) == {values[2]}
-
-
-def test_pause_and_resume(lab: Lab) -> None:
+def test_a_pause_and_a_state_config_that_is_lost_hold_everything_until_resume(lab: Lab) -> None:
     """A version that comes meanwhile is mirrored and waits; a restart does not unpause."""
     values = _three_versions(lab)
     lab.cli("pause", "--reason", "holidays")
@@ -102,6 +99,19 @@ def test_pause_and_resume(lab: Lab) -> None:
     lab.cli("resume", "--wait")
     eventually(lambda: _read(lab) == {newer})
     assert process.stop() == 0
+
+    (config,) = [
+        c["ID"]
+        for c in lab.swarm.call("GET", "/configs")
+        if c["Spec"]["Name"] == f"vault-bridge.{lab.name('bridge')}.state"
+    ]
+    lab.swarm.call("DELETE", f"/configs/{config}")
+    newest = lab.rotate("db")
+    lab.cli("sync", code=3)
+    assert lab.status(code=3)["db"]["reason"] == "StateLost"
+    lab.cli("resume")
+    lab.cli("sync")
+    assert _read(lab) == {newest}
 
 
 def test_retry_after_the_service_was_mended(lab: Lab) -> None:
@@ -142,22 +152,6 @@ def test_forget_lets_go_of_what_is_no_longer_configured(lab: Lab) -> None:
     assert lab.versions("db") == set()
     assert lab.versions("other") == {1}
     assert "there is no secret" in _error(lab, 2, "forget", lab.name("db"))
-
-
-def test_a_state_config_that_somebody_removed_holds_everything(lab: Lab) -> None:
-    _three_versions(lab)
-    (config,) = [
-        c["ID"]
-        for c in lab.swarm.call("GET", "/configs")
-        if c["Spec"]["Name"] == f"vault-bridge.{lab.name('bridge')}.state"
-    ]
-    lab.swarm.call("DELETE", f"/configs/{config}")
-    newer = lab.rotate("db")
-    lab.cli("sync", code=3)
-    assert lab.status(code=3)["db"]["reason"] == "StateLost"
-    lab.cli("resume")
-    lab.cli("sync")
-    assert _read(lab) == {newer}
 
 
 def _error(lab: Lab, code: int, *arguments: str) -> str:
