@@ -54,6 +54,7 @@ def run(options: Options) -> None:
     vault = Vault(configuration.settings.vault)
     pulse = Pulse()
     publishing = Publishing(outlets(pulse, log), log)
+    hangups = _Hangups()
     while True:
         publishing.configure(configuration)
         with (
@@ -64,10 +65,11 @@ def run(options: Options) -> None:
                 partial(tell, loop, configuration.settings.vault),
             ),
         ):
-            hangup = _on_hangup(loop)
+            hangups.end(loop)
             loop.run()
-        if loop.ended or not hangup:
+        if loop.ended or not hangups.came:
             break
+        hangups.came = False
         try:
             former, configuration = configuration, options.load()
             pulse.refused = ()
@@ -84,16 +86,29 @@ def run(options: Options) -> None:
     log.info(Event.STOPPED)
 
 
-def _on_hangup(loop: Loop) -> list[int]:
-    """Let SIGHUP end a loop so that another follows; the list returned is filled by it."""
-    received: list[int] = []
+class _Hangups:
+    """SIGHUPs, each of which ends a loop so that another follows with the configuration read again.
 
-    def on_hangup(number: int, _frame: object) -> None:
-        received.append(number)
-        loop.interrupt()
+    One that comes between two loops ends the next one at once: the file may have changed since.
 
-    signal.signal(signal.SIGHUP, on_hangup)
-    return received
+    Attributes:
+        came: Whether one came since this was last unset.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._interrupt: Callable[[], object] = lambda: None
+        signal.signal(signal.SIGHUP, self._on_hangup)
+
+    def _on_hangup(self, *_: object) -> None:
+        self.came = True
+        self._interrupt()
+
+    def end(self, loop: Loop) -> None:
+        """Let the next one end this loop, and one that has come already."""
+        self._interrupt = loop.interrupt
+        if self.came:
+            loop.interrupt()
 
 
 @command
