@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from bridge import beside
+from bridge import beside, health_socket
 from bridge.beside import plan_beside, tell
 from bridge.config import Configuration
 from bridge.health_socket import answering
@@ -42,6 +43,8 @@ def _swarm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beside, "Swarm", lambda _: SimpleNamespace(close=lambda: None))
     monkeypatch.setattr(beside, "look_at_swarm", lambda *_: SWARM)
     monkeypatch.setattr(beside, "SECOND_LOOK", 0.0)
+    # Bridges of tests that run at the same time on this machine have other addresses.
+    monkeypatch.setattr(health_socket, "_address", lambda name: f"\0{name}-{os.getpid()}")
 
 
 @contextmanager
