@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridge.check.audit import check_audit
+from bridge.check.http_server import check_http
 from bridge.check.receivers import check_receivers
 from bridge.check.swarm import check_swarm
 from bridge.check.vault import check_vault
@@ -27,6 +28,8 @@ def check(
     """
     count = len(desired.secrets)
     yield Finding(Level.OK, "configuration", f"{count} secret{'s' * (count != 1)}")
+    if settings.http:
+        yield from check_http(settings.http)
     yield from check_receivers(settings.notify)
     vault = Vault(settings.vault)
     try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import cast
 
 import pytest
 
+from bridge.check import check
 from bridge.check.lease_roles import token_role_faults
 from bridge.check.vault import check_vault
 from bridge.errors import Exit
@@ -14,7 +16,14 @@ from bridge.model.desired import KvLease, Rollout
 from bridge.model.findings import Level
 from bridge.model.leased import RoleDocument, StaticDocument, StaticRole
 from bridge.model.reasons import Reason
-from bridge.model.settings import Custody, DockerSettings, Settings, TokenFile, VaultSettings
+from bridge.model.settings import (
+    Custody,
+    DockerSettings,
+    HttpSettings,
+    Settings,
+    TokenFile,
+    VaultSettings,
+)
 from bridge.model.source import Source
 from bridge.model.vault_view import Document, Unreadable, VaultView
 from bridge.report.policy import custody_hcl, pipeline_hcl, token_role_command
@@ -177,3 +186,14 @@ def test_a_pipeline_gets_a_policy_of_its_own() -> None:
     assert "read" not in granted[1]
     assert f'"{ROLE.mount}/creds/{ROLE.role}"' in custody_hcl(desired, settings)
     assert pipeline_hcl(desired_of("api"), settings) == ""
+
+
+def test_what_is_answered_over_http_is_checked_before_any_server_is_asked() -> None:
+    settings = Settings(
+        vault=VaultSettings(address="http://v", auth=TokenFile("")),
+        docker=DockerSettings("unix:///d"),
+        http=HttpSettings(host="127.0.0.1", port=9180, token_file="/none"),
+    )
+    found = list(islice(check(desired_of(), settings, NOW), 2))
+    assert [finding.where for finding in found] == ["configuration", "http"]
+    assert "/none" in found[1].message
