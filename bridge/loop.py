@@ -40,6 +40,9 @@ from bridge.wiring import Wiring
 CREDENTIAL_LOOK = 3600.0
 """Seconds between two requests for when our own credential ends, where somebody wants to know."""
 
+CREDENTIAL_AGAIN = 60.0
+"""The same after one that Vault gave no answer to."""
+
 
 class OtherConfiguration(BridgeError):
     """Another bridge leads, and goes by another configuration than this one."""
@@ -118,7 +121,7 @@ class Loop:
         self._bell.ring()
 
     def credential_end(self) -> float | None:
-        """Return when our own credential for Vault ends, where Vault tells."""
+        """Return when our own credential for Vault ends, where Vault tells and can be asked."""
         try:
             return self._wiring.vault.credential_end()
         except VaultError:
@@ -249,12 +252,16 @@ class Loop:
         )
 
     def _known_credential_end(self, world: World) -> float | None:
-        """Return when our own credential ends, as Vault told within the last hour or so."""
+        """Return when our own credential ends, as Vault told within the last hour or so.
+
+        What it told before holds while it gives no answer.
+        """
         now = self._clock.boot()
         if now >= self._credential_due and not words_of_vault(world.vault):
-            self._credential_due = now + CREDENTIAL_LOOK
-            with suppress(Cancelled):
-                self._credential_ends = self.credential_end()
+            self._credential_due = now + CREDENTIAL_AGAIN
+            with suppress(Cancelled, VaultError):
+                self._credential_ends = self._wiring.vault.credential_end()
+                self._credential_due = now + CREDENTIAL_LOOK
         return self._credential_ends
 
     def sync(
