@@ -422,6 +422,12 @@ def standing_by() -> Known:
     return replace(known, vitals=Vitals(at=0.0, cycles=9, leader="manager-2"))
 
 
+def unfit() -> Known:
+    """Return what a bridge knows that was started with a credential that Vault refuses."""
+    known = standing_by()
+    return replace(known, vitals=replace(known.vitals, unfit="its credential cannot be used"))
+
+
 def without_swarm(*, seen: bool = True) -> Known:
     """Return what a bridge knows that cannot see the swarm, and did see it before or never."""
     known = fine().known()

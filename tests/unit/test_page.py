@@ -25,7 +25,7 @@ from bridge.report.answers import Known
 from bridge.report.page import ALL_DETAILS, page_of
 from bridge.report.page.html_page import headers, render, status_page
 from bridge.report.page.page_query import read_query
-from bridge.report.page.page_view import PageView, Query, Rotation, Row, Span, Standing, Tone
+from bridge.report.page.page_view import Fact, PageView, Query, Rotation, Row, Span, Standing, Tone
 from bridge.report.page.page_words import ago, span, until
 from bridge.report.page.rotations import rotations_of
 from bridge.report.page.timeline import WIDTH, timeline_of
@@ -105,6 +105,7 @@ def condition(name: str = "db", **changes: Any) -> Condition:
         ),
         (page_scenes.without_swarm(seen=False), Tone.BAD, "The swarm cannot be seen yet."),
         (replace(page_scenes.fine().known(), age=1e4), Tone.BAD, "This bridge is stuck."),
+        (page_scenes.unfit(), Tone.BAD, "This bridge is unfit."),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -118,6 +119,7 @@ def test_what_was_seen_before_the_swarm_went_away_is_shown_as_of_then() -> None:
     assert view.tone == Tone.BAD
     assert view.headline == "Not known now. All 12 secrets are on their current credential."
     assert view.detail.startswith("That was 3m ago.")
+    assert view.facts[0] == Fact("Bridge", "waits")
     (banner,) = view.banners
     assert "connection refused. What is shown is 3m old." in banner.text
     assert len(rows(view)) == 12

@@ -29,9 +29,11 @@ class Headline:
 
 def headline(known: Known, rows: Sequence[Row]) -> Headline:
     """Return the answer, the most urgent one first."""
-    if not judge(known.vitals, known.age).healthy:
-        text = "Restart it. Services keep what they have."
-        return Headline(Tone.BAD, "This bridge is stuck.", text)
+    health = judge(known.vitals, known.age)
+    if not health.healthy:
+        what, _, why = health.message.partition(": ")
+        text = f"{why[:1].upper()}{why[1:]}. Restart it. Services keep what they have."
+        return Headline(Tone.BAD, f"This bridge is {what}.", text)
     if known.vitals.leader:
         text = f"This bridge stands by; the one on {known.vitals.leader} leads."
         return Headline(Tone.WAITS, text, "What it sees and does is on its own page.")
@@ -151,6 +153,8 @@ def facts(known: Known) -> Iterator[Fact]:
     on = f" on {holder.host}" if holder and not vitals.leader else ""
     if vitals.leader:
         yield Fact("Bridge", "stands by")
+    elif vitals.trouble:
+        yield Fact("Bridge", "waits")
     else:
         yield Fact("Bridge", f"leads{on}" if seen else "starts")
     if seen is None or seen.world is None:
