@@ -42,8 +42,8 @@ class Web:
         self._pulse = pulse
         self._log = log
         self._configuration: Configuration | None = None
-        self._report: CycleReport | None = None
-        self._seen: CycleReport | None = None
+        self._latest: tuple[CycleReport | None, CycleReport | None] = None, None
+        """The latest cycle, and what was seen: one value, as another thread reads it."""
         self._listening: _Listening | None = None
         self._metrics: Metrics | None = None
 
@@ -64,11 +64,12 @@ class Web:
 
     def publish(self, report: CycleReport) -> None:
         """Keep a cycle for whoever asks."""
+        _, seen = self._latest
         if report.leads:
-            self._seen = report
+            seen = report
         elif not report.trouble:
-            self._seen = None
-        self._report = report
+            seen = None
+        self._latest = report, seen
         if self._metrics is not None:
             self._metrics.observe(report)
 
@@ -90,6 +91,7 @@ class Web:
         configuration = self._configuration
         if configuration is None:
             raise AssertionError("nothing is asked before there is a configuration")
+        report, seen = self._latest
         vitals, age = self._pulse.look()
         known = Known(
             now=time.time(),
@@ -97,8 +99,8 @@ class Web:
             settings=configuration.settings,
             vitals=vitals,
             age=age,
-            report=self._report,
-            seen=self._seen,
+            report=report,
+            seen=seen,
             refused=self._pulse.refused,
             query=query,
             accept=accept,

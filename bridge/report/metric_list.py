@@ -61,7 +61,9 @@ CONFIG_GOOD = _each(
     "1 where the configuration that was read last is in force, 0 where it was refused.",
 )
 SWARM_UP = _each("swarm_up", "1 where the last cycle got its answers of the swarm, 0 else.")
-LAST_CYCLE = _each("last_cycle_timestamp_seconds", "When the last cycle ended, in Unix time.")
+LAST_CYCLE = _each(
+    "last_cycle_timestamp_seconds", "When the last cycle ended or failed, in Unix time."
+)
 CYCLE_SECONDS = _each("cycle_duration_seconds", "How long cycles took.", kind=Kind.HISTOGRAM)
 CYCLES = _each("cycles_total", "Cycles by outcome: done, failed.", "outcome", kind=Kind.COUNTER)
 VAULT_REQUESTS = _each(

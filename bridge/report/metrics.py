@@ -33,7 +33,7 @@ from bridge.model.actions import (
     WakeUpdater,
 )
 from bridge.model.cycle_report import CycleReport
-from bridge.model.labels import ASIDE, INSTANCE, ROLL
+from bridge.model.labels import ASIDE, INSTANCE, REMADE, ROLL
 from bridge.model.leadership import TTL
 from bridge.model.memory import Outcome, Result
 from bridge.model.reasons import Reason, State
@@ -44,7 +44,7 @@ from bridge.report import metric_list as names
 from bridge.report.answers import Answer, Known
 from bridge.report.metric_list import Metric
 from bridge.report.probes import readyz
-from bridge.report.states import Lags, gauge, servers, states
+from bridge.report.states import Lag, gauge, servers, states
 from bridge.tally import ENGINE, NOTIFICATIONS, VAULT, Tally
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -80,8 +80,8 @@ class Metrics:
             self._cycles.labels(outcome)
         for stage in names.STAGES:
             self._rotation_lag.labels(stage)
-        self._under_way: dict[str, tuple[str, float, str]] = {}
-        self._lags: Lags = {}
+        self._under_way: dict[str, tuple[str, float]] = {}
+        self._lags: dict[str, Lag] = {}
         self._last = 0.0
         self._kept: dict[str, tuple[CycleReport, bytes]] = {}
 
@@ -91,8 +91,7 @@ class Metrics:
         """Count what a cycle did, and how long it took."""
         self._cycles.labels("failed" if report.trouble else "done").inc()
         self._cycle_seconds.observe(report.took)
-        if not report.trouble:
-            self._last = report.at
+        self._last = report.at
         for outcome in report.outcomes:
             self._actions.labels(action_name(outcome.action), str(outcome.result)).inc()
             if outcome.result == Result.DONE:
@@ -106,15 +105,16 @@ class Metrics:
     def _done(self, outcome: Outcome, report: CycleReport) -> None:
         """Count what an action that was carried out means for rolls, and for the way of a version.
 
-        A converged roll is told by the label that says so, which has when it began too.
+        A converged roll is told by the label that says so, which has when it began too. A version
+        that is made anew was mirrored long ago.
         """
         match outcome.action:
-            case CreateSecret() as create if not outcome.message:
+            case CreateSecret() as create if not outcome.message and REMADE not in create.labels:
                 created = instant(create.identity.created) / 1e9
-                self._lags.pop(create.secret, None)
                 instance = create.labels.get(INSTANCE, "")
                 rotation = rotation_of(instance, create.secret, create.identity)
-                self._under_way[create.secret] = create.docker_name, created, rotation
+                self._lags[create.secret] = Lag(rotation, {})
+                self._under_way[create.secret] = create.docker_name, created
                 lag = max(0.0, report.at - created)
                 self._rotation_lag.labels(names.MIRRORED).observe(lag, _exemplar(rotation))
             case RollService() as roll:
@@ -139,24 +139,27 @@ class Metrics:
         running = frozenset().union(*(t.secret_ids for t in swarm.tasks if t.running))
         ids = {secret.name: secret.id for secret in swarm.secrets}
         conditions = {condition.name: condition for condition in report.plan.conditions}
-        for name, (docker_name, created, rotation) in tuple(self._under_way.items()):
-            condition, lags = conditions.get(name), self._lags.setdefault(name, {})
+        for name, (docker_name, created) in tuple(self._under_way.items()):
+            condition = conditions.get(name)
             if condition is None:
                 del self._under_way[name], self._lags[name]
                 continue
             if ids.get(docker_name) not in running:
                 continue
-            self._reach(lags, names.FIRST_TASK, report.at - created, rotation)
+            self._reach(name, names.FIRST_TASK, report.at - created)
             services = condition.services
             ours = condition.versions[-1:] == (condition.running_version,)
             if ours and all(s.state == State.SYNCED for s in services):
-                self._reach(lags, names.LAST_TASK, report.at - created, rotation)
+                self._reach(name, names.LAST_TASK, report.at - created)
                 del self._under_way[name]
 
-    def _reach(self, lags: dict[str, float], stage: str, seconds: float, rotation: str) -> None:
-        if stage not in lags:
-            lags[stage] = max(0.0, seconds)
-            self._rotation_lag.labels(stage).observe(lags[stage], _exemplar(rotation))
+    def _reach(self, name: str, stage: str, seconds: float) -> None:
+        lag = self._lags[name]
+        if stage not in lag.seconds:
+            seconds = max(0.0, seconds)
+            # A new one: a scrape may be at the former one in its own thread.
+            self._lags[name] = Lag(lag.rotation, {**lag.seconds, stage: seconds})
+            self._rotation_lag.labels(stage).observe(seconds, _exemplar(lag.rotation))
 
     # --- what is scraped -------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from prometheus_client.core import GaugeMetricFamily
 
@@ -16,8 +17,22 @@ from bridge.report import metric_list as names
 from bridge.report.answers import Known
 from bridge.report.metric_list import Metric
 
-Lags = dict[str, dict[str, float]]
-"""Seconds by stage, by the name of the secret."""
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How long the way of one version took, as far as this process measured it.
+
+    Attributes:
+        rotation: Name of its rotation.
+        seconds: Seconds since Vault made it, by the stage that was reached.
+    """
+
+    rotation: str
+    seconds: Mapping[str, float]
+
+
+Lags = Mapping[str, Lag]
+"""By the name of the secret."""
 
 Samples = Iterable[tuple[tuple[str, ...], float | None]]
 
@@ -92,11 +107,14 @@ def _lags(
     assert seen.world is not None  # noqa: S101 - for the type checker
     for condition in conditions:
         mirrors = seen.world.swarm.mirrors_of(known.desired.instance, condition.name)
-        if mirrors and mirrors[0].identity.version == condition.vault_version:
-            lag = mirrors[0].created - instant(mirrors[0].identity.created) / 1e9
-            yield (condition.name, names.MIRRORED), max(0.0, lag)
-        for stage, seconds in lags.get(condition.name, {}).items():
-            yield (condition.name, stage), seconds
+        if not mirrors or mirrors[0].identity.version != condition.vault_version:
+            continue
+        if not mirrors[0].remade:
+            seconds = mirrors[0].created - instant(mirrors[0].identity.created) / 1e9
+            yield (condition.name, names.MIRRORED), max(0.0, seconds)
+        lag = lags.get(condition.name)
+        if lag and lag.rotation == mirrors[0].rotation:
+            yield from (((condition.name, stage), took) for stage, took in lag.seconds.items())
 
 
 def _leases(conditions: tuple[Condition, ...]) -> Iterator[GaugeMetricFamily]:

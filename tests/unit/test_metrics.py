@@ -17,7 +17,7 @@ from bridge.model.actions import Annotate, CreateSecret, RollService, Tend, Tend
 from bridge.model.audit_head import AuditHead
 from bridge.model.cycle_report import CycleReport
 from bridge.model.desired import Desired
-from bridge.model.labels import ASIDE, GOOD, ROLL
+from bridge.model.labels import ASIDE, GOOD, REMADE, ROLL, labels_of
 from bridge.model.leadership import Holder
 from bridge.model.memory import Outcome, Result
 from bridge.model.reasons import Reason
@@ -154,13 +154,13 @@ def test_leases_are_shown_by_when_they_end_and_never_by_their_names(bridge: Brid
         assert hidden not in text
 
 
-def _create() -> Outcome:
+def _create(**more: str) -> Outcome:
     create = CreateSecret(
         secret="db",
         identity=identity(2),
         content=wanted("db").content,
         docker_name="db_v2",
-        labels={},
+        labels=labels_of("default", "db", identity(2)) | more,
         reason=Reason.NEW_VERSION,
         why="",
     )
@@ -226,6 +226,25 @@ def test_it_counts_rolls_and_how_long_versions_were_on_their_way(bridge: Bridge)
     assert seen["vault_bridge_cycles_total"] == {("done",): 5, ("failed",): 0}
 
 
+def test_a_lag_is_that_of_the_newest_version_and_of_its_first_copy(bridge: Bridge) -> None:
+    desired, second = desired_of("api"), secret_of(2)
+    rolled = service_of("api", "db_v2")
+    bridge.cycle(desired, world_of(document(2), [second], [rolled]), _create())
+    own = {("db", "mirrored"), ("db", "first_task")}
+    assert bridge.scrape()["vault_bridge_secret_lag_seconds"].keys() == own
+
+    third = secret_of(3)  # by another bridge, which led meanwhile
+    bridge.cycle(desired, world_of(document(3), [second, third], [service_of("api", "db_v3")]))
+    assert bridge.scrape()["vault_bridge_secret_lag_seconds"].keys() == {("db", "mirrored")}
+
+    again = secret_of(2, labels={REMADE: "1"})
+    world = world_of(document(2), [again], [rolled])
+    bridge.cycle(desired, world, _create(**{REMADE: "1"}), after=90 * 86400.0)
+    seen = bridge.scrape()
+    assert ("db", "mirrored") not in seen["vault_bridge_secret_lag_seconds"]
+    assert seen["vault_bridge_rotation_lag_seconds_count"][("mirrored",)] == 1
+
+
 def test_what_was_measured_leads_to_its_rotation(bridge: Bridge) -> None:
     """As an exemplar, which OpenMetrics alone has; both forms have the same samples."""
     desired, mirror = desired_of("api"), secret_of(2)
@@ -278,6 +297,7 @@ def test_a_leader_whose_cycles_fail_is_silent_once_another_may_lead(bridge: Brid
     bridge.known = replace(bridge.known, report=report, now=NOW + 5)
     assert 'secret="db"' in bridge.text()
     assert bridge.scrape()["vault_bridge_swarm_up"] == {(): 0}
+    assert bridge.scrape()["vault_bridge_last_cycle_timestamp_seconds"] == {(): NOW + 5}
     bridge.known = replace(bridge.known, now=NOW + OUTDATED + 1)
     assert 'secret="db"' not in bridge.text()
 
