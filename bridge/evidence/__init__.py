@@ -1,6 +1,7 @@
 """Evidence: a record of each act, in a chain that shows when one was changed or is missing.
 
-Nothing here decides. ``acts`` makes records of what was done, ``chain`` links and verifies them,
-``auditor`` writes them beside the cycle's actions, ``signatures`` has Vault sign the chain, and
-``reading`` and ``audit_page`` serve ``vault-bridge evidence``.
+Nothing here decides. ``acts`` makes records of what was done, ``chain`` links and verifies them
+with ``branches``, ``auditor`` writes them between the cycle's actions, to a file by
+``append_only``, and has Vault sign the chain. ``reading``, ``histories``, ``public_key`` and
+``audit_page`` serve ``vault-bridge evidence``.
 """

@@ -47,18 +47,22 @@ class AppendOnly:
         finally:
             os.close(file)
 
-    def last(self) -> dict[str, Any] | None:
-        """Return the last whole record of the file; None where there is none that can be read."""
+    def tail(self) -> list[dict[str, Any]]:
+        """Return the last records of the file, the last one first: those of about a MiB.
+
+        Lines that are none are left out; there are no records where the file cannot be read.
+        """
         try:
             with Path(self.path).open("rb") as stream:
                 stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
                 lines = stream.read().split(b"\n")
         except OSError:
-            return None
+            return []
         self._torn = bool(lines[-1])
+        records = []
         for line in reversed(lines):
             with suppress(ValueError):
                 found = json.loads(line)
                 if isinstance(found, dict):
-                    return found
-        return None
+                    records.append(found)
+        return records

@@ -8,7 +8,7 @@ cycle that had acts.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from bridge.errors import BridgeError
 from bridge.evidence.acts import Author, Body, acts_of, asked
 from bridge.evidence.append_only import AppendOnly
-from bridge.evidence.chain import SIGNED, canonical, hash_of, head_after, linked
+from bridge.evidence.chain import SIGNED, Record, canonical, hash_of, head_after, linked
 from bridge.model.audit_head import AUDIT, AuditHead
 from bridge.model.conditions import Hold
 from bridge.model.events import Event
@@ -29,6 +29,9 @@ from bridge.model.world import World
 
 MOST_PENDING = 10_000
 """Records that wait for a disk that is full, at most; the oldest are then only in the log."""
+
+MOST_OFFERED = 100
+"""Heads of which this bridge knows that it may have written them into the swarm, at most."""
 
 RETRY = 5.0
 """Seconds after which a record that could not be written is written again."""
@@ -71,6 +74,8 @@ class Auditor:
         self._file = AppendOnly(settings.file) if settings and settings.file else None
         self._head: AuditHead | None = None
         self._written: AuditHead | None = None
+        self._own: AuditHead | None = None
+        self._offered: deque[str] = deque(maxlen=MOST_OFFERED)
         self._pending: deque[bytes] = deque(maxlen=MOST_PENDING)
         self._trouble = ""
         self._introduced = self._held = False
@@ -94,6 +99,7 @@ class Auditor:
 
     def forget(self) -> None:
         """Go on from the swarm's head: another bridge may have led in between."""
+        self._own = self._head or self._own
         self._head = self._written = self._world = None
         self._introduced = False
 
@@ -111,9 +117,8 @@ class Auditor:
         self._flush()
         for body in self._asked(former, world):
             self._record(body)
-        if not self._introduced and is_written(plan):
-            self._introduced = True
-            self._record(self._author.body(self._clock(), str(Event.LEADS)))
+        if is_written(plan):
+            self._introduce()
         self._held = bool(self.blocked)
         return held_back(plan, self.blocked, self._clock()) if self._held else plan
 
@@ -136,6 +141,7 @@ class Auditor:
             return
         if not head.seq and not head.trouble:
             return
+        self._offered.append(head.hash)  # an answer that is lost may be that of a write
         try:
             self._write_head({AUDIT: head.write()})
         except BridgeError:
@@ -159,21 +165,38 @@ class Auditor:
     def _resume(self, head: AuditHead | None) -> None:
         """Go on with the chain: from the swarm's head, or from the file where that is ahead."""
         self._written = head
-        self._head = head or AuditHead()
-        self._head = replace(self._head, trouble="", holds=False)
-        last = self._file.last() if self._file else None
-        if last is None:
-            if self._file and self._head.seq and self._head.bridge == self._author.bridge:
+        kept = head or AuditHead()
+        own, self._own = self._own, None
+        if own is None or kept.hash not in self._offered:
+            own = kept
+        # Else no other bridge has recorded anything since: ours count that the swarm does not know.
+        self._offered.append(kept.hash)
+        self._head = replace(own, trouble="", holds=False)
+        if self._file:
+            self._compare(self._file.tail(), self._head)
+
+    def _compare(self, tail: Sequence[Record], head: AuditHead) -> None:
+        """Go on from the file's last record where that is ahead of a head; report a gap.
+
+        Args:
+            tail: The records at the end of the file, the last one first.
+        """
+        if self._pending:
+            return  # the file is behind, and gets the rest as soon as it can be written
+        ours = head.bridge == self._author.bridge
+        if not tail:
+            if head.seq and ours:
                 self._tell_gap(0)
             return
+        last = tail[0]
         try:
             seq = int(last["seq"])
-            intact = hash_of(last) == last["hash"]
+            intact = hash_of(last) == last["hash"] and last.get("instance") == self._author.instance
         except (KeyError, ValueError, TypeError):
             return
-        if intact and seq > self._head.seq and last.get("instance") == self._author.instance:
-            self._head = head_after(last, self._head)  # it was killed before it wrote the head
-        elif seq < self._head.seq and self._head.bridge == self._author.bridge:
+        if intact and seq > head.seq and not _is_beside(tail, head):
+            self._head = head_after(last, head)  # it was killed before it wrote the head
+        elif seq < head.seq and ours:
             self._tell_gap(seq)
 
     def _tell_gap(self, seq: int) -> None:
@@ -184,7 +207,14 @@ class Auditor:
             f" {self._head.seq}: its end was cut, or it is an old copy",
         )
 
+    def _introduce(self) -> None:
+        """Let this bridge's part of the chain begin: whatever it records comes after that."""
+        if not self._introduced:
+            self._introduced = True
+            self._record(self._author.body(self._clock(), str(Event.LEADS)))
+
     def _record(self, body: Body) -> None:
+        self._introduce()
         assert self._head  # noqa: S101 - it is known before anything is recorded
         record = linked(body, self._head)
         self._head = head_after(record, self._head)
@@ -231,10 +261,13 @@ class Auditor:
         ):
             self._unsigned_since = None
             return
-        since = self._unsigned_since = self._unsigned_since or self._clock()
+        now = self._clock()
+        # Not later than now: the clock may have been set back meanwhile.
+        since = self._unsigned_since = min(self._unsigned_since or now, now)
         unsigned = self._head.seq - self._head.signed
-        if unsigned < transit.every and self._clock() < since + transit.interval:
+        if unsigned < transit.every and now < since + transit.interval:
             return
+        self._introduce()
         try:
             signature = signer.sign(transit, self._head.hash)
         except BridgeError as error:
@@ -248,6 +281,23 @@ class Auditor:
         body = self._author.body(self._clock(), SIGNED, key=key, signature=signature)
         self._record(body)
         self._unsigned_since = None
+
+
+def _is_beside(tail: Sequence[Record], head: AuditHead) -> bool:
+    """Return whether a file ends in records that another bridge did not go on from.
+
+    Its bridge was killed before it wrote their head, and another one has led since.
+
+    Args:
+        tail: The records at the end of the file, the last one first.
+    """
+    wanted = tail[0]["hash"]
+    for record in tail:
+        if record.get("hash") == wanted:
+            wanted = record.get("previous")
+            if record.get("seq") == head.seq + 1:
+                return bool(wanted != head.hash)
+    return False
 
 
 def held_back(plan: Plan, why: str, now: float) -> Plan:

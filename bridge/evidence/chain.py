@@ -13,6 +13,7 @@ from typing import Any
 
 import rfc8785
 
+from bridge.evidence.branches import parted
 from bridge.model.audit_head import START, AuditHead
 
 Record = Mapping[str, Any]
@@ -40,9 +41,24 @@ def hash_of(record: Record) -> str:
 
 
 def linked(body: Record, head: AuditHead) -> dict[str, Any]:
-    """Return a record that follows the head of a chain."""
-    record = {**body, "seq": head.seq + 1, "previous": head.hash}
+    """Return a record that follows the head of a chain.
+
+    What is no Unicode in a text, as an operator's terminal may send it, is replaced by ``?``.
+    """
+    record = {**_as_unicode(body), "seq": head.seq + 1, "previous": head.hash}
     return {**record, "hash": hash_of(record)}
+
+
+def _as_unicode(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case Mapping():
+            return {_as_unicode(key): _as_unicode(each) for key, each in value.items()}
+        case list():
+            return [_as_unicode(each) for each in value]
+        case _:
+            return value
 
 
 def head_after(record: Record, head: AuditHead) -> AuditHead:
@@ -126,7 +142,8 @@ def verify(
     """Verify a chain of records.
 
     1. Each record's hash is that of its content: else it was changed.
-    2. Numbers go up by one, from 1 on: else some are missing, or one was inserted.
+    2. Numbers go up by one, from 1 on: else some are missing, or one was inserted. What a bridge
+       left that was killed before it wrote the head stands beside the chain, see ``branches``.
     3. Each names the hash of the record before: else one of the two was exchanged as a whole.
     4. The last one is the one that the swarm names: else the end was cut, or the file is old.
     5. Signatures are those of Vault: else somebody wrote the chain anew.
@@ -139,15 +156,20 @@ def verify(
     """
     found = _Found()
     placed = _sorted(lines, found)
+    chain, beside = parted(placed, head, _is_intact)
     before: Record | None = None
-    good: list[tuple[str, Record]] = []
-    for place, record in placed:
+    for place, record in chain:
         _follow(place, record, before, found, partial=partial)
         before = record
-        good.append((place, record))
-    _compare(good, head, found)
-    signed = _signatures(good, check, found)
-    records = tuple(record for _, record in good)
+    for place, record in beside:
+        found.notes.append(
+            f"{place}: record {record['seq']} is beside the chain: the bridge on"
+            f" {record.get('bridge', '?')} ended before it told the swarm of it, and another one"
+            " went on; nothing vouches for it"
+        )
+    _compare(chain, head, found)
+    signed = _signatures(chain, check, found)
+    records = tuple(record for _, record in placed)
     return Verdict(
         records=records, faults=tuple(found.faults), notes=tuple(found.notes), signed=signed
     )
@@ -202,7 +224,7 @@ def _follow(
         )
     elif seq > last + 1:
         found.fault(place, f"{_range(last + 1, seq - 1)} missing before this line")
-    elif record.get("previous") != (before["hash"] if before else START):
+    elif record.get("previous") != (before.get("hash") if before else START):
         what = f"record {last}" if before else "the start of a chain"
         found.fault(place, f"record {seq} does not follow {what}: one of the two was exchanged")
 

@@ -355,3 +355,96 @@ def test_a_torn_line_is_followed_by_the_whole_one(
     assert scene.events() == ["audit_unwritable", "audit_writable"]
     assert len(scene.records()) == 3
     assert json.loads(scene.file.read_text().splitlines()[-1])["seq"] == 3
+
+
+def logged(scene: _Scene) -> list[str]:
+    """Return what the log has of the records, as lines."""
+    return [json.dumps(fields["record"]) for event, fields in scene.lines if event == "audit"]
+
+
+def in_the_log(folder: Path) -> _Scene:
+    """Return an auditor that has no file."""
+    scene = _Scene(folder / "none")
+    scene.settings = AuditSettings("")
+    scene.auditor = scene.make()
+    return scene
+
+
+def test_a_lead_that_was_lost_before_the_head_was_written_goes_on_from_its_own_end(
+    tmp_path: Path,
+) -> None:
+    """The manager goes away in the middle of a cycle; no other bridge has led when it is back."""
+    scene = in_the_log(tmp_path)
+    scene.cycle(CREATE)
+    scene.swarm_down = True
+    scene.cycle(CREATE)
+    scene.swarm_down = False
+    scene.auditor.forget()
+    scene.cycle(CREATE)
+    found = verify(lines_of("log", logged(scene)), scene.head)
+    assert (found.faults, found.notes) == ((), ())
+    assert [r["seq"] for r in found.records] == [1, 2, 3, 4, 5]
+
+
+def test_a_bridge_that_is_killed_before_it_wrote_the_head_is_no_tampering(tmp_path: Path) -> None:
+    """Where there is only the log, nobody can go on from its last records."""
+    scene = in_the_log(tmp_path)
+    scene.cycle(CREATE)
+    scene.swarm_down = True
+    scene.cycle(CREATE)
+    scene.swarm_down = False
+    scene.auditor = scene.make()
+    pause = Pause("2099-01-01T00:00:00Z", "freeze")
+    scene.cycle(CREATE, pauses={"db": pause})
+    found = verify(lines_of("log", logged(scene)), scene.head)
+    assert found.faults == ()
+    assert len(found.notes) == 1
+    assert [r["act"] for r in found.records][-2:] == ["asked", "mirrored"]
+
+
+def test_a_file_that_ends_beside_the_chain_is_not_gone_on_from(scene: _Scene) -> None:
+    """One host was killed, another one has led since, and the first one leads again."""
+    scene.cycle(CREATE)
+    scene.swarm_down = True
+    scene.cycle(CREATE, CREATE, CREATE)
+    scene.swarm_down = False
+    first, second = scene.file, scene.file.with_name("other.jsonl")
+    scene.settings = AuditSettings(str(second))
+    scene.auditor = scene.make("manager-2")
+    scene.cycle(CREATE)
+    assert scene.head
+    assert scene.head.seq == 4
+    scene.settings = AuditSettings(str(first))
+    scene.auditor = scene.make()
+    scene.cycle(CREATE)
+    assert scene.head.seq == 6
+    assert scene.events() == []
+    texts = [file.read_text() for file in (first, second)]
+    lines = [line for text in texts for line in lines_of("f", text.splitlines())]
+    found = verify(lines, scene.head)
+    assert found.faults == ()
+    assert len(found.notes) == 3
+
+
+def test_a_lost_lead_while_records_wait_for_the_disk_is_no_gap(scene: _Scene) -> None:
+    scene.cycle(CREATE)
+    kept = scene.file.rename(scene.file.with_suffix(".kept"))
+    scene.file.mkdir()
+    scene.cycle(CREATE)
+    scene.file.rmdir()
+    kept.rename(scene.file)
+    scene.auditor.forget()
+    scene.cycle(CREATE)
+    assert scene.events() == ["audit_unwritable", "audit_writable"]
+    assert [r["seq"] for r in scene.records()] == [1, 2, 3, 4, 5]
+
+
+def test_a_clock_that_is_set_back_delays_no_signature(tmp_path: Path) -> None:
+    key = TransitKey(mount="transit", key="audit", every=9, interval=60.0)
+    scene = _Scene(tmp_path / "audit.jsonl", transit=key)
+    scene.cycle(CREATE)
+    scene.now -= 86400
+    scene.cycle()
+    scene.now += 61
+    scene.cycle()
+    assert scene.records()[-1]["act"] == "signed"

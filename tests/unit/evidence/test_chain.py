@@ -157,3 +157,60 @@ def test_a_head_is_read_back_and_a_damaged_one_is_none() -> None:
     assert AuditHead.read(head.write()) == head
     assert AuditHead.read("{}") is None
     assert AuditHead.read("nothing") is None
+
+
+def test_a_record_whose_hash_was_removed_is_reported_and_so_is_the_next_one() -> None:
+    records, head = chained([{"act": str(n)} for n in range(3)])
+    del records[1]["hash"]
+    log = [json.dumps({"event": "audit", "record": record}) for record in records]
+    first, *more = verify(lines_of("log", log), head).faults
+    assert (first.place, "was changed" in first.message) == ("log:2", True)
+    assert more
+
+
+def test_what_is_no_unicode_is_recorded_all_the_same() -> None:
+    """The reason that an operator types in a terminal of another encoding."""
+    records, head = chained([{"act": "asked", "asked_by": {"reason": "caf\udce9"}}, {"act": "b"}])
+    assert records[0]["asked_by"] == {"reason": "caf?"}
+    assert verify(lines(records), head).faults == ()
+
+
+def branched(*, begins: str) -> tuple[list[Record], list[Record], AuditHead]:
+    """Return what one bridge left beside the chain, the chain of the next one, and its head."""
+    records, head = chained([{"act": "leads", "bridge": "a"}, {"act": "mirrored", "bridge": "a"}])
+    left, end = [], head
+    for act in ("rolling", "converged", "good"):
+        left.append(linked({"act": act, "bridge": "a"}, end))
+        end = head_after(left[-1], end)
+    for act in (begins, "rolling"):
+        records.append(linked({"act": act, "bridge": "b"}, head))
+        head = head_after(records[-1], head)
+    return left, records, head
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_a_killed_bridge_left_is_beside_the_chain(*, known: bool) -> None:
+    left, records, head = branched(begins="leads")
+    found = verify([*lines(left), *lines(records)], head if known else None)
+    assert found.faults == ()
+    assert [note.partition(": ")[0] for note in found.notes] == ["f:1", "f:2", "f:3"]
+    assert "record 3 is beside the chain: the bridge on a" in found.notes[0]
+    assert len(found.records) == 7
+
+
+def test_what_was_inserted_beside_another_act_is_reported() -> None:
+    left, records, head = branched(begins="mirrored")
+    assert verify([*lines(left), *lines(records)], head).faults
+    left, records, head = branched(begins="leads")
+    changed = {**left[1], "act": "good"}
+    assert verify([*lines([left[0], changed, left[2]]), *lines(records)], head).faults
+    assert verify([*lines(left[1:]), *lines(records)], head).faults  # its first one is missing
+    # Nobody can have the chain cut: what the swarm names is part of it.
+    assert verify([*lines(left), *lines(records[:2])], head).faults
+
+
+def test_the_first_bridge_may_be_killed_too() -> None:
+    first, _ = chained([{"act": "leads", "bridge": "a"}, {"act": "mirrored", "bridge": "a"}])
+    second, head = chained([{"act": "leads", "bridge": "b"}])
+    found = verify([*lines(first), *lines(second)], head)
+    assert (found.faults, len(found.notes)) == ((), 2)
