@@ -11,6 +11,8 @@
    cause goes on elsewhere, it waits for ``min_interval``, so that one message tells of many; where
    the cause is a whole server, until that is back for all.
 5. A roll that fails again on a newer version is another change.
+6. Where the clock is set back, what would be later than now counts as now: nothing waits for hours
+   until the clock is there again.
 
 It is pure; losing the state is the same as another process beginning to lead.
 """
@@ -63,6 +65,7 @@ def messages_of(
     receiver: Receiver, former: ReceiverState, facts: Facts
 ) -> tuple[tuple[Message, ...], ReceiverState]:
     """Return the messages that a cycle gives, and what the receiver has been told then."""
+    former = _not_later(former, facts.at)
     now: Mapping[Trouble, str] = facts.troubles
     moving: Collection[str] = facts.rolling
     if facts.failed and former.began is not None:
@@ -83,6 +86,15 @@ def messages_of(
         told, state = tell(receiver, state, facts)
         messages += told
     return tuple(messages), state
+
+
+def _not_later(state: ReceiverState, at: float) -> ReceiverState:
+    return replace(
+        state,
+        since={trouble: min(since, at) for trouble, since in state.since.items()},
+        over={place: min(since, at) for place, since in state.over.items()},
+        sent={group: min(sent, at) for group, sent in state.sent.items()},
+    )
 
 
 def _concerns(receiver: Receiver, trouble: Trouble) -> bool:

@@ -363,3 +363,14 @@ def test_what_concerns_all_secrets_is_told_to_everybody() -> None:
     assert titles(watched.after(61, replace(plan, conditions=()))) == [
         "Held: all secrets (StateLost)"
     ]
+
+
+def test_a_clock_that_is_set_back_delays_no_message() -> None:
+    day = 86400.0
+    watched = Watched()
+    assert titles(watched.after(10, failed("a"))) == ["Roll failed: a (RollFailed)"]
+    both = replace(failed("a", "b"), holds=held(Reason.PAUSED, "c").holds)
+    watched.after(11, both)
+    assert watched.after(12 - day, both) == []
+    assert len(watched.after(80 - day, both)) == 1  # what is held, a minute later
+    assert titles(watched.after(312 - day, both)) == ["Roll failed: b (RollFailed)"]
