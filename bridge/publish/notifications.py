@@ -29,7 +29,11 @@ WAITING = 100
 """Messages that wait for one receiver at most; beyond them the newest is dropped."""
 
 LONGEST = 3600.0
-"""Seconds for which one message is tried again: what is older, `status` tells better."""
+"""Seconds after its posting for which a message is tried again: then `status` tells better.
+
+Each is tried once at least. So those that wait behind it are not held up for an hour each, and what
+is dropped while a receiver is away for days is what is old.
+"""
 
 PAUSES = tenacity.wait_exponential_jitter(initial=1, max=300)
 """The pauses between two tries."""
@@ -46,6 +50,7 @@ class Courier:
 
     Args:
         log: A structlog logger.
+        clock: Seconds that pass.
     """
 
     def __init__(
@@ -55,19 +60,23 @@ class Courier:
         log: Any,
         deliver: Deliver = send,
         pauses: tenacity.wait.wait_base = PAUSES,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._receiver = receiver
         self._counts = counts
         self._log = log
         self._deliver = deliver
-        self._waiting: queue.Queue[Message | None] = queue.Queue(WAITING)
+        self._clock = clock
+        self._until = 0.0
+        self._waiting: queue.Queue[tuple[Message, float] | None] = queue.Queue(WAITING)
         self._given_up = threading.Event()
         self._thread: threading.Thread | None = None
         self._dropping = False
         self._failing = False
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(NotDelivered),
-            stop=tenacity.stop_after_delay(LONGEST) | tenacity.stop_when_event_set(self._given_up),
+            stop=lambda _: self._given_up.is_set() or self._clock() >= self._until,
             wait=pauses,
             sleep=tenacity.sleep_using_event(self._given_up),
             reraise=True,
@@ -80,7 +89,7 @@ class Courier:
             self._thread = threading.Thread(target=self._run, name=name, daemon=True)
             self._thread.start()
         try:
-            self._waiting.put_nowait(message)
+            self._waiting.put_nowait((message, self._clock()))
         except queue.Full:
             self._counts.add(Delivery.DROPPED)
             if not self._dropping:
@@ -107,7 +116,9 @@ class Courier:
         self._given_up.set()
 
     def _run(self) -> None:
-        while (message := self._waiting.get()) is not None and not self._given_up.is_set():
+        while (waiting := self._waiting.get()) is not None and not self._given_up.is_set():
+            message, posted = waiting
+            self._until = posted + LONGEST
             try:
                 self._retrying(self._try, message)
                 self._counts.add(Delivery.DELIVERED)

@@ -15,7 +15,7 @@ from bridge.config import Configuration, load
 from bridge.errors import NotDelivered
 from bridge.model.cycle_report import CycleReport
 from bridge.model.notification import Message, Receiver, Topic
-from bridge.publish.notifications import WAITING, Courier, Notifications
+from bridge.publish.notifications import LONGEST, WAITING, Courier, Notifications
 from bridge.tally import Delivery, Tally
 from tests.unit.test_notices import FINE, NOWHERE, failed
 
@@ -172,3 +172,23 @@ def test_without_notify_there_is_no_thread(tmp_path: Path) -> None:
     outlet.publish(CycleReport(at=1.0, took=0.1, world=NOWHERE, plan=FINE))
     assert threading.active_count() == before
     outlet.close()
+
+
+def test_what_waited_behind_one_for_an_hour_is_tried_once() -> None:
+    """A receiver that is away for days is told what is new when it is back, not what is old."""
+    now = [0.0]
+    counts, service = Tally(Delivery), _Service()
+    pauses = tenacity.wait_none()
+    courier = Courier(RECEIVER, counts, _Log(), service, pauses, clock=lambda: now[0])
+    for title in ("first", "second"):
+        courier.post(Message(Topic.HELD, title, "body"))
+    service.begun.get(timeout=60)
+    now[0] = LONGEST
+    courier.post(Message(Topic.HELD, "third", "body"))
+    for end in (NotDelivered("no"), NotDelivered("no"), NotDelivered("no"), None):
+        service.ends.put(end)
+    courier.leave()
+    courier.wait(60)
+    assert service.tried == ["first", "second", "third", "third"]
+    found = counts.counts()
+    assert (found[Delivery.GIVEN_UP], found[Delivery.DELIVERED]) == (2, 1)
