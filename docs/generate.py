@@ -157,29 +157,30 @@ def _metrics() -> Iterator[str]:
     yield "# Metrics"
     yield ""
     yield (
-        "What `/metrics` exposes where `http.listen` is set: [how to monitor the bridge]"
-        "(../how-to/monitor.md). Times are in Unix time, so that `time() - …` is an age and"
-        " `… - time()` what is left. Counters begin at 0 with the process. No label and no value"
-        " holds a value of a secret, a lease id or an accessor."
+        "`/metrics` exposes these where `http.listen` is set: [how to monitor the bridge]"
+        "(../how-to/monitor.md). Times are Unix times, so `time() - …` is an age, and `… - time()`"
+        " the time that is left. Counters start at 0 with the process. No label and no metric"
+        " contains the value of a secret, a lease id or an accessor."
     )
     yield ""
     yield (
-        "To whoever takes OpenMetrics, as Prometheus does, lags and durations and outcomes of rolls"
-        " have exemplars with the label `rotation`: that of the rotation that was measured last, as"
-        " [the log](log.md) has it."
+        "In OpenMetrics format, which Prometheus asks for, lags, and the durations and outcomes of"
+        " rolls, have exemplars. Their label `rotation` names the rotation that was measured last,"
+        " as in [the log](log.md)."
     )
     yield ""
     yield (
-        "Labels have few values: names of the configuration, words of the bridge, and the numbers"
-        " of generations that are alive. What leaves the configuration leaves the metrics, even"
-        " while its versions are kept in the swarm; `vault_bridge_unmapped_secrets` counts those."
+        "Labels have few values: names from the configuration, states and reasons, and the numbers"
+        " of generations whose credential is valid. What you remove from the configuration"
+        " disappears from the metrics, even while the swarm keeps its versions;"
+        " `vault_bridge_unmapped_secrets` counts those."
     )
     yield from _metric_table("Each bridge", [m for m in METRICS if not m.leader])
     yield ""
     yield (
         "And `process_cpu_seconds_total`, `process_open_fds`, `process_max_fds`,"
         " `process_resident_memory_bytes`, `process_virtual_memory_bytes` and"
-        " `process_start_time_seconds`, as every client of Prometheus has them."
+        " `process_start_time_seconds`, as in every Prometheus client library."
     )
     yield from _metric_table("The bridge that leads", [m for m in METRICS if m.leader])
 
@@ -188,7 +189,7 @@ def _metric_table(title: str, metrics: Sequence[Metric]) -> Iterator[str]:
     yield ""
     yield f"## {title}"
     yield ""
-    yield "| metric | type | labels | tells |"
+    yield "| metric | type | labels | meaning |"
     yield "| --- | --- | --- | --- |"
     for metric in metrics:
         labels = ", ".join(f"`{label}`" for label in metric.labels) or "-"
@@ -228,20 +229,21 @@ def _log() -> Iterator[str]:
     yield (
         "One line for each fact, on stderr: JSON, or text where stderr is a terminal."
         " `--log-format json|text` or `$BRIDGE_LOG_FORMAT` chooses, and `--log-level"
-        " debug|info|warning|error` or `$BRIDGE_LOG_LEVEL` leaves out what is below. Names of"
-        " events and fields are stable: a release that changes one says so in the changelog."
+        " debug|info|warning|error` or `$BRIDGE_LOG_LEVEL` omits lines below a level. Names of"
+        " events and fields are stable: the changelog lists each change of one."
         " [log-line.schema.json](../../config/log-line.schema.json) is the JSON Schema of a line."
-        " No line has a value, the id of a lease or an accessor."
+        " No line contains a value, a lease id or an accessor."
     )
     yield ""
     yield "## Follow a rotation"
     yield ""
     yield (
-        "`rotation` names one version of one secret on its way from Vault to every service, as in"
-        " `shop_db@7-k3qz`: the secret, the version, and a suffix that tells this life of the path"
-        " from others. The log, the status page, the metrics and the evidence use the same name. A"
-        " roll that goes back belongs to the rotation of the version that the service leaves, and"
-        " what happens to a former credential to its own rotation."
+        "`rotation` names one version of one secret on its way from Vault to every service, such as"
+        " `shop_db@7-k3qz`: the secret, the version, and a suffix that differs for another source,"
+        " another instance, or a path that was deleted and written anew. The log, the status page,"
+        " the metrics and the evidence use the same name. A roll back belongs to the rotation of"
+        " the version that the service leaves. What happens to a former credential belongs to the"
+        " rotation that brought it."
     )
     yield ""
     yield "```sh"
@@ -265,16 +267,16 @@ def _commands() -> Iterator[str]:
     yield "# Commands"
     yield ""
     yield (
-        "`vault-bridge`, or `python -m bridge`. Every command takes these options, before or behind"
-        " its name; of one that is given twice the last counts. `vault-bridge --version` shows the"
-        " version."
+        "`vault-bridge`, or `python -m bridge`. Every command takes these options, before or after"
+        " its name; where one is given twice, the last one counts. `vault-bridge --version` prints"
+        " the version."
     )
     yield ""
     yield from _options(COMMON)
     yield ""
     yield (
-        'With `--json`, what operators ask for is answered as `{"asked": …, "done": …}`; `done` is'
-        " true where `--wait` has seen it carried out."
+        'With `--json`, operators\' commands print `{"asked": …, "done": …}`; `done` is true where'
+        " `--wait` has seen the command carried out."
     )
     for name, command in sorted(cli.commands.items()):
         yield ""
@@ -286,7 +288,7 @@ def _commands() -> Iterator[str]:
     yield ""
     yield "## Exit codes"
     yield ""
-    yield "The highest that applies."
+    yield "Where several apply, the highest."
     yield ""
     yield "| code | meaning |"
     yield "| --- | --- |"
@@ -296,7 +298,7 @@ def _commands() -> Iterator[str]:
 
 _MEANINGS = {
     Exit.DONE: "done",
-    Exit.UNEXPECTED: "something unexpected; the log has a traceback without values. Of `health`:"
+    Exit.UNEXPECTED: "an unexpected error; the log has a traceback without values. Of `health`:"
     " the bridge is stuck or gone",
     Exit.USAGE: "the command line or the configuration is wrong",
     Exit.HELD: "something is held or was refused; `status` has the reason",

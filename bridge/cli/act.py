@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def run(options: Options) -> None:
     """Run as a service until stopped.
 
-    SIGTERM and SIGINT end it within seconds and hand over to another bridge: looks and waits are
-    given up, a write in flight is waited for. SIGHUP reads the configuration again.
+    SIGTERM and SIGINT end it within seconds, and it hands over to another bridge: it abandons reads
+    and waits, and completes a write in flight. SIGHUP makes it read the configuration again.
     """
     from bridge.beside import tell
     from bridge.health_socket import answering
@@ -116,7 +116,7 @@ class _Hangups:
     "--timeout",
     metavar="DURATION",
     callback=seconds,
-    help="Time after which it gives up; never, where it is not given.",
+    help="Time after which it gives up; without this option it never does.",
 )
 @click.option(
     "--apply-fields",
@@ -129,12 +129,12 @@ class _Hangups:
     "file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Carry out the plan that `plan --out FILE` wrote, and nothing else; refuse where something"
-    " else is due by now.",
+    help="Carry out the plan that `plan --out FILE` wrote, and nothing else; refuse it where"
+    " something else is due by now.",
 )
 @click.pass_obj
 def sync(options: Options, *, timeout: float | None, apply_fields: bool, file: Path | None) -> None:
-    """Run cycles until nothing is left to do, showing each step, then exit."""
+    """Run cycles until nothing is left to do, show each step, then exit."""
     from bridge.report.exits import exit_code
     from bridge.report.status import print_status, status_json
 

@@ -16,14 +16,14 @@ from bridge.model.until import Until
 if TYPE_CHECKING:
     from bridge.operate import Operator
 
-_REASON = click.Option(["--reason"], default="", help="Why, in your words; it is kept and shown.")
+_REASON = click.Option(["--reason"], default="", help="Why, in your words; it is stored and shown.")
 _WAIT = click.Option(["--wait"], is_flag=True, help="Wait until it is carried out.")
 _WAIT_UNTIL = OptionalValue(
     ["--wait"],
     alone=Until.ROLLED.value,
     type=click.Choice([until.value for until in Until]),
     metavar="[=rolled|ended]",
-    help="Wait until services are rolled; with `=ended`, until the former credential is over too.",
+    help="Wait until services are rolled; `=ended`: until the former credential has ended too.",
 )
 _TIMEOUT = click.Option(
     ["--timeout"],
@@ -101,17 +101,20 @@ def pause(operator: Operator, *, name: str, reason: str) -> str:
 @_wish()
 @click.argument("name", default="")
 def resume(operator: Operator, *, name: str, reason: str) -> str:
-    """End a pause, and what an operator set aside by `rollback`; of one secret, or of all."""
+    """End the pause and the `rollback` of a secret, or of all."""
     return operator.resume(name, reason)
 
 
 @_wish()
 @click.argument("name")
-@click.option("--to", metavar="N", callback=version, help="Version; else the one before.")
+@click.option(
+    "--to", metavar="N", callback=version, help="Version to go back to. Default: the one before."
+)
 def rollback(operator: Operator, *, name: str, to: int | None, reason: str) -> str:
-    """Let services go back to version N and stay there.
+    """Roll services back to version N, and keep them there.
 
-    Until Vault has a version newer than those set aside, or `resume`. Needs the swarm only.
+    They stay there until Vault has a version newer than those set aside, or until `resume`. Needs
+    the swarm only.
     """
     return operator.rollback(name, to, reason)
 
@@ -119,7 +122,7 @@ def rollback(operator: Operator, *, name: str, to: int | None, reason: str) -> s
 @_wish()
 @click.argument("name")
 def retry(operator: Operator, *, name: str, reason: str) -> str:
-    """Try a version again that a service failed on, or at once one whose roll is blocked."""
+    """Retry a version that a service failed on, or at once one whose roll is blocked."""
     return operator.retry(name, reason)
 
 
@@ -138,9 +141,9 @@ def rotate(operator: Operator, *, name: str, now: bool, revoke_first: bool, reas
 @_wish()
 @click.argument("name")
 def resync(operator: Operator, *, name: str, reason: str) -> str:
-    """Make the current version anew, as `format`, `template` and the like are now, and roll it.
+    """Make the current version anew, with `format`, `template` and the like as now, and roll it.
 
-    What was made with the same already stays as it is. Needs the swarm only.
+    A version that was made with the same settings stays as it is. Needs the swarm only.
     """
     return operator.resync(name, reason)
 
@@ -148,15 +151,15 @@ def resync(operator: Operator, *, name: str, reason: str) -> str:
 @_wish()
 @click.argument("name")
 def approve(operator: Operator, *, name: str, reason: str) -> str:
-    """Let the newest version be rolled though it touches more services than `limits` allow."""
+    """Allow the newest version to be rolled to more services than `limits.max_services`."""
     return operator.approve(name, reason)
 
 
 @_wish(wait=None)
 @click.argument("name")
 def forget(operator: Operator, *, name: str, reason: str) -> str:
-    """Let go of a secret that is no longer in the configuration.
+    """Remove the versions of a secret that is no longer in the configuration.
 
-    Its versions go as soon as nothing refers to them.
+    Each is removed as soon as nothing refers to it.
     """
     return operator.forget(name, reason)

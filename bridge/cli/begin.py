@@ -72,42 +72,42 @@ def _option(*names: str, **more: Any) -> Callable[[_Function], _Function]:
 
 
 @command
-@_option("--address", metavar="URL", envvar="VAULT_ADDR", help="Vault's; or $VAULT_ADDR.")
+@_option("--address", metavar="URL", envvar="VAULT_ADDR", help="Address of Vault; or $VAULT_ADDR.")
 @_option(
-    "--namespace", metavar="NAME", envvar="VAULT_NAMESPACE", help="Vault's; or $VAULT_NAMESPACE."
+    "--namespace", metavar="NAME", envvar="VAULT_NAMESPACE", help="In Vault; or $VAULT_NAMESPACE."
 )
 @_option(
     "--ca",
     metavar="FILE",
     envvar="VAULT_CACERT",
-    help="A private CA that Vault's certificate is from; or $VAULT_CACERT.",
+    help="CA of Vault's certificate, where it is a private one; or $VAULT_CACERT.",
 )
-@_option("--auth", type=click.Choice(METHODS), default=None, help="How it logs in: approle.")
-@_option("--auth-mount", metavar="PATH", help="Where that method is mounted: as it is called.")
-@_option("--role", metavar="NAME", help="Role to log in as, with jwt and cert: swarm-bridge.")
+@_option("--auth", type=click.Choice(METHODS), default=None, help="Login. Default: approle.")
+@_option("--auth-mount", metavar="PATH", help="Mount of that method of login. Default: its name.")
+@_option("--role", metavar="NAME", help="Role for jwt or cert. Default: swarm-bridge.")
 @_option(
     "--run-as",
     type=click.Choice((STACK, MACHINE)),
     default=None,
-    help="As a stack, behind a proxy: the default; or on the machine, as with systemd.",
+    help="As a stack, behind a proxy (the default), or on the machine, as with systemd.",
 )
-@_option("--instance", metavar="NAME", help="Tells bridges on one swarm apart: default.")
+@_option("--instance", metavar="NAME", help="Tells bridges on one swarm apart. Default: default.")
 @_option(
     "--docker-host",
     metavar="URL",
     envvar="DOCKER_HOST",
     help="The engine as this command reaches it; or $DOCKER_HOST.",
 )
-@_option("--mount", metavar="PATH", help="Where the KV engine is mounted: secret.")
+@_option("--mount", metavar="PATH", help="Of the KV engine. Default: secret.")
 @click.option(
     "--secret",
     "secrets",
     multiple=True,
     metavar="NAME=PATH[:FIELD][@SERVICE,...]",
     callback=_first_secrets,
-    help="A secret from KV; without a field, all of them as JSON. May be repeated.",
+    help="A secret from KV; without FIELD, all fields as JSON. May be repeated.",
 )
-@_option("--database-mount", metavar="PATH", help="Where the database engine is: database.")
+@_option("--database-mount", metavar="PATH", help="Of the database engine. Default: database.")
 @click.option(
     "--database",
     "databases",
@@ -119,40 +119,38 @@ def _option(*names: str, **more: Any) -> Callable[[_Function], _Function]:
 @_option(
     "--docker-prefix",
     metavar="PREFIX",
-    help="What the names of the bridge's own Docker secrets begin with: vault_.",
+    help="Prefix of the names of the bridge's own Docker secrets. Default: vault_.",
 )
 @click.option("--write-stack", is_flag=True, help="Write the stack and its proxy's rules, too.")
-@click.option("--force", is_flag=True, help="Overwrite what is there and differs.")
+@click.option("--force", is_flag=True, help="Overwrite what exists and differs.")
 @click.option(
-    "--apply", is_flag=True, help="Write the policies and roles into Vault, after showing them."
+    "--apply", is_flag=True, help="Write the policies and roles to Vault, after showing them."
 )
-@_option("--admin-token-file", metavar="FILE", help="A token that may do that.")
-@_option(
-    "--admin-token-env", metavar="NAME", help="A variable with such a token, as in VAULT_TOKEN."
-)
+@_option("--admin-token-file", metavar="FILE", help="An administrator's token for --apply.")
+@_option("--admin-token-env", metavar="NAME", help="A variable with it, such as VAULT_TOKEN.")
 @click.option(
     "--docker-secrets",
     "to_docker_secrets",
     is_flag=True,
-    help="Put role id, secret id and CA into Docker secrets; else the ids into files of mode 0600.",
+    help="Store role id, secret id and CA as Docker secrets; else the ids as files of mode 0600.",
 )
 @click.option(
     "--existing",
     is_flag=True,
-    help="Take the configuration that is there as it is, and add what is missing beside it.",
+    help="Read the existing configuration, and add what is missing beside it.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask before writing into Vault.")
+@click.option("--yes", is_flag=True, help="Do not ask before writing to Vault.")
 @click.pass_obj
 def init(options: Options, /, **given: Any) -> None:
-    """Begin: write a configuration, and print what Vault must grant for it.
+    """Write a first configuration, and print what Vault must grant for it.
 
-    Takes what it needs from options and asks for the rest where a terminal is. It writes the
-    configuration with its comments, after a check by its parser, and prints the policies, the
-    commands that put them in place, and the stack. Nothing is written into Vault or the swarm
-    without `--apply`, which needs an administrator's token. The secret id is never printed.
+    Takes its answers from the options, and on a terminal asks for the rest. It writes the
+    configuration with comments, once it has checked it, and prints the policies, the commands that
+    put them in place, and the stack. It writes nothing to Vault or the swarm without `--apply`,
+    which needs an administrator's token. It never prints the secret id.
 
-    With `--existing` the answers are taken from the configuration that is there. It is not written,
-    nor is a stack that is there and differs, unless `--force` says so of the stack.
+    With `--existing` it takes the answers from the existing configuration, and does not write that
+    file. It also leaves an existing stack that differs, unless `--force` is given.
     """
     from bridge.cli.grant import token_of
 

@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     "--out",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the plan, for `sync --plan FILE`. There is no value in it.",
+    help="Write the plan to a file, for `sync --plan FILE`. It contains no value.",
 )
 @click.option(
     "--format",
     "form",
     type=click.Choice(["text", "markdown"]),
     default="text",
-    help="`markdown` for a comment on a merge request.",
+    help="`markdown` is for a comment on a merge request.",
 )
 @click.pass_obj
 def plan(
@@ -52,13 +52,13 @@ def plan(
 ) -> None:
     """Show what will be done, and what is held and why; change nothing.
 
-    Rolls that follow once a version is mirrored are shown as changes, too. No value is read, so
-    it counts the contents that nobody has verified. With `--verbose` it shows the bridge's own
-    marks and renewals, and why each change is made.
+    It also shows the rolls that follow once a version is mirrored. It reads no value, so it counts
+    the contents that nobody has verified yet. With `--verbose` it also shows the bridge's own marks
+    and renewals, and why each change is made.
 
-    A bridge that runs here, on this machine or in this container, is asked what it knows of Vault.
-    It asks Vault anew where that takes no more than 2 s at `vault.max_rps`. Without such a bridge,
-    or with `--vault`, all paths are asked for, which may take long.
+    Where a bridge runs here, on this machine or in this container, that bridge tells what it knows
+    of Vault; it asks Vault again where that takes no more than 2 s at `vault.max_rps`. Without such
+    a bridge, or with `--vault`, the command asks Vault for all paths, which may take long.
     """
     from bridge.cli.written_whole import put
     from bridge.decide.ahead import foresee
@@ -121,11 +121,11 @@ def asking(configuration: Configuration) -> Callable[[Sequence[Source]], VaultVi
 @command
 @click.pass_obj
 def health(options: Options) -> None:
-    """Ask the bridge that runs here how it is; for health checks of containers.
+    """Report the health of the bridge that runs here; for health checks of containers.
 
-    Ends with 0, or with 1 where the bridge is stuck or gone, so that a restart helps. A server that
-    is away is waited for, and is no illness: the line that is printed says so. It needs no server
-    and no file but the configuration.
+    Exits with 1 where the bridge is stuck or gone, so that a restart helps, else with 0. A bridge
+    that waits for Vault or the swarm is healthy: the line that is printed reports what it waits
+    for. The command needs no server, and no file but the configuration.
     """
     from bridge.health_socket import ask
 

@@ -43,18 +43,22 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
 @click.argument("files", nargs=-1, metavar="[FILE|-]...")
 @click.option("--secret", default="", metavar="NAME", help="Show the records of one secret.")
 @click.option("--service", default="", metavar="NAME", help="Show the records of one service.")
-@click.option("--since", metavar="TIME", callback=_moment, help="Show what is not older, in UTC.")
-@click.option("--until", metavar="TIME", callback=_moment, help="Show what is older, in UTC.")
+@click.option(
+    "--since", metavar="TIME", callback=_moment, help="Show records from this time on, in UTC."
+)
+@click.option(
+    "--until", metavar="TIME", callback=_moment, help="Show records before this time, in UTC."
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@click.option("--report", "as_page", is_flag=True, help="Print a page in Markdown.")
+@click.option("--report", "as_page", is_flag=True, help="Print a report in Markdown.")
 @click.option(
     "--public-key",
     metavar="FILE",
-    help="Verify signatures by the public key in a file, without Vault.",
+    help="Verify signatures with the public key in this file, without Vault.",
 )
-@click.option("--partial", is_flag=True, help="Let records before the first one be missing.")
+@click.option("--partial", is_flag=True, help="Accept a chain that begins later.")
 @click.option(
-    "--offline", is_flag=True, help="Ask neither the swarm for the head nor Vault for signatures."
+    "--offline", is_flag=True, help="Ask neither the swarm for the chain's end nor Vault to verify."
 )
 @click.pass_obj
 def evidence(
@@ -73,11 +77,11 @@ def evidence(
 ) -> None:
     """Verify the audit evidence, and show it.
 
-    Reads files, or `-` for stdin: the audit file, or any log with the stream `audit` in it; where
-    none is named, `audit.file` of the configuration. The records of the configuration's instance
-    are meant. Their chain is verified whole, with its end against the swarm and its signatures by
-    Vault, whatever is shown of it. Ends with 3 where something was changed or is missing; the
-    first line that is wrong comes first.
+    Reads the named files, or stdin for `-`: audit files, or logs that contain the records. Without
+    a name it reads `audit.file` of the configuration. It takes the records of the configuration's
+    instance, and verifies their whole chain, whatever it shows of it: its end against the swarm,
+    and its signatures by Vault. Exits with 3 where a record was changed or is missing, and prints
+    the first wrong line first.
     """
     from bridge.evidence.chain import verify
     from bridge.evidence.reading import Wanted

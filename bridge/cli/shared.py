@@ -121,7 +121,7 @@ COMMON: tuple[click.Option, ...] = (
         is_flag=True,
         expose_value=False,
         callback=_take,
-        help="Print JSON, and log it also on a terminal.",
+        help="Print JSON; log lines are JSON too, even on a terminal.",
     ),
 )
 """The options of every command. They may stand before the command's name or behind it."""

@@ -33,22 +33,22 @@ REFRESH = 2.0
 @click.option(
     "--wide",
     is_flag=True,
-    help="Show the versions that are kept, and when Vault made the one used.",
+    help="Show also the versions that are kept, and when Vault made the one in use.",
 )
-@click.option("--watch", is_flag=True, help="Show it anew every 2 s, until interrupted.")
+@click.option("--watch", is_flag=True, help="Refresh every 2 s, until interrupted.")
 @click.pass_obj
 def status(options: Options, *, name: str, ask_vault: bool, wide: bool, watch: bool) -> None:
-    """Show how each secret and its services stand; with NAME, one secret whole.
+    """Show how each secret and its services stand; with NAME, one secret in full.
 
-    What needs somebody comes first, with what to do about it below the table. TASKS are those that
-    run with what the service refers to, of those that are wanted; CHANGED is how long ago a roll,
-    a mark or a new version was. With NAME it shows each version with its creation in Vault and who
-    has it, the rolls, and the marks with who set them and why.
+    What needs somebody comes first, with what to do about it below the table. TASKS counts the
+    tasks that run with what the service refers to, of those that it should have; CHANGED is how
+    long ago the last roll, mark or new version was. With NAME it shows each version, when Vault
+    made it and which services have it, the rolls, and the marks with who set them and why.
 
-    Where a bridge leads, the swarm answers and Vault is not asked, unless the configuration has
-    leased credentials: how long their leases last is asked of the bridge that runs here, else of
-    Vault. Nor is Vault asked without `--vault` where that would take more than 2 s at
-    `vault.max_rps`, and never with `--watch`.
+    Where a bridge leads, the command needs only the swarm. Leased credentials are an exception:
+    it asks the bridge that runs here, else Vault, how long their leases last. Without `--vault` it
+    does not ask Vault where that would take more than 2 s at `vault.max_rps`, and with `--watch`
+    never.
     """
     if watch and (options.as_json or ask_vault):
         raise click.UsageError(

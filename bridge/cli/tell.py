@@ -15,7 +15,7 @@ from bridge.cli.shared import Options, command, console, print_json
 def notify(options: Options, *, test: bool) -> None:
     """Send a test message to each receiver, and report whether it was accepted.
 
-    Each is tried once. It ends with code 4 where one was not accepted.
+    It tries each receiver once, and exits with 4 where one did not accept the message.
     """
     from bridge.errors import NotDelivered
     from bridge.model.findings import Finding, Level

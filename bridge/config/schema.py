@@ -1,7 +1,7 @@
 """The whole configuration as pydantic models; the one place where pydantic is used.
 
-Every key of the contract is here from the start. Which of them are not built yet is said in
-``rules``, so that the schema does not change when they come.
+Every key of the contract is here from the start, so that the schema does not change when its
+feature is built. ``rules`` lists those that are not built yet.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class AuthToken(Model):
     method: Literal["token"]
     """`token`"""
     token_file: Text
-    """File with the token; read again when Vault no longer takes it."""
+    """File with the token; read again when Vault no longer accepts it."""
 
 
 class AuthAppRole(Model):
@@ -100,7 +100,7 @@ class Custody(Model):
     token_role: Role
     """Token role that custody tokens are made with."""
     provisional_ttl: Duration = 600.0
-    """How long a custody token lives until the swarm keeps its accessor."""
+    """Lifetime of a custody token until the swarm has stored its accessor."""
 
 
 class Vault(Model):
@@ -109,8 +109,8 @@ class Vault(Model):
     address: Address
     """`http(s)://host:port` without a path; or `$VAULT_ADDR`."""
     ui_address: Address | None = None
-    """Where people reach Vault's own user interface, as in `https://vault.example.net`: the status
-    page links to it. Absent: no links."""
+    """Address of Vault's own user interface for people, such as `https://vault.example.net`: the
+    status page links to it. Absent: no links."""
     namespace: VaultPath | None = None
     """Namespace of everything that is read and of the login; or `$VAULT_NAMESPACE`."""
     ca_file: Text | None = None
@@ -122,7 +122,7 @@ class Vault(Model):
     max_rps: Annotated[float, Field(gt=0, strict=False)] = 50.0
     """Ceiling on requests per second to Vault."""
     max_connections: Count = 4
-    """Most connections by which Vault is watched at the same time."""
+    """Most connections that watch Vault at the same time."""
 
 
 class Docker(Model):
@@ -131,7 +131,7 @@ class Docker(Model):
     host: DockerHost = "unix:///var/run/docker.sock"
     """`unix://`, `tcp://`, or `ssh://user@host` by the ssh client's keys; or `$DOCKER_HOST`."""
     plaintext: bool = False
-    """Speak to a `tcp://` host without TLS. Whoever reaches its port may do what root may."""
+    """Connect to a `tcp://` host without TLS. Whoever reaches its port is as good as root there."""
     ca_file: Text | None = None
     """PEM file of the CA of a `tcp://` host."""
     cert_file: Text | None = None
@@ -144,10 +144,9 @@ class Poll(Model):
     """How often Vault is looked at."""
 
     interval: PollInterval = AUTO
-    """Time between two requests for the same path of Vault, from one request to the next; longer
-    while Vault is away. `auto`: as often as half of `vault.max_rps` allows, at least every 30s and
-    at most every 1s. The swarm is looked at when it has events, and each second while something
-    rolls."""
+    """Time from one request for a path of Vault to the next; longer while Vault is down. `auto`: as
+    often as half of `vault.max_rps` allows, at least every 30s and at most every 1s. The bridge
+    looks at the swarm when it has events, and each second while something rolls."""
 
 
 class Window(Model):
@@ -163,22 +162,22 @@ class Rollout(Model):
     """How carefully services are rolled."""
 
     max_in_flight: Count = 1
-    """Services whose roll was begun and which have not converged, at most."""
+    """Most services that roll at the same time: those that have not converged yet."""
     settle: Duration = 0.0
     """Quiet time after a change, so that changes that come together roll once."""
     settle_max: Duration = 300.0
-    """Longest that `settle` may hold a change up."""
+    """Longest time for which `settle` may hold a change."""
     bake: Duration = 30.0
     """How long every task must stay up on a version before it counts as good; never less than the
     service's own `monitor`."""
     timeout: Interval = 600.0
-    """Without any new good task for so long, a roll has failed."""
+    """A roll fails after this time without any new good task."""
     on_failure: Literal["service", "all"] = "service"
     """Whether a version that failed is set aside for the failing service, or for all."""
     canary: list[ServiceName] = []
-    """Services that come first; the others follow after they baked."""
+    """Services that are rolled first; the others follow after they baked."""
     windows: list[Window] = []
-    """Times at which rolls may begin and new generations are made; always, where none is given."""
+    """Times at which rolls may begin and new generations are made; without any, always."""
 
 
 class Limits(Model):
@@ -206,7 +205,7 @@ class Discovery(Model):
 
 
 class Http(Model):
-    """How the bridge is, over HTTP: `/livez`, `/readyz`, `/metrics` and `/status.json`."""
+    """What is served over HTTP: `/` (the page), `/livez`, `/readyz`, `/metrics`, `/status.json`."""
 
     listen: Listen
     """Address to listen on. `:9180` is for this machine, or this container, alone;
@@ -216,33 +215,33 @@ class Http(Model):
     key_file: Text | None = None
     """PEM file with the certificate's key."""
     token_file: Text | None = None
-    """File with the token that each request must bring, as `Authorization: Bearer`, or as the
-    password where a browser asks for a name; read again when it changes."""
+    """File with the token that each request must send, as `Authorization: Bearer`, or from a
+    browser as the password with any user name; read again when it changes."""
 
 
 class Notify(Model):
-    """Whom to tell of what; each entry is one receiver."""
+    """Who is notified of what; each entry is one receiver."""
 
     url_file: Text
-    """File with the receiver's URL as Apprise writes it (`slack://`, `mailtos://`, `jsons://`,
-    ...), which says its format as well. It is a credential: it is read for each message, and shown
-    nowhere."""
+    """File with the receiver's URL in Apprise's form (`slack://`, `mailtos://`, `jsons://`, ...),
+    which also sets the format. It is a credential: the bridge reads it for each message, and shows
+    it nowhere."""
     events: list[Literal["failed", "held", "lease_danger", "overdue", "recovered", "rotated"]] = []
-    """Which events are sent; all, where none is named."""
+    """Which events are sent; all, without any."""
     held_after: Duration = 600.0
-    """How long something is held before that is sent. What is wrong already when this bridge begins
-    to lead is sent when it lasts as long from then."""
+    """How long a hold lasts before it is sent. A problem that exists when this bridge begins to
+    lead is sent once it has lasted as long from then on."""
     min_interval: Duration = 300.0
-    """Time between two messages of one event with one cause; what comes meanwhile is in the
-    next."""
+    """Shortest time between two messages of one event with one cause; the second one has all that
+    came meanwhile."""
     secrets: list[Text] = []
-    """Patterns of the secrets' names, as in `shop_*`; all, where none is given."""
+    """Patterns of the secrets' names, such as `shop_*`; without any, all."""
     schemes: list[Scheme] = []
-    """Schemes that the URL may have, as in `slack`; where none is given, those of common services
-    in a network, and none that acts on the machine itself."""
+    """Schemes that the URL may have, such as `slack`; without any, those of common network
+    services, and none that acts on the machine itself."""
     hosts: list[Text] = []
-    """Patterns of hosts that the URL may name, as in `*.example.net`; any but link-local ones,
-    where none is given. A service with a host of its own, as Slack, names none."""
+    """Patterns of hosts that the URL may name, such as `*.example.net`; without any, all but
+    link-local ones. The URL of a service with a fixed host, such as Slack, names none."""
 
 
 class AuditTransit(Model):
@@ -251,22 +250,22 @@ class AuditTransit(Model):
     mount: VaultPath = "transit"
     """Mount of the transit engine."""
     key: Text
-    """Name of the key, best of the type `ed25519`."""
+    """Name of the key, preferably of the type `ed25519`."""
     every: Count = 100
-    """Records after which the chain is signed."""
+    """Number of records after which Vault signs the chain."""
     interval: Interval = 3600.0
-    """Time after which it is signed at the latest."""
+    """Time after which Vault signs it at the latest."""
 
 
 class Audit(Model):
     """Evidence for auditors: a chained record of each act, in the log and in a file."""
 
     file: Text | None = None
-    """File that records are appended to, each synced before the next act; absent: the log alone."""
+    """File that records are appended to, each synced before the next act; absent: only the log."""
     on_failure: Literal["warn", "hold"] = "warn"
-    """When a record cannot be written: go on with rotations, or begin nothing until it can."""
+    """When a record cannot be written: rotations go on, or nothing begins until it can."""
     transit: AuditTransit | None = None
-    """The key that signs the chain, so that it cannot be written anew unseen."""
+    """The key that signs the chain, so that nobody can write it anew unnoticed."""
 
 
 class Document(Model):
@@ -287,15 +286,15 @@ class Document(Model):
     retain: Retain = Field(default_factory=Retain)
     """How many old versions stay."""
     max_age: MaxAge | None = None
-    """`max_age` of each secret that gives none of its own; `never`, where it is absent."""
+    """`max_age` of each secret without one of its own. Absent: `never`."""
     discovery: Discovery | None = None
     """Which services may ask for a secret by label."""
     http: Http | None = None
-    """How the bridge is, over HTTP; absent: off."""
+    """What the bridge answers over HTTP; absent: nothing."""
     audit: Audit | None = None
     """Evidence for auditors; absent: none is kept."""
     notify: list[Notify] = []
-    """Whom to tell about what."""
+    """Who is notified of what."""
     secrets: dict[Name, Secret] = {}
     """Each secret by its name of up to 52 characters: `db_password` becomes `db_password_v1`,
     `db_password_v2`, ..."""

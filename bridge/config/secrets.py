@@ -35,14 +35,14 @@ class Lease(Model):
     """When a leased credential is replaced and how the former one ends."""
 
     rotate_before: Percent | None = None
-    """Part of the lease's longest time that must be left when a new generation is made; a third,
-    where it is not given."""
+    """Part of the lease's longest time that must be left when a new generation is made. Absent: a
+    third."""
     rotate_every: Duration | None = None
     """Age at which a generation is replaced."""
     rotate_on: RotateOn | None = None
     """A KV path; each new version there asks for a new generation."""
     grace: Duration = 30.0
-    """How long the former credential stays valid after nothing uses it."""
+    """How long the former credential stays valid once nothing uses it any more."""
     overlap_max: Duration = 86400.0
     """How long tasks on nodes that are down keep the former credential alive."""
 
@@ -96,9 +96,9 @@ class Secret(Model):
     """Services that get it, by their full names (`shop_api` where a stack deployed it); each with
     its file, or with a list of files where it has the secret under several targets."""
     max_age: MaxAge | None = None
-    """How old the version in use may become, counted from when Vault made it; an older one is
-    shown as overdue for rotation, and nothing else happens. `never` where none is too old. Without
-    it the `max_age` of the top."""
+    """How old the version in use may become, counted from when Vault made it; the bridge reports an
+    older one as overdue for rotation, and does nothing else. `never`: no limit. Absent: the
+    `max_age` of the top."""
 
 
 @cache

@@ -118,7 +118,7 @@ _TROUBLE = ("reason", "wanted", "message")
 EVENTS: Mapping[Event, About] = {
     Event.MIRRORED: About("info", "a version of Vault became a Docker secret", _VERSION),
     Event.ALREADY_MIRRORED: About(
-        "info", "a Docker secret holds the same bytes already, so none was made", _VERSION
+        "info", "a Docker secret with the same bytes exists already, so none was made", _VERSION
     ),
     Event.MINTED: About(
         "info or warning",
@@ -138,15 +138,19 @@ EVENTS: Mapping[Event, About] = {
     ),
     Event.UPDATER_WOKEN: About(
         "warning",
-        "an update that waited for a node that is down was made to continue",
+        "the bridge made an update continue that waited for a node that is down",
         ("service", "reason", "message"),
     ),
     Event.CONVERGED: About("info", "one service has converged on a version", _VERSION),
     Event.GOOD: About("info", "every service has converged and baked on a version", _VERSION),
     Event.SET_ASIDE: About(
-        "warning", "a version is not used any more, by `service` or by all services", _VERSION
+        "warning",
+        "a version is set aside: `service`, or every service, no longer uses it",
+        _VERSION,
     ),
-    Event.BLOCKED: About("info", "no task of a roll could be started", _VERSION),
+    Event.BLOCKED: About(
+        "info", "no task of a roll could start; the version is not the cause", _VERSION
+    ),
     Event.CUSTODY_PERMANENT: About(
         "info", "the token that holds a lease was made permanent", _VERSION
     ),
@@ -164,34 +168,34 @@ EVENTS: Mapping[Event, About] = {
     Event.CREDENTIAL_ENDED: About("info", "a credential was seen to have ended", _VERSION),
     Event.LOOKING_AGAIN: About(
         "info",
-        "something changed in between: nothing was done, and the next cycle decides anew",
+        "something changed meanwhile: nothing was done, and the next cycle decides again",
         _TROUBLE,
     ),
     Event.REFUSED: About("warning", "the content of a version cannot be used", _TROUBLE),
     Event.FAILED: About("warning", "an action failed and will be retried", _TROUBLE),
     Event.WISH_DONE: About(
-        "info", "what an operator asked for was carried out", ("secret", "reason", "message")
+        "info", "an operator's command was carried out", ("secret", "reason", "message")
     ),
     Event.WISH_REFUSED: About(
-        "warning", "what an operator asked for cannot be done", ("secret", "reason", "message")
+        "warning", "an operator's command cannot be carried out", ("secret", "reason", "message")
     ),
     Event.NOTED: About(
         "debug", "the bridge wrote a mark that only it reads", ("reason", "message")
     ),
     Event.STATE: About(
         "info",
-        "a secret is in another state; one line with `count` where more than five changed alike",
+        "the state of a secret changed; one line with `count` where more than five changed alike",
         ("state", "reason"),
     ),
     Event.HELD: About(
         "warning",
-        "a change is wanted and not made; one line with `count` for more than five held alike",
+        "a change is held; one line with `count` where more than five are held alike",
         ("reason", "message"),
     ),
-    Event.NO_LONGER_HELD: About("info", "what held a change up is over", ("reason",)),
+    Event.NO_LONGER_HELD: About("info", "a hold has ended", ("reason",)),
     Event.FORCED: About(
         "warning",
-        "a roll goes ahead in spite of windows and limits, as a credential ends soon",
+        "a roll begins in spite of windows and limits, since a credential ends soon",
         ("reason", "message"),
     ),
     Event.FIELDS_SHARED: About(
@@ -201,26 +205,26 @@ EVENTS: Mapping[Event, About] = {
     ),
     Event.TEMPLATING_ENDS: About(
         "warning",
-        "the next version has no template driver any more",
+        "the next version no longer has a template driver",
         ("reason", "message"),
     ),
     Event.OVERDUE: About(
         "warning",
-        "a version is older than `max_age`; one line with `count` for more than five",
+        "a version is older than `max_age`; one line with `count` where more than five are",
         ("reason", "message"),
     ),
     Event.STARTED: About("info", "the service starts", ("program_version", "secrets")),
-    Event.STOPPED: About("info", "the service ends, as it was asked to"),
+    Event.STOPPED: About("info", "the service was stopped, and ends"),
     Event.LEADS: About("info", "this bridge leads from now on"),
     Event.STANDS_BY: About(
         "info", "another bridge leads; this one takes over from it", ("leader",)
     ),
     Event.LOGIN_REFUSED: About(
-        "warning", "this bridge stands by, and could not log in to Vault if it led", ("message",)
+        "warning", "this bridge stands by, and Vault refuses its login", ("message",)
     ),
     Event.CONFIGURATION_WARNING: About(
         "warning",
-        "the configuration has something that is allowed and probably not meant",
+        "the configuration has something that is valid but probably a mistake",
         ("message",),
     ),
     Event.CONFIGURATION_RELOADED: About("info", "the configuration was read again, on SIGHUP"),
@@ -228,22 +232,22 @@ EVENTS: Mapping[Event, About] = {
         "warning", "the new configuration is invalid; the current one stays in force", ("message",)
     ),
     Event.SWARM_UNREACHABLE: About("warning", "the swarm gives no usable answer", ("message",)),
-    Event.CYCLE_CANCELLED: About("warning", "a cycle was given up in its middle", ("message",)),
+    Event.CYCLE_CANCELLED: About("warning", "a cycle was cancelled before its end", ("message",)),
     Event.CYCLE_FAILED: About(
-        "error", "a cycle ended with an unexpected error; the next one begins anew", ("error",)
+        "error", "a cycle ended with an unexpected error; the next one starts afresh", ("error",)
     ),
-    Event.CYCLES_RESUMED: About("info", "cycles run again after trouble"),
+    Event.CYCLES_RESUMED: About("info", "cycles succeed again"),
     Event.CLOCK_SET: About(
         "warning", "somebody set the wall clock; timers go on unchanged", ("seconds",)
     ),
     Event.EVENTS_NOT_GRANTED: About(
         "warning",
-        "the engine's events cannot be read, so changes by others are seen later",
+        "the engine's events cannot be read, so the bridge sees changes by others later",
         ("message",),
     ),
     Event.EVENTS_FAILED: About(
         "error",
-        "reading the engine's events ended with an unexpected error; it is begun anew",
+        "reading the engine's events ended with an unexpected error; it is restarted",
         ("error",),
     ),
     Event.VAULT_WATCH_FAILED: About(
@@ -251,7 +255,7 @@ EVENTS: Mapping[Event, About] = {
     ),
     Event.HEALTH_NOT_SERVED: About(
         "warning",
-        "`vault-bridge health` does not ask this bridge: another one of the instance is there",
+        "`vault-bridge health` does not reach this bridge: another one of the instance runs here",
         ("message",),
     ),
     Event.OUTLET_FAILED: About(
@@ -261,39 +265,39 @@ EVENTS: Mapping[Event, About] = {
     ),
     Event.HTTP_LISTENING: About("info", "the bridge answers over HTTP", ("address",)),
     Event.HTTP_FAILED: About(
-        "error", "nothing is answered over HTTP; rotations go on, and it is retried", ("message",)
+        "error", "the bridge cannot answer over HTTP; it retries, and rotations go on", ("message",)
     ),
     Event.HTTP_FILE_REJECTED: About(
         "warning",
-        "a file of `http` changed and cannot be used; what it held before stays in use",
+        "a file of `http` changed and cannot be used; its former content stays in use",
         ("message",),
     ),
     Event.HTTP_PAGE_FAILED: About(
-        "error", "a page ended with an unexpected error", ("error", "path")
+        "error", "an answer over HTTP ended with an unexpected error", ("error", "path")
     ),
     Event.HTTP_SERVER_FAILED: About(
         "error", "the HTTP server met an unexpected error; it continues", ("error",)
     ),
     Event.AUDIT: About("info", "a record of the evidence", ("record",)),
-    Event.ASKED: About("-", "an operator asked for something; only as an act of a record"),
+    Event.ASKED: About("-", "an operator gave a command; only as an act of a record"),
     Event.AUDIT_UNWRITABLE: About(
         "error", "records of the evidence cannot be written to `audit.file`", ("message",)
     ),
     Event.AUDIT_WRITABLE: About("info", "all records of the evidence are in the file again"),
     Event.AUDIT_UNSIGNED: About(
-        "warning", "Vault does not sign the evidence; it is asked again", ("message",)
+        "warning", "Vault does not sign the evidence; the bridge retries", ("message",)
     ),
     Event.AUDIT_GAP: About(
         "error", "the audit file ends before what this bridge has written", ("message",)
     ),
     Event.NOTIFICATION_FAILED: About(
         "warning",
-        "a notification was not accepted; once until one is, and it is retried meanwhile",
+        "a receiver does not accept notifications; logged once until it does, and retried",
         ("receiver", "message"),
     ),
     Event.NOTIFICATIONS_DROPPED: About(
         "warning",
-        "too many notifications wait for a receiver, so new ones are dropped",
+        "too many notifications wait for a receiver, so the bridge drops new ones",
         ("receiver", "message"),
     ),
     Event.NOTIFICATIONS_RESUMED: About(
@@ -305,7 +309,7 @@ EVENTS: Mapping[Event, About] = {
 FIELDS: Mapping[str, tuple[str, str]] = {
     "timestamp": ("time", "when, in UTC, RFC 3339"),
     "level": ("level", "`debug`, `info`, `warning` or `error`"),
-    "event": ("event", "what happened: a name of the table below"),
+    "event": ("event", "what happened: a name from the table below"),
     "instance": ("text", "`instance` of the configuration"),
     "bridge": ("text", "host of the bridge that wrote the line: `$BRIDGE_HOST`, or its own name"),
     "rotation": (
@@ -317,23 +321,23 @@ FIELDS: Mapping[str, tuple[str, str]] = {
     "version": ("number", "version in Vault, or number of the generation"),
     "former": ("number", "the version that a service leaves"),
     "docker_secret": ("text", "name of the Docker secret"),
-    "reason": ("reason", "why: a name of [Reasons](reasons.md)"),
-    "message": ("text", "the explanation in words"),
+    "reason": ("reason", "why: one of [Reasons](reasons.md)"),
+    "message": ("text", "the explanation"),
     "wanted": ("text", "the action that was not done"),
     "state": ("state", "`Synced`, `Rolling`, `Held` or `Degraded`"),
     "vault_version": ("number or null", "current version in Vault; null where it is not known"),
-    "running_version": ("number or null", "oldest version that a task holds; null for none"),
+    "running_version": ("number or null", "oldest version that a task has; null for none"),
     "count": ("number", "how many secrets or services one line stands for"),
     "leader": ("text", "host of the bridge that leads"),
     "program_version": ("text", "version of vault-swarm-bridge"),
     "secrets": ("number", "secrets in the configuration"),
-    "seconds": ("decimal", "by how much"),
+    "seconds": ("decimal", "how far the clock was set"),
     "outlet": ("text", "what could not be published"),
     "address": ("text", "where the bridge answers over HTTP"),
-    "path": ("text", "the path that was asked for, cut off"),
+    "path": ("text", "the path of the request, shortened"),
     "record": ("record", "a record: see [Evidence](../explanation/evidence.md)"),
     "receiver": ("text", "`url_file` of the receiver, never its URL"),
-    "error": ("text", "kind of the error and the places it came through, without its message"),
+    "error": ("text", "type of the error and its traceback, without its message"),
 }
 """Every field that a line may have: its type and its meaning."""
 

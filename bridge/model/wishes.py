@@ -93,7 +93,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """An operator's word that no service is rolled, for one secret or for all.
+    """A pause: no service is rolled, for one secret or for all.
 
     Attributes:
         at: When it was written, RFC 3339.
@@ -126,7 +126,7 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """An operator's word that a version may be rolled to more services than ``limits`` allow.
+    """An operator's approval to roll a version to more services than ``limits`` allow.
 
     Attributes:
         version, created: Number of the version, and Vault's ``created_time`` of it.

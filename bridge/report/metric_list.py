@@ -58,9 +58,9 @@ LEADER = _each("leader", "1 where this bridge leads, 0 where it does not.")
 READY = _each("ready", "1 where /readyz is 200, 0 where it is not.")
 CONFIG_GOOD = _each(
     "config_last_reload_successful",
-    "1 where the configuration that was read last is in force, 0 where it was refused.",
+    "1 where the last reload of the configuration succeeded, 0 where it was refused.",
 )
-SWARM_UP = _each("swarm_up", "1 where the last cycle got its answers of the swarm, 0 else.")
+SWARM_UP = _each("swarm_up", "1 where the swarm answered the last cycle, else 0.")
 LAST_CYCLE = _each(
     "last_cycle_timestamp_seconds", "When the last cycle ended or failed, in Unix time."
 )
@@ -68,22 +68,22 @@ CYCLE_SECONDS = _each("cycle_duration_seconds", "How long cycles took.", kind=Ki
 CYCLES = _each("cycles_total", "Cycles by outcome: done, failed.", "outcome", kind=Kind.COUNTER)
 VAULT_REQUESTS = _each(
     "vault_requests_total",
-    "Requests to Vault by outcome: done, refused (an answer about what was asked for), unavailable"
+    "Requests to Vault by outcome: done, refused (an error about the request itself), unavailable"
     " (sealed, a standby, overloaded), no_answer, given_up (by the bridge).",
     "outcome",
     kind=Kind.COUNTER,
 )
 ENGINE_REQUESTS = _each(
     "engine_requests_total",
-    "Requests to the Docker engine by outcome, as those to Vault.",
+    "Requests to the Docker engine, by the same outcomes.",
     "outcome",
     kind=Kind.COUNTER,
 )
 
 NOTIFICATIONS = _each(
     "notifications_total",
-    "Notifications by outcome: delivered, failed (a try, after which there are others), given_up"
-    " (after an hour), dropped (too many waited).",
+    "Notifications by outcome: delivered, failed (one attempt, which is retried), given_up (after"
+    " an hour), dropped (too many waited).",
     "outcome",
     kind=Kind.COUNTER,
 )
@@ -93,19 +93,18 @@ NOTIFICATIONS = _each(
 VAULT_UP = _leader("vault_up", "1 where Vault as a whole can be used, 0 where it cannot.")
 OLDEST_ANSWER = _leader(
     "vault_oldest_answer_timestamp_seconds",
-    "When the path of Vault was asked for that was not asked for the longest, in Unix time.",
+    "Oldest time at which a watched path of Vault was last read, in Unix time.",
 )
 WATCH_PERIOD = _leader(
-    "watch_period_seconds", "Seconds between two requests for one path of Vault, as they are."
+    "watch_period_seconds", "Actual time between two requests for one path of Vault."
 )
 WATCH_PERIOD_WANTED = _leader(
     "watch_period_wanted_seconds",
-    "The same as poll.interval asks for; where it is auto, as they are.",
+    "The same as poll.interval requires; equal to the actual one where that is auto.",
 )
 CREDENTIAL_EXPIRES = _leader(
     "credential_expires_timestamp_seconds",
-    "When the bridge's own credential for Vault ends, in Unix time; absent where Vault does not"
-    " tell.",
+    "When the bridge's own credential for Vault ends, in Unix time; absent where that is unknown.",
 )
 
 AUDIT_WRITABLE = _leader(
@@ -119,15 +118,13 @@ AUDIT_RECORD = _leader("audit_last_record", "Number of the last record of the ev
 
 SECRETS = _leader("secrets", "Secrets of the configuration by state.", "state")
 SERVICES = _leader("services", "Mappings of secrets to services by state.", "state")
-UNMAPPED = _leader(
-    "unmapped_secrets", "Names that the bridge mirrored and the configuration no longer has."
-)
+UNMAPPED = _leader("unmapped_secrets", "Mirrored secrets that the configuration no longer has.")
 SECRET_STATE = _leader(
     "secret_state", "1 for the state and the reason of each secret.", "secret", "state", "reason"
 )
 SERVICE_STATE = _leader(
     "service_state",
-    "1 for the state and the reason of each service with regard to each secret.",
+    "1 for the state and the reason of each service, for each of its secrets.",
     "secret",
     "service",
     "state",
@@ -135,7 +132,7 @@ SERVICE_STATE = _leader(
 )
 HOLDS = _leader(
     "holds",
-    "What is wanted and not done now, by reason; secret is empty for what holds all of them.",
+    "Held changes by reason; secret is empty for a hold of all secrets.",
     "secret",
     "reason",
 )
@@ -143,7 +140,7 @@ VAULT_VERSION = _leader(
     "secret_vault_version", "Current version in Vault, or the newest generation.", "secret"
 )
 RUNNING_VERSION = _leader(
-    "secret_running_version", "Oldest version that a live task holds.", "secret"
+    "secret_running_version", "Oldest version that a live task has.", "secret"
 )
 CREATED = _leader(
     "secret_created_timestamp_seconds",
@@ -155,13 +152,13 @@ OVERDUE = _leader(
 )
 OVERDUE_AT = _leader(
     "secret_overdue_timestamp_seconds",
-    "When the version in use gets older than max_age allows, in Unix time.",
+    "When the version in use becomes older than max_age allows, in Unix time.",
     "secret",
 )
 LAG = _leader(
     "secret_lag_seconds",
     "Seconds from Vault's created_time of the newest version until it was mirrored, until its first"
-    " task ran, and until no task had an older one; the last two where this process saw it.",
+    " task ran, and until no task had an older one; the last two only where this process saw it.",
     "secret",
     "stage",
 )
@@ -191,7 +188,7 @@ STATIC_ROTATION = _leader(
 )
 HARD_END = _leader(
     "lease_hard_end_timestamp_seconds",
-    "When the credential of a generation ends and no renewal helps, in Unix time.",
+    "When the credential of a generation ends in any case, in Unix time.",
     "secret",
     "version",
 )
@@ -207,19 +204,19 @@ CUSTODY_EXPIRES = _leader(
 ROLLS = _leader(
     "rolls_total",
     "Rolls of services by outcome: begun, converged (and baked), failed (the version was set"
-    " aside), went_back (by the bridge; the engine's own rollbacks are not counted).",
+    " aside), went_back (rolled back by the bridge; Swarm's own rollbacks are not counted).",
     "outcome",
     kind=Kind.COUNTER,
 )
 ROLL_SECONDS = _leader(
     "roll_duration_seconds",
-    "How long rolls took from their record to the end of their bake.",
+    "How long rolls took, from their start to the end of their bake.",
     kind=Kind.HISTOGRAM,
 )
 ACTIONS = _leader(
     "actions_total",
-    "Writes to Vault and the swarm by action and outcome; renew_lease and renew_custody that are"
-    " not done are refused renewals.",
+    "Writes to Vault and the swarm by action and outcome; renew_lease and renew_custody with"
+    " another outcome than done are refused renewals.",
     "action",
     "outcome",
     kind=Kind.COUNTER,

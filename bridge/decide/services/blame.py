@@ -122,7 +122,7 @@ def _blame_rolled_back(
     """
     service = state.service
     why = f"Swarm rolled the service back ({service.update_message})"
-    why += f"; a task said: {error}" if error else ""
+    why += f"; a task reported: {error}" if error else ""
     records = [mirror.open_record(service.id) for _, mirror in back]
     unhealthy = any(record and record.unhealthy for record in records)
     fresh = [(want, mirror) for want, mirror in back if not mirror.good]

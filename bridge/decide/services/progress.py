@@ -155,7 +155,7 @@ class Progress:
     @property
     def words(self) -> str:
         """The latest error of a task, to be appended to a message; empty where there is none."""
-        return f"; a task said: {self.error}" if self.error else ""
+        return f"; a task reported: {self.error}" if self.error else ""
 
     @property
     def story(self) -> str:

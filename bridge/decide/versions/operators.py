@@ -77,7 +77,7 @@ def _answer(target: Target, wish: Wish, known: Situation) -> tuple[Annotate, ...
         case Do.RETRY:
             return _retry(target)
         case Do.RESUME:
-            return _drop_marks(target, frozenset({By.OPERATOR}), "an operator said so")
+            return _drop_marks(target, frozenset({By.OPERATOR}), "an operator asked for it")
         case Do.ROTATE:
             return _rotate(target, wish)
         case Do.RESYNC:
