@@ -80,6 +80,11 @@ def judge(vitals: Vitals, age: float) -> Health:
     return Health(healthy=True, message="; ".join(words))
 
 
+def is_first_look(view: VaultView) -> bool:
+    """Return whether nothing is known of Vault yet, not even that it is away."""
+    return bool(view.paths) and all(seen == NOT_YET for seen in view.paths.values())
+
+
 def words_of_vault(view: VaultView) -> str:
     """Return why Vault as a whole cannot be used, or not yet; empty where it can.
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from bridge.model.cycle_report import CycleReport
 from bridge.model.reasons import Reason
-from bridge.model.vault_view import NOT_YET
-from bridge.model.vitals import judge, words_of_vault
+from bridge.model.vitals import is_first_look, judge, words_of_vault
 from bridge.report.answers import Answer, Known
 from bridge.report.status import credential_json, leader_json, status_json, view_json
 
@@ -92,20 +91,18 @@ def _reasons(known: Known) -> Iterator[str]:
     elif report.trouble:
         yield report.trouble
     elif known.seen is not None:
-        if _not_asked(known.seen):
+        if _is_first_look(known.seen):
             yield "Vault has not been asked yet"
         yield from failures(known.seen)
 
 
-def _not_asked(seen: CycleReport) -> bool:
-    """Return whether nothing is known of Vault, not even that it is away."""
-    paths = seen.world.vault.paths.values() if seen.world else ()
-    return bool(paths) and all(each is NOT_YET for each in paths)
+def _is_first_look(seen: CycleReport) -> bool:
+    return seen.world is not None and is_first_look(seen.world.vault)
 
 
 def _notes(seen: CycleReport | None) -> Iterator[str]:
     """Say what a restart or another bridge would not change."""
-    if seen is not None and seen.world is not None and not _not_asked(seen):
+    if seen is not None and seen.world is not None and not _is_first_look(seen):
         words = words_of_vault(seen.world.vault)
         if words:
             yield words

@@ -12,6 +12,7 @@ from bridge.model.conditions import Condition
 from bridge.model.cycle_report import CycleReport
 from bridge.model.reasons import Reason, State
 from bridge.model.timestamps import instant
+from bridge.model.vault_view import NOT_YET
 from bridge.model.vitals import words_of_vault
 from bridge.report import metric_list as names
 from bridge.report.answers import Known
@@ -142,7 +143,8 @@ def servers(known: Known, seen: CycleReport) -> Iterator[GaugeMetricFamily]:
     wanted = known.settings.poll_interval
     period = (seen.holder.watch_period if seen.holder else 0.0) or None
     yield gauge(names.VAULT_UP, ((), float(not words_of_vault(view))))
-    oldest = min((view.asked_at(source) for source in view.paths), default=None)
+    answered = (source for source, found in view.paths.items() if found != NOT_YET)
+    oldest = min(map(view.asked_at, answered), default=None)
     yield gauge(names.OLDEST_ANSWER, ((), oldest))
     yield gauge(names.WATCH_PERIOD, ((), period))
     yield gauge(names.WATCH_PERIOD_WANTED, ((), wanted or period))

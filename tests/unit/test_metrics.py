@@ -23,6 +23,7 @@ from bridge.model.memory import Outcome, Result
 from bridge.model.reasons import Reason
 from bridge.model.rotation import rotation_of
 from bridge.model.settings import DockerSettings, Settings, TokenFile, VaultSettings
+from bridge.model.vault_view import NOT_YET
 from bridge.model.vitals import Vitals
 from bridge.model.world import World
 from bridge.report import metrics
@@ -127,6 +128,13 @@ def test_it_shows_how_each_secret_stands_until_its_name_is_gone(bridge: Bridge) 
     bridge.cycle(other, world_of(document(2), [secret_of(1)], [API]))
     assert 'secret="db"' not in bridge.text()
     assert bridge.scrape()["vault_bridge_unmapped_secrets"] == {(): 1}
+
+
+def test_a_path_that_was_never_asked_for_has_no_oldest_answer(bridge: Bridge) -> None:
+    world = world_of(document(1), [secret_of(1)], [API])
+    never = replace(world.vault, as_of=3.0, paths=dict.fromkeys(world.vault.paths, NOT_YET))
+    bridge.cycle(desired_of("api"), replace(world, vault=never))
+    assert "vault_bridge_vault_oldest_answer_timestamp_seconds" not in bridge.scrape()
 
 
 def test_evidence_that_waits_for_its_file_is_shown(bridge: Bridge) -> None:

@@ -20,6 +20,7 @@ from bridge.model.reasons import Reason, State
 from bridge.model.roll_record import RollRecord
 from bridge.model.set_aside import By, SetAside, aside_label
 from bridge.model.timestamps import timestamp
+from bridge.model.vault_view import NOT_YET
 from bridge.model.wishes import Pause
 from bridge.report.answers import Known
 from bridge.report.page import ALL_DETAILS, page_of
@@ -123,6 +124,19 @@ def test_what_was_seen_before_the_swarm_went_away_is_shown_as_of_then() -> None:
     (banner,) = view.banners
     assert "connection refused. What is shown is 3m old." in banner.text
     assert len(rows(view)) == 12
+
+
+def test_a_vault_that_was_never_asked_is_not_away() -> None:
+    known = page_scenes.fine().known()
+    assert known.seen
+    assert known.seen.world
+    vault = known.seen.world.vault
+    vault = replace(vault, as_of=3.0, paths=dict.fromkeys(vault.paths, NOT_YET))
+    world = replace(known.seen.world, vault=vault)
+    view = seen(replace(known, seen=replace(known.seen, world=world)))
+    assert (view.tone, view.headline) == (Tone.MOVES, "The first look at Vault is under way.")
+    assert not view.banners
+    assert Fact("Vault", "is asked for the first time") in view.facts
 
 
 def test_one_banner_tells_of_a_sealed_vault_and_no_row_repeats_it() -> None:

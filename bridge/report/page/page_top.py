@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bridge.model.cycle_report import CycleReport
 from bridge.model.plan import Plan
 from bridge.model.reasons import Reason
-from bridge.model.vitals import judge, words_of_vault
+from bridge.model.vitals import is_first_look, judge, words_of_vault
 from bridge.model.world import World
 from bridge.report.answers import Known
 from bridge.report.page.page_view import Banner, Fact, Row, Standing, Tone
@@ -64,12 +64,18 @@ def _answer(seen: CycleReport, rows: Sequence[Row]) -> Headline:
     )
     detail = f"{detail}." if detail else ""
     if seen.world is not None and words_of_vault(seen.world.vault):
-        text = "Vault cannot be used. Services keep the credentials they have."
-        return Headline(Tone.BAD, text, detail)
+        return _without_vault(seen.world, detail)
     tone = next((_TONES[standing] for standing in _TONES if asked[standing]), Tone.GOOD)
     of = [row for row in rows if row.reason != Reason.UNMAPPED]
     text = _current(sum(row.is_current is True for row in of), len(of))
     return Headline(tone, text, detail or "Nothing moves, nobody is needed.")
+
+
+def _without_vault(world: World, detail: str) -> Headline:
+    if is_first_look(world.vault):
+        return Headline(Tone.MOVES, "The first look at Vault is under way.", detail)
+    text = "Vault cannot be used. Services keep the credentials they have."
+    return Headline(Tone.BAD, text, detail)
 
 
 _VERBS = {
@@ -119,7 +125,8 @@ def _first_end(rows: Iterable[Row], now: float) -> str:
 
 
 def _seen(world: World, plan: Plan, first_end: str) -> Iterator[Banner]:
-    if away := words_of_vault(world.vault):
+    away = words_of_vault(world.vault)
+    if away and not is_first_look(world.vault):
         refused = world.vault.login_refused
         reason = Reason.LOGIN_REFUSED if refused else Reason.VAULT_UNREACHABLE
         title = "Vault refuses the login" if refused else "Vault gives no usable answer"
@@ -159,8 +166,12 @@ def facts(known: Known) -> Iterator[Fact]:
         yield Fact("Bridge", f"leads{on}" if seen else "starts")
     if seen is None or seen.world is None:
         return
-    vault = "cannot be used, asked" if words_of_vault(seen.world.vault) else "answers"
-    yield Fact("Vault", vault, seen.world.vault.as_of)
+    view = seen.world.vault
+    if is_first_look(view):
+        yield Fact("Vault", "is asked for the first time")
+    else:
+        vault = "cannot be used, asked" if words_of_vault(view) else "answers"
+        yield Fact("Vault", vault, view.as_of)
     yield Fact("Swarm", "seen", seen.world.swarm.as_of)
 
 
