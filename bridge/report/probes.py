@@ -64,7 +64,8 @@ def status(known: Known) -> Answer:
     elif report.trouble:
         message = report.trouble
     else:
-        message = f"this bridge stands by: ask the one on {report.leader}, which leads"
+        whom = f": ask the one on {report.leader}, which leads" if report.leader else ""
+        message = f"this bridge stands by{whom}"
     holder = leader_json(report.holder) if report else None
     return Answer.of_json({"message": message, "leader": holder}, UNAVAILABLE)
 
@@ -75,7 +76,7 @@ def _role(known: Known) -> str:
         return "starts"
     if known.report.trouble:
         return "waits"
-    return "stands by" if known.report.leader else "leads"
+    return "leads" if known.report.leads else "stands by"
 
 
 def _reasons(known: Known) -> Iterator[str]:

@@ -15,7 +15,7 @@ from bridge.model.vault_view import NOT_YET, Unreadable
 from bridge.model.vitals import STUCK, Vitals
 from bridge.model.world import World
 from bridge.report.answers import Known
-from bridge.report.probes import FAILING, livez, readyz
+from bridge.report.probes import FAILING, livez, readyz, status
 from tests.support.builders import (
     NOW,
     desired_of,
@@ -55,6 +55,12 @@ def _ready(known: Known) -> dict[str, Any]:
 
 def test_a_bridge_that_rotates_is_ready() -> None:
     assert _ready(_known()) == {"ready": True, "role": "leads", "reasons": [], "notes": []}
+
+
+def test_a_bridge_that_lost_the_lease_to_nobody_yet_does_not_lead() -> None:
+    known = replace(_known(), report=CycleReport(at=NOW, took=0.1), seen=None)
+    assert _ready(known)["role"] == "stands by"
+    assert json.loads(status(known).body)["message"] == "this bridge stands by"
 
 
 def test_a_vault_that_is_known_to_be_away_is_a_note_and_one_never_asked_is_none() -> None:
