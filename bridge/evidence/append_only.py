@@ -50,19 +50,42 @@ class AppendOnly:
     def tail(self) -> list[dict[str, Any]]:
         """Return the last records of the file, the last one first: those of about a MiB.
 
-        Lines that are none are left out; there are no records where the file cannot be read.
+        Lines that are none are left out; there are no records where the file cannot be read. Where
+        it was just rotated, they are those of the newest file whose name begins as its own.
         """
-        try:
-            with Path(self.path).open("rb") as stream:
-                stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
-                lines = stream.read().split(b"\n")
-        except OSError:
-            return []
-        self._torn = bool(lines[-1])
-        records = []
-        for line in reversed(lines):
-            with suppress(ValueError):
-                found = json.loads(line)
-                if isinstance(found, dict):
-                    records.append(found)
-        return records
+        lines = _last_lines(Path(self.path))
+        if lines:
+            self._torn = bool(lines[-1])
+        return _records(lines) or _records(_last_lines(self._rotated()))
+
+    def _rotated(self) -> Path:
+        """Return the newest file whose name begins as that of the file; itself where none does."""
+        own = Path(self.path)
+        with suppress(OSError):
+            beside = (each for each in own.parent.iterdir() if each.name.startswith(own.name))
+            found = ((each.stat().st_mtime, each) for each in beside if each.is_file())
+            return max(((at, each) for at, each in found if each != own), default=(0.0, own))[1]
+        return own
+
+
+def _last_lines(file: Path) -> list[bytes]:
+    """Return the last lines of a file; none where it cannot be read.
+
+    The very last one is empty, unless it is torn.
+    """
+    try:
+        with file.open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - _TAIL))
+            return stream.read().split(b"\n")
+    except OSError:
+        return []
+
+
+def _records(lines: list[bytes]) -> list[dict[str, Any]]:
+    records = []
+    for line in reversed(lines):
+        with suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict):
+                records.append(found)
+    return records

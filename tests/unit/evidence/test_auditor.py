@@ -448,3 +448,24 @@ def test_a_clock_that_is_set_back_delays_no_signature(tmp_path: Path) -> None:
     scene.now += 61
     scene.cycle()
     assert scene.records()[-1]["act"] == "signed"
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_start_after_the_file_was_rotated_is_no_gap(scene: _Scene, *, left: bool) -> None:
+    """Nor is what the rotated file has lost where the swarm does not know of it yet."""
+    scene.cycle(CREATE)
+    scene.swarm_down = left
+    scene.cycle(CREATE)
+    scene.swarm_down = False
+    rotated = scene.file.rename(scene.file.with_name(f"{scene.file.name}.1"))
+    os.utime(rotated, (NOW, NOW))
+    rotated.with_suffix(".2").write_text("{}\n")
+    os.utime(rotated.with_suffix(".2"), (NOW - 9, NOW - 9))
+    scene.auditor = scene.make()
+    scene.cycle(CREATE)
+    assert scene.events() == []
+    texts = [rotated.read_text(), scene.file.read_text()]
+    lines = [line for text in texts for line in lines_of("f", text.splitlines())]
+    found = verify(lines, scene.head)
+    assert (found.faults, found.notes) == ((), ())
+    assert [r["seq"] for r in found.records] == [1, 2, 3, 4, 5]
