@@ -26,9 +26,10 @@ FAILING = frozenset(
         Reason.CUSTODY_REFUSED,
         Reason.RENEWAL_FAILED,
         Reason.REVOCATION_FAILED,
+        Reason.AUDIT_UNWRITABLE,
     )
 )
-"""Reasons by which a rotation has failed, or fails again and again."""
+"""Reasons by which a rotation has failed, fails again and again, or cannot begin."""
 
 
 def livez(known: Known) -> Answer:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bridge.model.audit_head import AuditHead
 from bridge.model.conditions import Hold
 from bridge.model.cycle_report import CycleReport
 from bridge.model.reasons import Reason
@@ -77,6 +78,15 @@ def test_a_rotation_that_fails_is_named_and_one_that_waits_is_not(reason: Reason
     hold = Hold(secret="db", service="api", reason=reason, message="why")
     found = _ready(_known(WORLD, hold))
     assert found["reasons"] == ([f"db on api: why ({reason})"] if reason in FAILING else [])
+
+
+def test_a_bridge_that_rotates_nothing_for_want_of_evidence_is_not_ready() -> None:
+    services = [service_of("api", "db_v1")]
+    for holds in (True, False):
+        head = AuditHead(seq=1, trouble="no space", holds=holds)
+        world = world_of(document(1), [secret_of(1)], services, audit=head)
+        reasons = ["all secrets: no space (AuditUnwritable)"] if holds else []
+        assert _ready(_known(world))["reasons"] == reasons
 
 
 def test_a_bridge_that_is_stuck_is_neither_alive_nor_ready() -> None:
