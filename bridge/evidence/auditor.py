@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from typing import Any, Protocol
 
 from bridge.errors import BridgeError
@@ -35,6 +36,13 @@ MOST_OFFERED = 100
 
 RETRY = 5.0
 """Seconds after which a record that could not be written is written again."""
+
+
+SIGN_RETRY = 60.0
+"""Seconds after which Vault is asked again for a signature that it did not give.
+
+The cycle waits for the answer, and that of a Vault that hangs takes 10 s not to come.
+"""
 
 
 class Signer(Protocol):
@@ -82,6 +90,7 @@ class Auditor:
         self._world: World | None = None
         self._unsigned_since: float | None = None
         self._signing_failed = ""
+        self._sign_from = -inf
 
     @property
     def blocked(self) -> str:
@@ -267,11 +276,14 @@ class Auditor:
         unsigned = self._head.seq - self._head.signed
         if unsigned < transit.every and now < since + transit.interval:
             return
+        self._sign_from = min(self._sign_from, now + SIGN_RETRY)
+        if now < self._sign_from:
+            return
         self._introduce()
         try:
             signature = signer.sign(transit, self._head.hash)
         except BridgeError as error:
-            self._unsigned_since = self._clock() - transit.interval + RETRY
+            self._sign_from = self._clock() + SIGN_RETRY
             if str(error) != self._signing_failed:
                 self._signing_failed = str(error)
                 self._log.warning(Event.AUDIT_UNSIGNED, message=str(error))
