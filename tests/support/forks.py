@@ -230,6 +230,8 @@ def serve(requests: socket.socket) -> list[str]:
         if not pid:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # As at a terminal, also where a shell started the tests in the background.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             for end in (awake, wake):
                 os.close(end)
             for each in (requests, answers, *running.values()):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.processes import Server, eventually, free_port
@@ -99,7 +100,8 @@ class SshServer:
         """Stop it with its sessions."""
         if self._server:
             for pid in self.sessions():
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it may end by itself meanwhile
+                    os.kill(pid, signal.SIGKILL)
             self._server.kill()
 
     def sessions(self) -> list[int]:
