@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from bridge.errors import BridgeError, ConfigError, Exit
 if TYPE_CHECKING:
     from bridge.config import Configuration
     from bridge.evidence.chain import Check, Line, Record, Verdict
+    from bridge.evidence.reading import Wanted
     from bridge.model.audit_head import AuditHead
 
 
@@ -90,11 +91,12 @@ def evidence(
     lines = _of_one(list(_lines(files or _default(found))), found)
     with _asking(found, public_key, offline=offline) as asked:
         verdict = verify(lines, asked.head, partial=partial, check=asked.check)
+    words = [*asked.words, *_signed(verdict, asked.verifier)]
     wanted = Wanted(secret, service, since, until)
     shown = [record for record in verdict.records if wanted.takes(record)]
     _show(
-        _Shown(verdict, shown, asked.words),
-        _limits(found),
+        _Shown(verdict, shown, words),
+        _limits(found, wanted, shown),
         options=options,
         as_csv=as_csv,
         as_page=as_page,
@@ -196,9 +198,15 @@ def _of_one(lines: list[Line], found: Configuration | None) -> list[Line]:
     return lines
 
 
-def _limits(found: Configuration | None) -> Mapping[str, float | None]:
-    secrets = found.desired.secrets if found else ()
-    return {secret.name: secret.max_age for secret in secrets}
+def _limits(
+    found: Configuration | None, wanted: Wanted, shown: Sequence[Record]
+) -> Mapping[str, float | None]:
+    """Return ``max_age`` of each secret that was asked for; of a service's, those with records."""
+    limits = {secret.name: secret.max_age for secret in found.desired.secrets} if found else {}
+    if wanted.service:
+        there = {str(record.get("secret")) for record in shown}
+        return {name: limit for name, limit in limits.items() if name in there}
+    return {n: limit for n, limit in limits.items() if wanted.secret in ("", n)}
 
 
 # --- what is asked --------------------------------------------------------------------------------
@@ -211,12 +219,14 @@ class _Asked:
     Attributes:
         head: The head that the swarm keeps; None where it is not known.
         check: Verifies a signature; None where none can be.
-        words: What is verified and what is not.
+        words: What of the chain's end is verified and what is not.
+        verifier: Whose answer tells that a signature is valid; empty where none is verified.
     """
 
     head: AuditHead | None
     check: Check | None
     words: list[str]
+    verifier: str = ""
 
 
 @contextmanager
@@ -232,15 +242,24 @@ def _asking(
         words.append(said)
     if public_key:
         check = _by_key(public_key)
-        words.append(f"signatures were verified by the public key in {public_key}")
-        yield _Asked(head, check, words)
+        yield _Asked(head, check, words, f"the public key in {public_key}")
         return
     if found is None or offline or found.settings.audit is None or not found.settings.audit.transit:
         yield _Asked(head, None, words)
         return
     with _by_vault(found) as check:
-        words.append(f"signatures were verified by Vault at {found.settings.vault.address}")
-        yield _Asked(head, check, words)
+        yield _Asked(head, check, words, f"Vault at {found.settings.vault.address}")
+
+
+def _signed(verdict: Verdict, verifier: str) -> list[str]:
+    """Return in words how much of the chain is signed; nothing where no signature is verified."""
+    if not verifier:
+        return []
+    if not verdict.signed:
+        return [f"no record has a signature that is valid by {verifier}"]
+    words = f"the records up to {verdict.signed} are signed, verified by {verifier}"
+    more = bool(verdict.records) and verdict.records[-1]["seq"] > verdict.signed
+    return [f"{words}; those after it are not signed yet" if more else words]
 
 
 def _head(found: Configuration) -> tuple[AuditHead | None, str]:

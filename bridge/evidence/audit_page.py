@@ -96,7 +96,8 @@ def page_of(
 
     Args:
         shown: The records that were asked for.
-        limits: ``max_age`` of each secret of the configuration, in seconds.
+        limits: ``max_age`` in seconds, of each secret of the configuration that was asked for; the
+            page names those without a rotation, too.
         made: When the page is made, seconds since the epoch.
         checked: What was verified and what was not, in words.
     """
@@ -125,8 +126,10 @@ def _page(
         yield f"Yes: {len(verdict.records)} records follow one another without a gap."
     yield ""
     yield from (f"- {_cell(words)}" for words in (*checked, *verdict.notes))
-    for history in histories_of(shown):
+    histories = list(histories_of(shown))
+    for history in histories:
         yield from _secret(history, limits.get(history.secret))
+    yield from _without_rotation(limits, {history.secret for history in histories})
     yield ""
     yield "## What this does not show"
     yield ""
@@ -138,12 +141,26 @@ def _page(
     )
 
 
+def _without_rotation(limits: Mapping[str, float | None], rotated: set[str]) -> Iterator[str]:
+    """Name the secrets of which the records show no rotation: silence is no proof of one."""
+    silent = sorted(limits.keys() - rotated)
+    if not silent:
+        return
+    yield ""
+    yield "## Secrets without a rotation in these records"
+    yield ""
+    yield from (f"- {_cell(name)}. {_policy(limits[name])}" for name in silent)
+
+
+def _policy(limit: float | None) -> str:
+    return f"Policy: `max_age` {duration_text(limit)}." if limit else "Policy: no `max_age`."
+
+
 def _secret(history: History, limit: float | None) -> Iterator[str]:
     yield ""
     yield f"## {_cell(history.secret)}"
     yield ""
-    policy = f"Policy: `max_age` {duration_text(limit)}." if limit else "Policy: no `max_age`."
-    yield f"{policy} {len(history.rotations)} rotations."
+    yield f"{_policy(limit)} {len(history.rotations)} rotations."
     yield ""
     yield "| rotation | asked by | made | good everywhere | interval | both valid | outcome |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
@@ -167,8 +184,8 @@ def _secret(history: History, limit: float | None) -> Iterator[str]:
         ended = history.ended_by(number)
         end = f"ended with `{ended.name}`, good {_time(ended.good)}" if ended else "not ended yet"
         for at, service, words in rotation.failures:
-            place = f" on {service}" if service else ""
-            yield f"- {timestamp(at)} `{rotation.name}`{_cell(place)}: {_cell(words)} ({end})"
+            place = f" on {_cell(service)}" if service else ""
+            yield f"- {timestamp(at)} `{rotation.name}`{place}: {_cell(words)} ({end})"
 
 
 def _interval(seconds: float | None, limit: float | None) -> str:

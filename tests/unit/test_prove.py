@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bridge.cli import cli
-from bridge.cli.prove import NoEvidence
+from bridge.cli.prove import NoEvidence, _signed
+from bridge.evidence.chain import Verdict
 from tests.unit.evidence.test_audit_page import RECORDS
 from tests.unit.evidence.test_chain import chained
 
@@ -33,6 +34,38 @@ def test_a_whole_file(file: Path) -> None:
     assert "Whole: 12 records." in done.stderr
     assert "not compared with the swarm" in done.stderr
     assert done.stdout.count("\n") >= 13
+
+
+@pytest.mark.parametrize(
+    ("signed", "words"),
+    [
+        (0, "no record has a signature that is valid by Vault"),
+        (2, "records up to 2 are signed, verified by Vault; those after it are not signed yet"),
+        (3, "records up to 3 are signed, verified by Vault"),
+    ],
+)
+def test_it_tells_how_much_is_signed(signed: int, words: str) -> None:
+    records = tuple({"seq": number} for number in (1, 2, 3))
+    verdict = Verdict(records=records, faults=(), signed=signed)
+    (told,) = _signed(verdict, "Vault")
+    assert told.removeprefix("the ") == words
+    assert _signed(verdict, "") == []
+
+
+def test_a_report_names_the_secrets_of_the_configuration_that_were_asked_for(
+    file: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "bridge.yaml"
+    config.write_text(
+        "vault: {address: 'http://127.0.0.1:1', auth: {method: token, token_file: t}}\n"
+        "secrets:\n"
+        "  db: {kv: {mount: secret, path: db, field: p}}\n"
+        "  key: {kv: {mount: secret, path: key, field: p}}\n"
+    )
+    report = ("--offline", "-c", str(config), "--report", str(file))
+    assert "- key. Policy: no `max_age`." in _run(*report).stdout
+    assert "- key." not in _run("--secret", "db", *report).stdout
+    assert "- key." not in _run("--service", "api", *report).stdout
 
 
 def test_what_is_wrong_comes_with_its_line_and_a_code(file: Path) -> None:

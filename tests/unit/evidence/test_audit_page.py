@@ -78,6 +78,18 @@ def test_the_page_compares_with_the_policy(limit: float | None, *, late: bool) -
     assert {line.replace("\\|", "").count("|") for line in rows} == {8}
 
 
+def test_the_page_names_secrets_without_a_rotation() -> None:
+    """Silence is no proof that a secret was rotated in the period."""
+    limits = {"db": None, "key": 30 * DAY}
+    page = page_of(Verdict(records=(), faults=()), [], limits, made=START, checked=[])
+    assert "- key. Policy: `max_age` 30d." in page
+    assert "- db. Policy: no `max_age`." in page
+    whole = page_of(
+        Verdict(records=tuple(RECORDS), faults=()), RECORDS, {"db": None}, made=START, checked=[]
+    )
+    assert "without a rotation" not in whole
+
+
 def test_the_page_begins_with_what_is_wrong() -> None:
     verdict = Verdict(records=(), faults=(Fault("f:3", "record 3 was changed"),))
     page = page_of(verdict, [], {}, made=START, checked=[])
