@@ -137,10 +137,12 @@ def _show(
     else:
         from rich.table import Table
 
+        from bridge.report.rows import print_table
+
         table = Table(*SHORT, box=None, pad_edge=False)
         for record in shown.records:
             table.add_row(*row_of(record, SHORT))
-        console().print(table)
+        print_table(table, console())
     for words in (*shown.words, *verdict.notes):
         click.echo(f"Note: {words}", err=True)
     for fault in verdict.faults:

@@ -68,6 +68,12 @@ def test_a_report_names_the_secrets_of_the_configuration_that_were_asked_for(
     assert "- key." not in _run("--service", "api", *report).stdout
 
 
+def test_what_is_piped_is_not_cut(file: Path) -> None:
+    lines = _run(str(file)).stdout.splitlines()
+    times = [json.loads(line)["at"] for line in file.read_text().splitlines()]
+    assert [at in line for at, line in zip(times, lines[1:], strict=True)] == [True] * 12
+
+
 def test_what_is_wrong_comes_with_its_line_and_a_code(file: Path) -> None:
     file.write_text(file.read_text().replace("2026-11-11", "2026-11-12", 1))
     done = _run(str(file))
