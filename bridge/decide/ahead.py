@@ -65,8 +65,8 @@ def foresee(desired: Desired, world: World, plan: Plan, memory: Memory, now: flo
     return Forecast(
         changes=changes,
         holds=_holds(plan, then),
-        under_way=tuple(_under_way(then.conditions, rolled)),
-        failed=tuple(_failed(plan.conditions, rolled)),
+        under_way=tuple(_services(State.ROLLING, then.conditions, rolled)),
+        failed=tuple(_services(State.DEGRADED, plan.conditions, rolled)),
         waiting=tuple(_waiting(then.conditions, rolled, created)),
         notices=(*plan.notices, *_held_otherwise(plan)),
         conditions=plan.conditions,
@@ -238,12 +238,13 @@ def _holds(plan: Plan, then: Plan) -> tuple[Hold, ...]:
     return tuple(found.values())
 
 
-def _under_way(
-    conditions: Iterable[Condition], rolled: set[tuple[str, str]]
+def _services(
+    state: State, conditions: Iterable[Condition], rolled: set[tuple[str, str]]
 ) -> Iterator[tuple[str, ServiceCondition]]:
+    """Yield the services in a state, with their secret, but those that a change rolls."""
     for condition in conditions:
         for service in condition.services:
-            if service.state == State.ROLLING and (condition.name, service.name) not in rolled:
+            if service.state == state and (condition.name, service.name) not in rolled:
                 yield condition.name, service
 
 
@@ -256,15 +257,6 @@ def _held_otherwise(plan: Plan) -> Iterator[Hold]:
     for condition in plan.conditions:
         if condition.state == State.HELD and condition.name not in told:
             yield Hold(secret=condition.name, reason=condition.reason, message=condition.message)
-
-
-def _failed(
-    conditions: Iterable[Condition], rolled: set[tuple[str, str]]
-) -> Iterator[tuple[str, ServiceCondition]]:
-    for condition in conditions:
-        for service in condition.services:
-            if service.state == State.DEGRADED and (condition.name, service.name) not in rolled:
-                yield condition.name, service
 
 
 def _waiting(

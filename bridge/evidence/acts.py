@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bridge.model.actions import Action, CreateSecret, MintGeneration, Tend, TendGeneration
+from bridge.model.actions import Action, CreateSecret, MintGeneration
 from bridge.model.events import Event
 from bridge.model.identity import Identity
 from bridge.model.memory import Outcome, Result
 from bridge.model.mirror import Mirror
 from bridge.model.reasons import Reason
+from bridge.model.renewals import is_renewal
 from bridge.model.set_aside import By
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import instant, timestamp
@@ -28,7 +29,6 @@ from bridge.report.journal import event_of
 
 Body = dict[str, Any]
 
-_ROUTINE = frozenset((Tend.RENEW_LEASE, Tend.RENEW_CUSTODY))
 _ROLLS = frozenset((Event.ROLLING, Event.ROLLING_BACK, Event.CONVERGED, Event.GOOD))
 _BY_WISH = frozenset(
     (
@@ -69,7 +69,7 @@ def is_recorded(outcome: Outcome) -> bool:
     nor what was found to be otherwise and not done.
     """
     action = outcome.action
-    if isinstance(action, TendGeneration) and action.step in _ROUTINE:
+    if is_renewal(action):
         return outcome.result in (Result.REFUSED, Result.FAILED)
     if outcome.result == Result.DONE:
         return event_of(action) != Event.NOTED

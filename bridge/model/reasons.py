@@ -119,3 +119,7 @@ class Reason(StrEnum):
     CANNOT_BE_SCHEDULED = "CannotBeScheduled"
     IMAGE_MISSING = "ImageMissing"
     CANNOT_START = "CannotStart"
+
+
+VAULT_AWAY = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED))
+"""Reasons for which Vault as a whole may be of no use; they pass by themselves, or concern all."""

@@ -39,6 +39,11 @@ def moment(text: str, otherwise: float = 0.0) -> float:
         return otherwise
 
 
+def known_moment(text: str) -> float | None:
+    """Return the time in a label, in seconds since the epoch; None for none, and a damaged one."""
+    return moment(text) or None
+
+
 def timestamp(seconds: float) -> str:
     """Return a time as RFC 3339 in UTC, with the fraction of the second cut off."""
     return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.model.leased import GenerationView, RoleDocument, StaticDocument
-from bridge.model.reasons import Reason
+from bridge.model.reasons import VAULT_AWAY, Reason
 from bridge.model.source import Source
 
 
@@ -68,7 +68,7 @@ class Unreadable:
         return self.reason in _NOT_ASKED
 
 
-_NOT_ASKED = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED, Reason.LOOKING_AGAIN))
+_NOT_ASKED = VAULT_AWAY | {Reason.LOOKING_AGAIN}
 
 NOT_YET = Unreadable(Reason.LOOKING_AGAIN, "Vault has yet to be asked for it")
 

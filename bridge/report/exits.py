@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from bridge.errors import Exit
 from bridge.model.plan import Plan
-from bridge.model.reasons import Reason, State
-
-_UNREACHABLE = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED))
+from bridge.model.reasons import VAULT_AWAY, Reason, State
 
 
 def exit_code(plan: Plan) -> Exit:
     """Sum a plan up as an exit code: the highest that applies."""
     codes = [Exit.DONE]
     codes += [
-        Exit.UNREACHABLE if hold.reason in _UNREACHABLE else Exit.HELD
+        Exit.UNREACHABLE if hold.reason in VAULT_AWAY else Exit.HELD
         for hold in plan.holds
         if not hold.waits
     ]

@@ -233,7 +233,7 @@ def _exemplar_of(note: Annotate, report: CycleReport) -> dict[str, str] | None:
     mirror = report.world.swarm.mirror_by_id.get(note.secret_id) if report.world else None
     if mirror is None:
         return None
-    return _exemplar(rotation_of(mirror.instance, mirror.secret, mirror.identity))
+    return _exemplar(mirror.rotation)
 
 
 def _counter(metric: Metric, registry: CollectorRegistry) -> Counter:

@@ -13,7 +13,7 @@ from bridge.model.conditions import Condition
 from bridge.model.mirror import Mirror
 from bridge.model.swarm_view import SwarmView
 from bridge.model.wishes import Wish, pause_of
-from bridge.report.rows import print_table
+from bridge.report.rows import counted, print_table
 from bridge.report.status import age, lease_words, tasks_of, words_of
 
 
@@ -141,7 +141,7 @@ def _marks(condition: Condition, mirrors: Sequence[Mirror], swarm: SwarmView) ->
         for service_id, block in mirror.blocks.items():
             service = swarm.service_by_id.get(service_id)
             on = service.name if service else service_id
-            tries = f"{block.tries} time{'s' * (block.tries != 1)}"
+            tries = counted(block.tries, "time")
             yield f"v{version} is blocked on {on} since {block.at}, {tries}: {block.why}"
 
 

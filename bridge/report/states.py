@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.core import GaugeMetricFamily
@@ -35,8 +35,6 @@ class Lag:
 Lags = Mapping[str, Lag]
 """By the name of the secret."""
 
-Samples = Iterable[tuple[tuple[str, ...], float | None]]
-
 
 def gauge(metric: Metric, *samples: tuple[tuple[str, ...], float | None]) -> GaugeMetricFamily:
     """Return a metric with its samples, each with its labels' values; None is left out."""
@@ -45,10 +43,6 @@ def gauge(metric: Metric, *samples: tuple[tuple[str, ...], float | None]) -> Gau
         if value is not None:
             family.add_metric(labels, value)
     return family
-
-
-def _of(metric: Metric, samples: Samples) -> GaugeMetricFamily:
-    return gauge(metric, *samples)
 
 
 def states(known: Known, seen: CycleReport, lags: Lags) -> Iterator[GaugeMetricFamily]:
@@ -69,19 +63,19 @@ def states(known: Known, seen: CycleReport, lags: Lags) -> Iterator[GaugeMetricF
         yield gauge(names.AUDIT_WRITABLE, ((), not audit.trouble))
         yield gauge(names.AUDIT_RECORD, ((), audit.seq))
     yield from _counts(conditions)
-    yield _of(names.SECRET_STATE, (((c.name, c.state, c.reason), 1) for c in conditions))
-    yield _of(
+    yield gauge(names.SECRET_STATE, *(((c.name, c.state, c.reason), 1) for c in conditions))
+    yield gauge(
         names.SERVICE_STATE,
-        (
+        *(
             ((c.name, service.name, service.state, service.reason), 1)
             for c in conditions
             for service in c.services
         ),
     )
     held = Counter((hold.secret, str(hold.reason)) for hold in plan.holds)
-    yield _of(names.HOLDS, held.items())
+    yield gauge(names.HOLDS, *held.items())
     yield from _versions(conditions)
-    yield _of(names.LAG, _lags(known, seen, conditions, lags))
+    yield gauge(names.LAG, *_lags(known, seen, conditions, lags))
     yield from _leases(conditions)
 
 
@@ -89,16 +83,16 @@ def _counts(conditions: tuple[Condition, ...]) -> Iterator[GaugeMetricFamily]:
     secrets = Counter(c.state for c in conditions)
     services = Counter(service.state for c in conditions for service in c.services)
     for metric, counts in ((names.SECRETS, secrets), (names.SERVICES, services)):
-        yield _of(metric, (((state,), counts[state]) for state in State))
+        yield gauge(metric, *(((state,), counts[state]) for state in State))
 
 
 def _versions(conditions: tuple[Condition, ...]) -> Iterator[GaugeMetricFamily]:
-    yield _of(names.VAULT_VERSION, (((c.name,), c.vault_version) for c in conditions))
-    yield _of(names.RUNNING_VERSION, (((c.name,), c.running_version) for c in conditions))
-    yield _of(names.CREATED, (((c.name,), c.created) for c in conditions))
+    yield gauge(names.VAULT_VERSION, *(((c.name,), c.vault_version) for c in conditions))
+    yield gauge(names.RUNNING_VERSION, *(((c.name,), c.running_version) for c in conditions))
+    yield gauge(names.CREATED, *(((c.name,), c.created) for c in conditions))
     aged = [c for c in conditions if c.overdue_at is not None]
-    yield _of(names.OVERDUE, (((c.name,), float(c.overdue)) for c in aged))
-    yield _of(names.OVERDUE_AT, (((c.name,), c.overdue_at) for c in aged))
+    yield gauge(names.OVERDUE, *(((c.name,), float(c.overdue)) for c in aged))
+    yield gauge(names.OVERDUE_AT, *(((c.name,), c.overdue_at) for c in aged))
 
 
 def _lags(
@@ -121,7 +115,7 @@ def _lags(
 def _leases(conditions: tuple[Condition, ...]) -> Iterator[GaugeMetricFamily]:
     leases = [(c.name, lease) for c in conditions for lease in c.leases]
     alive = Counter(name for name, _ in leases)
-    yield _of(names.GENERATIONS, (((name,), count) for name, count in alive.items()))
+    yield gauge(names.GENERATIONS, *(((name,), count) for name, count in alive.items()))
     dynamic = [(name, lease) for name, lease in leases if not lease.static]
     static = [(name, lease) for name, lease in leases if lease.static]
     for metric, part, end in (
@@ -130,8 +124,8 @@ def _leases(conditions: tuple[Condition, ...]) -> Iterator[GaugeMetricFamily]:
         (names.CUSTODY_EXPIRES, dynamic, "custody_ends"),
         (names.STATIC_ROTATION, static, "lease_ends"),
     ):
-        yield _of(
-            metric, (((name, str(lease.version)), getattr(lease, end)) for name, lease in part)
+        yield gauge(
+            metric, *(((name, str(lease.version)), getattr(lease, end)) for name, lease in part)
         )
 
 

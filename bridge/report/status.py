@@ -13,6 +13,7 @@ from bridge.keys.durations import duration_text
 from bridge.model.conditions import Condition, LeaseCondition, ServiceCondition
 from bridge.model.leadership import Holder
 from bridge.model.reasons import Reason, State
+from bridge.model.spans import largest_unit
 from bridge.model.timestamps import timestamp
 from bridge.model.told import Told
 from bridge.report.remedies import remedy
@@ -217,7 +218,7 @@ def print_view(seen: Told | None, console: Console, now: float, *, command: str 
         return
     besides = f", and Vault was asked for {seen.asked} more" if seen.asked else ""
     words = (
-        f"Vault is as the bridge that runs here knows it, {_span(now - seen.oldest)} old at"
+        f"Vault is as the bridge that runs here knows it, {largest_unit(now - seen.oldest)} old at"
         f" most{besides}; `{command} --vault` asks Vault itself."
     )
     console.print(Text(words))
@@ -236,7 +237,7 @@ def print_credential(ends: float | None, console: Console, now: float) -> None:
     """Print when our own credential for Vault ends, where that is known."""
     if ends is None:
         return
-    words = f"Our secret id for Vault ends at {timestamp(ends)}, in {_span(ends - now)}."
+    words = f"Our secret id for Vault ends at {timestamp(ends)}, in {largest_unit(ends - now)}."
     console.print(Text(words, style="yellow" if ends - now < CREDENTIAL_SOON else ""))
 
 
@@ -244,7 +245,7 @@ def _lease_left(condition: Condition, now: float) -> str:
     """Write what is left to the credential of the running version, if nobody acts."""
     ends = {lease.version: lease.lease_ends for lease in condition.leases}
     at = ends.get(condition.running_version or max(ends, default=0))
-    return "-" if at is None else _span(at - now)
+    return "-" if at is None else largest_unit(at - now)
 
 
 def lease_words(condition: Condition, now: float) -> list[str]:
@@ -253,11 +254,11 @@ def lease_words(condition: Condition, now: float) -> list[str]:
     for lease in condition.leases:
         ending = "Vault rotates it" if lease.static else "lease ends"
         ends = [
-            f"{what} in {_span(at - now)}"
+            f"{what} in {largest_unit(at - now)}"
             for what, at in ((ending, lease.lease_ends), ("custody ends", lease.custody_ends))
             if at is not None
         ]
-        when = "" if lease.next_at is None else f" in {_span(lease.next_at - now)}"
+        when = "" if lease.next_at is None else f" in {largest_unit(lease.next_at - now)}"
         why = f" ({lease.because})" if lease.because else ""
         words = "; ".join([*_whose(lease), *ends, f"next: {lease.next}{when}{why}"])
         lines.append(f"{condition.name} v{lease.version}: {words}")
@@ -280,15 +281,7 @@ def _state(state: State) -> Text:
 
 def age(created: float | None, now: float) -> str:
     """Write how old a version is, to its largest unit."""
-    return "-" if created is None else _span(now - created)
-
-
-def _span(seconds: float) -> str:
-    """Write a time to its largest unit."""
-    seconds = max(0.0, seconds)
-    units = (("d", 86400), ("h", 3600), ("m", 60))
-    unit, size = next(((u, n) for u, n in units if seconds >= n), ("s", 1))
-    return f"{seconds // size:.0f}{unit}"
+    return "-" if created is None else largest_unit(now - created)
 
 
 def words_of(condition: Condition) -> list[str]:

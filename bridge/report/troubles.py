@@ -13,7 +13,7 @@ from bridge.model.leased import Life
 from bridge.model.memory import Outcome, Result
 from bridge.model.notification import Topic
 from bridge.model.plan import Plan
-from bridge.model.reasons import Reason, State
+from bridge.model.reasons import VAULT_AWAY, Reason, State
 from bridge.model.world import World
 
 SWARM_AWAY = "SwarmUnreachable"
@@ -32,9 +32,7 @@ _OF_LEASES = frozenset(
         Reason.FORCED_BY_EXPIRY,
     )
 )
-_WHOLE = frozenset(
-    (Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED, Reason.STATE_LOST, Reason.MANY_MISSING)
-)
+_WHOLE = VAULT_AWAY | {Reason.STATE_LOST, Reason.MANY_MISSING}
 _GONE = frozenset(
     (
         Reason.PATH_MISSING,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from bridge.decide.cycle import decide
 from bridge.decide.remember import remember
-from bridge.model.actions import TendGeneration
+from bridge.model.actions import MintGeneration, TendGeneration
 from bridge.model.desired import (
     Content,
     Desired,
@@ -28,6 +28,7 @@ from bridge.model.labels import GOOD, labels_of
 from bridge.model.leased import Fate, GenerationView, Life, RoleDocument, lease_labels
 from bridge.model.memory import Memory
 from bridge.model.plan import Plan
+from bridge.model.reasons import Reason
 from bridge.model.service import Kind, Reference, Service, Task
 from bridge.model.source import Source
 from bridge.model.swarm_view import SwarmView
@@ -210,6 +211,20 @@ def leased(
         content=Content(format=Format.JSON),
         services=mappings,
         lease=LeaseRules(**rules),
+    )
+
+
+def minted(reason: Reason, why: str = "w") -> MintGeneration:
+    """Return the action that makes the second generation."""
+    return MintGeneration(
+        secret="db",
+        source=ROLE,
+        version=2,
+        content=Content(format=Format.JSON),
+        docker_name="db_v2",
+        labels={},
+        reason=reason,
+        why=why,
     )
 
 

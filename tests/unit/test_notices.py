@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model.actions import Annotate, MintGeneration
+from bridge.model.actions import Annotate
 from bridge.model.conditions import Condition, Hold, LeaseCondition, ServiceCondition
 from bridge.model.cycle_report import CycleReport
-from bridge.model.desired import Content, Format
 from bridge.model.labels import GOOD
 from bridge.model.memory import Outcome, Result
 from bridge.model.mirror import Mirror
@@ -27,6 +26,7 @@ from tests.support.builders import (
     generation_secret,
     leased_world,
     life,
+    minted,
     secret_of,
     seen,
     service_of,
@@ -325,16 +325,7 @@ def test_a_lease_in_use_that_nobody_renews_is_in_danger() -> None:
 
 def test_a_lease_that_vanished_is_told() -> None:
     watched = Watched()
-    action = MintGeneration(
-        secret="db",
-        source=ROLE,
-        version=2,
-        content=Content(format=Format.JSON),
-        docker_name="db_v2",
-        labels={},
-        reason=Reason.LEASE_VANISHED,
-        why="the lease of db_v1 is gone",
-    )
+    action = minted(Reason.LEASE_VANISHED, "the lease of db_v1 is gone")
     (message,) = watched.after(1, FINE, outcomes=[Outcome(action, Result.DONE)])
     assert titles([message]) == ["Lease in danger: db (LeaseVanished)"]
     assert watched.after(2, FINE) == []

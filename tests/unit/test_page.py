@@ -242,7 +242,7 @@ def _mirror(source: Any, number: int, made: float, born: str = ONE_LIFE, **label
 
 
 def _rotations(*mirrors: Mirror) -> tuple[Rotation, ...]:
-    return rotations_of(mirrors, "default", {})
+    return rotations_of(mirrors, {})
 
 
 def test_both_credentials_are_valid_from_the_issue_of_one_to_the_end_of_the_other() -> None:

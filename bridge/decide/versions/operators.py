@@ -18,7 +18,7 @@ from bridge.model.conditions import Hold
 from bridge.model.labels import AT_ONCE, BLOCKED, RETIRING, ROLL
 from bridge.model.leased import END_FIRST, END_NOW
 from bridge.model.mirror import Mirror
-from bridge.model.reasons import Reason
+from bridge.model.reasons import VAULT_AWAY, Reason
 from bridge.model.set_aside import By, SetAside, aside_label
 from bridge.model.swarm_view import SwarmView
 from bridge.model.timestamps import timestamp
@@ -165,7 +165,7 @@ def _chosen(target: Target, wish: Wish) -> Mirror | None:
     return min(found, key=lambda mirror: bool(mirror.asides), default=None)
 
 
-_PASSING = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED, Reason.TRYING_AGAIN))
+_PASSING = VAULT_AWAY | {Reason.TRYING_AGAIN}
 
 
 def _resync(target: Target, wish: Wish) -> tuple[Annotate, ...] | str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from bridge.model.mirror import Mirror
 from bridge.model.set_aside import By
 from bridge.model.swarm_view import SwarmView
-from bridge.model.timestamps import moment
+from bridge.model.timestamps import known_moment
 from bridge.model.wishes import Do, Wish, pause_of
 from bridge.report.page.page_view import Mark
 
@@ -28,19 +28,19 @@ def marks_of(name: str, mirrors: Iterable[Mirror], swarm: SwarmView) -> tuple[Ma
 def _operators(name: str, swarm: SwarmView) -> Iterator[Mark]:
     if pause := pause_of(swarm.pauses, name):
         scope = "all secrets" if "" in swarm.pauses else "this secret"
-        yield Mark(f"{_who(pause.by)}: pause of {scope}", _at(pause.at), pause.why)
+        yield Mark(f"{_who(pause.by)}: pause of {scope}", known_moment(pause.at), pause.why)
     if wish := swarm.wishes.get(name):
-        yield Mark(f"{_who(wish.by)}: {_wish(wish)}", _at(wish.at), wish.why)
+        yield Mark(f"{_who(wish.by)}: {_wish(wish)}", known_moment(wish.at), wish.why)
         if wish.refused:
             yield Mark(f"Refused: {wish.do}", None, wish.refused)
     if approval := swarm.approvals.get(name):
-        yield Mark(
-            f"{_who(approval.by)}: approve v{approval.version}", _at(approval.at), approval.why
-        )
+        what = f"{_who(approval.by)}: approve v{approval.version}"
+        yield Mark(what, known_moment(approval.at), approval.why)
     if fields := swarm.fields.get(name):
-        yield Mark("Operator: apply file fields", _at(fields.at), fields.refused)
+        yield Mark("Operator: apply file fields", known_moment(fields.at), fields.refused)
     if refusal := swarm.refusals.get(name):
-        yield Mark(f"Refused by a server: {refusal.reason}", _at(refusal.at), refusal.message)
+        what = f"Refused by a server: {refusal.reason}"
+        yield Mark(what, known_moment(refusal.at), refusal.message)
 
 
 def _who(name: str) -> str:
@@ -58,17 +58,13 @@ def _versions(mirrors: Iterable[Mirror], swarm: SwarmView) -> Iterator[Mark]:
         version = f"v{mirror.identity.version}"
         for service_id, aside in mirror.asides.items():
             place = f"{version} on {_name(service_id, swarm)}" if service_id else version
-            yield Mark(f"{place} {_BY[aside.by]}", _at(aside.at), aside.why)
+            yield Mark(f"{place} {_BY[aside.by]}", known_moment(aside.at), aside.why)
         for service_id, block in mirror.blocks.items():
             tries = f", tried {block.tries} times" if block.tries > 1 else ""
             what = f"{version} on {_name(service_id, swarm)} is blocked ({block.reason}{tries})"
-            yield Mark(what, _at(block.at), block.why)
+            yield Mark(what, known_moment(block.at), block.why)
 
 
 def _name(service_id: str, swarm: SwarmView) -> str:
     service = swarm.service_by_id.get(service_id)
     return service.name if service else service_id
-
-
-def _at(text: str) -> float | None:
-    return moment(text) or None if text else None

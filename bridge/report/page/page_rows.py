@@ -10,7 +10,7 @@ from bridge.model.conditions import Condition, LeaseCondition, ServiceCondition
 from bridge.model.desired import Desired, DesiredSecret
 from bridge.model.leased import Life
 from bridge.model.mirror import Mirror
-from bridge.model.reasons import Reason, State
+from bridge.model.reasons import VAULT_AWAY, Reason, State
 from bridge.model.service import Service
 from bridge.model.timestamps import moment
 from bridge.model.vitals import words_of_vault
@@ -36,9 +36,6 @@ _WAITS = frozenset(
     (Reason.PAUSED, Reason.WINDOW_CLOSED, Reason.SERVICE_BUSY, Reason.UNMAPPED, Reason.SET_ASIDE)
 )
 """Reasons that end by themselves, or that somebody has wanted: nobody is awaited."""
-
-_VAULT_AWAY = frozenset((Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED))
-"""Reasons that are shown once for all, where Vault as a whole cannot be used."""
 
 _LOW = 0.2
 """Part of a lease below which little is left: renewals come long before."""
@@ -105,7 +102,7 @@ def row_of(condition: Condition, scene: Scene) -> Row:
 def details_of(condition: Condition, scene: Scene) -> Details:
     """Return what opening the row of a secret shows."""
     name, mirrors = condition.name, scene.mirrors_of(condition.name)
-    rotations = rotations_of(mirrors, scene.desired.instance, scene.world.vault.paths)
+    rotations = rotations_of(mirrors, scene.world.vault.paths)
     secret = scene.secrets.get(name)
     source = secret.source if secret else mirrors[0].identity.source if mirrors else None
     standing = _standing(condition, scene)
@@ -133,7 +130,7 @@ def _standing(condition: Condition, scene: Scene) -> Standing:
 
 def _is_told_above(condition: Condition, scene: Scene) -> bool:
     """Return whether one banner tells it for all secrets."""
-    return scene.vault_away and condition.reason in _VAULT_AWAY
+    return scene.vault_away and condition.reason in VAULT_AWAY
 
 
 def _is_current(condition: Condition) -> bool | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bridge.model.cycle_report import CycleReport
 from bridge.model.plan import Plan
-from bridge.model.reasons import Reason
+from bridge.model.reasons import VAULT_AWAY, Reason
 from bridge.model.vitals import is_first_look, judge, words_of_vault
 from bridge.model.world import World
 from bridge.report.answers import Known
@@ -142,7 +142,7 @@ def _seen(world: World, plan: Plan, first_end: str) -> Iterator[Banner]:
             yield Banner(tone, hold.reason, hold.message, remedy(hold.reason, "NAME", hold.service))
 
 
-_SHOWN_ONCE = frozenset((Reason.PAUSED, Reason.VAULT_UNREACHABLE, Reason.LOGIN_REFUSED))
+_SHOWN_ONCE = VAULT_AWAY | {Reason.PAUSED}
 
 
 def _credential(ends: float | None, now: float) -> Iterator[Banner]:

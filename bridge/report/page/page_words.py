@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from bridge.model.spans import largest_unit
+
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -22,7 +24,7 @@ def span(seconds: float) -> str:
 
 def short(seconds: float) -> str:
     """Write a length of time by its largest unit alone: ``3m``, ``12d``."""
-    return span(seconds).split(" ", 1)[0]
+    return largest_unit(round(seconds))
 
 
 def ago(seconds: float) -> str:

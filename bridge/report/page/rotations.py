@@ -7,9 +7,8 @@ from itertools import pairwise
 
 from bridge.model.identity import Identity
 from bridge.model.mirror import Mirror
-from bridge.model.rotation import rotation_of
 from bridge.model.source import Source
-from bridge.model.timestamps import moment
+from bridge.model.timestamps import known_moment, moment
 from bridge.model.vault_view import KvDocument
 from bridge.report.page.page_view import Rotation, Span
 
@@ -17,9 +16,7 @@ MOST = 6
 """Rotations that are shown of one secret."""
 
 
-def rotations_of(
-    mirrors: Sequence[Mirror], instance: str, paths: Mapping[Source, object]
-) -> tuple[Rotation, ...]:
+def rotations_of(mirrors: Sequence[Mirror], paths: Mapping[Source, object]) -> tuple[Rotation, ...]:
     """Return the last rotations, newest first.
 
     Args:
@@ -29,7 +26,7 @@ def rotations_of(
     shown = mirrors[: MOST + 1]
     both = {newer.id: _both(older, newer) for newer, older in pairwise(shown)}
     return tuple(
-        _rotation(mirror, both.get(mirror.id), instance, _written_by(mirror.identity, paths))
+        _rotation(mirror, both.get(mirror.id), _written_by(mirror.identity, paths))
         for mirror in shown[:MOST]
     )
 
@@ -48,16 +45,16 @@ _WRITERS = ("actor", "entity_id", "declared", "client_id")
 """Where the name of who wrote a version is looked for, see ``KvVersion.created_by``."""
 
 
-def _rotation(mirror: Mirror, both: Span | None, instance: str, by: str) -> Rotation:
+def _rotation(mirror: Mirror, both: Span | None, by: str) -> Rotation:
     begun = _begun(mirror)
     return Rotation(
         version=mirror.identity.version,
-        id=rotation_of(instance, mirror.secret, mirror.identity),
+        id=mirror.rotation,
         by=by,
         created=moment(mirror.identity.created, mirror.created),
         mirrored=mirror.created,
         begun=begun,
-        good=_time(mirror.good),
+        good=known_moment(mirror.good),
         ended=_ended(mirror),
         both=both,
         aside=bool(mirror.asides),
@@ -66,7 +63,7 @@ def _rotation(mirror: Mirror, both: Span | None, instance: str, by: str) -> Rota
 
 def _begun(mirror: Mirror) -> float | None:
     """Return when the first service was rolled to a version, as far as its records are kept."""
-    times = [at for record in mirror.records.values() if (at := _time(record.at))]
+    times = [at for record in mirror.records.values() if (at := known_moment(record.at))]
     return min(times, default=None)
 
 
@@ -76,8 +73,8 @@ def _ended(mirror: Mirror) -> float | None:
     Until the end of a lease is seen, its credential is valid, whether it is used or not.
     """
     if mirror.leased:
-        return _time(mirror.leased.ended)
-    return _time(mirror.unused)
+        return known_moment(mirror.leased.ended)
+    return known_moment(mirror.unused)
 
 
 def _both(older: Mirror, newer: Mirror) -> Span | None:
@@ -94,7 +91,7 @@ def _both(older: Mirror, newer: Mirror) -> Span | None:
         ends = [_ended(older), _ended(newer)]
     else:
         since = _begun(newer)
-        ends = [_ended(older), _time(newer.good), _set_aside(newer)]
+        ends = [_ended(older), known_moment(newer.good), _set_aside(newer)]
     until = min((end for end in ends if end), default=None)
     if since is None or (until is not None and until <= since):
         return None
@@ -103,8 +100,5 @@ def _both(older: Mirror, newer: Mirror) -> Span | None:
 
 def _set_aside(mirror: Mirror) -> float | None:
     """Return when a version was set aside, so that services left it again."""
-    return max((at for mark in mirror.asides.values() if (at := _time(mark.at))), default=None)
-
-
-def _time(text: str) -> float | None:
-    return moment(text) or None if text else None
+    times = [at for mark in mirror.asides.values() if (at := known_moment(mark.at))]
+    return max(times, default=None)

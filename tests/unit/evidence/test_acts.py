@@ -11,14 +11,12 @@ from bridge.evidence.acts import Author, acts_of, is_recorded
 from bridge.model.actions import (
     Action,
     Annotate,
-    MintGeneration,
     NoteState,
     RollService,
     Tend,
     TendGeneration,
     WakeUpdater,
 )
-from bridge.model.desired import Content, Format
 from bridge.model.labels import GOOD
 from bridge.model.memory import Outcome, Result
 from bridge.model.reasons import Reason
@@ -32,6 +30,7 @@ from tests.support.builders import (
     document,
     generation_secret,
     leased_world,
+    minted,
     secret_of,
     service_of,
     world_of,
@@ -101,17 +100,7 @@ def test_one_that_an_operator_wanted_names_the_operator() -> None:
 def test_a_wish_is_named_with_who_why_and_when() -> None:
     wish = Wish(do=Do.ROTATE, at="t", why="it leaked", by="alice@desk")
     world = leased_world([generation_secret(1)], wishes={"db": wish})
-    mint = MintGeneration(
-        secret="db",
-        source=ROLE,
-        version=2,
-        content=Content(format=Format.JSON),
-        docker_name="db_v2",
-        labels={},
-        reason=Reason.ROTATION_ASKED,
-        why="w",
-    )
-    (record,) = _records(mint, world)
+    (record,) = _records(minted(Reason.ROTATION_ASKED), world)
     asked = {"command": "rotate", "name": "alice@desk", "reason": "it leaked", "at": "t"}
     assert record["asked_by"] == {"kind": "operator", **asked}
     assert record["version"] == 2

@@ -6,26 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model.actions import MintGeneration
-from bridge.model.desired import Content, Format
 from bridge.model.reasons import Reason
 from bridge.model.spec import Swap
 from bridge.sources.static.source import StaticRoles
-from tests.support.builders import ROLE
+from tests.support.builders import ROLE, minted
 
 MOVE = Swap(
     secret="db", to_id="id-2", to_name="db_v2", from_name="db_v1", replaces=frozenset({"id-1"})
 )
-MINT = MintGeneration(
-    secret="db",
-    source=ROLE,
-    version=2,
-    content=Content(format=Format.JSON),
-    docker_name="db_v2",
-    labels={},
-    reason=Reason.ROTATION_DUE,
-    why="its time has come",
-)
+MINT = minted(Reason.ROTATION_DUE)
 PAIR = StaticRoles("", "database", ("a", "b"))
 
 

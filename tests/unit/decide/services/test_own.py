@@ -34,15 +34,12 @@ from tests.support.builders import (
     wanted,
     world_of,
 )
+from tests.unit.decide.services.test_judge import rolls
 
 OWN = KvPath("", "secret", "ops/bridge")
 REFUSED = Unreadable(Reason.LOGIN_REFUSED, "Vault refused the AppRole login", everywhere=True)
 AWAY = Unreadable(Reason.VAULT_UNREACHABLE, "no answer", everywhere=True)
 MANY = Rollout(max_in_flight=3, bake=2.0)
-
-
-def rolls(plan: Plan) -> list[str]:
-    return [a.service_name for c in plan.chains for a in c if isinstance(a, RollService)]
 
 
 def notes(plan: Plan, reason: Reason) -> list[Annotate]:
